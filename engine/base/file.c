@@ -1,0 +1,143 @@
+#include "engine/base/file.h"
+#include "engine/base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const uint8_t nothing[1];
+
+int file_map(struct file *f, const char *path, struct error *e)
+{
+    *f = (struct file){.data = nothing};
+    /* O_NONBLOCK, so that a FIFO without a writer is refused below and does not hang here */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return error_errno(e, path, "open");
+    struct stat st;
+    int status = 0;
+    if (fstat(fd, &st)) {
+        status = error_errno(e, path, "stat");
+    } else if (!S_ISREG(st.st_mode)) {
+        status = error_set(e, ERROR_INPUT, "%s: is %s, not a regular file", path,
+                           S_ISDIR(st.st_mode) ? "a folder" : "a device, pipe or socket");
+    } else if (st.st_size > 0) {
+        void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (p == MAP_FAILED) {
+            status = error_errno(e, path, "map");
+        } else {
+            f->data = p;
+            f->size = (size_t)st.st_size;
+        }
+    }
+    close(fd);
+    if (!status && !(f->path = memory_string(path, e))) status = ERROR_IO;
+    if (status) file_unmap(f);
+    return status;
+}
+
+void file_unmap(struct file *f)
+{
+    if (f->size) munmap((void *)(uintptr_t)f->data, f->size);
+    free(f->path);
+    *f = (struct file){.data = nothing};
+}
+
+int output_open(struct output *o, const char *path, struct error *e)
+{
+    *o = (struct output){0};
+    size_t n = strlen(path);
+    o->path = memory_string(path, e);
+    o->temporary = memory_new(n + 16, 1, "a path", e);
+    if (!o->path || !o->temporary) {
+        output_abandon(o);
+        return ERROR_IO;
+    }
+    snprintf(o->temporary, n + 16, "%s.tmpXXXXXX", path);
+    int fd = mkstemp(o->temporary);
+    if (fd < 0) {
+        o->temporary[0] = 0;
+    } else if (fchmod(fd, 0644) == 0 && (o->stream = fdopen(fd, "wb")) != NULL) {
+        return 0;
+    }
+    int status = error_errno(e, path, "create");
+    if (fd >= 0) close(fd);
+    output_abandon(o);
+    return status;
+}
+
+int output_commit(struct output *o, struct error *e)
+{
+    int status = 0;
+    if (fflush(o->stream) || ferror(o->stream) || fsync(fileno(o->stream))) status = error_errno(e, o->path, "write");
+    if (fclose(o->stream) && !status) status = error_errno(e, o->path, "write");
+    o->stream = NULL;
+    if (!status && rename(o->temporary, o->path)) status = error_errno(e, o->path, "rename");
+    if (!status) o->temporary[0] = 0;
+    output_abandon(o);
+    return status;
+}
+
+void output_abandon(struct output *o)
+{
+    if (o->stream) fclose(o->stream);
+    if (o->temporary && o->temporary[0]) unlink(o->temporary);
+    free(o->path);
+    free(o->temporary);
+    *o = (struct output){0};
+}
+
+int file_write(const char *path, const void *data, size_t n, struct error *e)
+{
+    struct output o;
+    if (output_open(&o, path, e)) return ERROR_IO;
+    fwrite(data, 1, n, o.stream); /* a short write shows in ferror() */
+    return output_commit(&o, e);
+}
+
+bool path_exists(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0;
+}
+
+bool path_is_folder(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+char *path_join(const char *folder, const char *name, struct error *e)
+{
+    size_t n = strlen(folder) + strlen(name) + 2;
+    char *path = memory_new(n, 1, "a path", e);
+    if (path) snprintf(path, n, "%s/%s", folder, name);
+    return path;
+}
+
+const char *path_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+int folder_make(const char *path, struct error *e)
+{
+    char *copy = memory_string(path, e);
+    if (!copy) return ERROR_IO;
+    int status = 0;
+    for (char *p = copy + 1; !status; p++) {
+        if (*p != '/' && *p) continue;
+        char end = *p;
+        *p = 0;
+        if (mkdir(copy, 0777) && errno != EEXIST) status = error_errno(e, copy, "make folder");
+        *p = end;
+        if (!end) break;
+    }
+    if (!status && !path_is_folder(path)) status = error_set(e, ERROR_IO, "%s: exists and is not a folder", path);
+    free(copy);
+    return status;
+}

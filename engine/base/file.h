@@ -1,0 +1,50 @@
+/* Files: mapped for reading, written so that a reader sees the whole file or the old one.
+ *
+ *     struct file f;
+ *     if (file_map(&f, path, e)) return e->code;
+ *     ... f.data[0 .. f.size) ...
+ *     file_unmap(&f);
+ *
+ *     struct output out;
+ *     if (output_open(&out, path, e)) return e->code;
+ *     fprintf(out.stream, ...);
+ *     if (output_commit(&out, e)) return e->code;      or output_abandon(&out)
+ */
+#ifndef KERF_ENGINE_BASE_FILE_H
+#define KERF_ENGINE_BASE_FILE_H
+
+#include "engine/base/error.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct file {
+    char *path;
+    const uint8_t *data; /* read-only mapping; never NULL, also for an empty file */
+    size_t size;
+};
+
+/* Maps a regular file (links are followed); FIFOs, devices and directories are ERROR_INPUT. After failure nothing is
+ * held; after success file_unmap() releases it. */
+int file_map(struct file *f, const char *path, struct error *e);
+void file_unmap(struct file *f); /* also on a zeroed struct */
+
+struct output {
+    FILE *stream;
+    char *path, *temporary;
+};
+
+int output_open(struct output *o, const char *path, struct error *e); /* writes to a temporary file beside path */
+int output_commit(struct output *o, struct error *e);                 /* flush, fsync, rename; abandons on failure */
+void output_abandon(struct output *o);                                /* removes the temporary file */
+int file_write(const char *path, const void *data, size_t n, struct error *e); /* the three in one */
+
+bool path_exists(const char *path);
+bool path_is_folder(const char *path);
+/* "FOLDER/NAME", to be freed. */
+char *path_join(const char *folder, const char *name, struct error *e);
+const char *path_name(const char *path);            /* what follows the last slash */
+int folder_make(const char *path, struct error *e); /* with its parents; an existing folder is success */
+
+#endif

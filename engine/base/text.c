@@ -1,0 +1,177 @@
+#include "engine/base/text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool reserve(struct text *t, size_t more)
+{
+    if (t->failed || more > SIZE_MAX / 4 || t->length > SIZE_MAX / 4) return !(t->failed = true);
+    size_t wanted = t->length + more + 1;
+    if (wanted <= t->capacity) return true;
+    size_t capacity = t->capacity * 2 > wanted ? t->capacity * 2 : wanted + 32;
+    char *bytes = realloc(t->bytes, capacity);
+    if (!bytes) return !(t->failed = true);
+    t->bytes = bytes;
+    t->capacity = capacity;
+    return true;
+}
+
+void text_bytes(struct text *t, const void *data, size_t n)
+{
+    if (!reserve(t, n)) return;
+    if (n) memcpy(t->bytes + t->length, data, n);
+    t->length += n;
+    t->bytes[t->length] = 0;
+}
+
+void text_add(struct text *t, const char *s) { text_bytes(t, s, strlen(s)); }
+void text_char(struct text *t, char c) { text_bytes(t, &c, 1); }
+
+void text_codepoint(struct text *t, uint32_t c)
+{
+    char b[4];
+    size_t n = 0;
+    if (c < 0x80) {
+        b[n++] = (char)c;
+    } else if (c < 0x800) {
+        b[n++] = (char)(0xC0 | c >> 6);
+        b[n++] = (char)(0x80 | (c & 0x3F));
+    } else if (c < 0x10000) {
+        b[n++] = (char)(0xE0 | c >> 12);
+        b[n++] = (char)(0x80 | (c >> 6 & 0x3F));
+        b[n++] = (char)(0x80 | (c & 0x3F));
+    } else {
+        b[n++] = (char)(0xF0 | c >> 18);
+        b[n++] = (char)(0x80 | (c >> 12 & 0x3F));
+        b[n++] = (char)(0x80 | (c >> 6 & 0x3F));
+        b[n++] = (char)(0x80 | (c & 0x3F));
+    }
+    text_bytes(t, b, n);
+}
+
+void text_printf(struct text *t, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (n >= 0 && reserve(t, (size_t)n)) {
+        vsnprintf(t->bytes + t->length, (size_t)n + 1, format, again);
+        t->length += (size_t)n;
+    }
+    va_end(again);
+}
+
+const char *text_c(const struct text *t) { return t->bytes ? t->bytes : ""; }
+
+void text_clear(struct text *t)
+{
+    t->length = 0;
+    t->failed = false;
+    if (t->bytes) t->bytes[0] = 0;
+}
+
+void text_free(struct text *t)
+{
+    free(t->bytes);
+    *t = (struct text){0};
+}
+
+size_t utf8_decode(const char *s, size_t n, uint32_t *codepoint)
+{
+    const unsigned char *p = (const unsigned char *)s;
+    if (p[0] < 0x80) return *codepoint = p[0], 1;
+    size_t size = p[0] >= 0xF0 ? 4 : p[0] >= 0xE0 ? 3 : 2;
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    if (p[0] < 0xC2 || p[0] > 0xF4 || n < size) return 0;
+    uint32_t c = p[0] & (0x7Fu >> size);
+    for (size_t i = 1; i < size; i++) {
+        if ((p[i] & 0xC0) != 0x80) return 0;
+        c = c << 6 | (p[i] & 0x3F);
+    }
+    if (c < least[size] || c > 0x10FFFF || (c >= 0xD800 && c < 0xE000)) return 0;
+    *codepoint = c;
+    return size;
+}
+
+size_t utf8_length(const char *s, size_t n)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; count++) {
+        uint32_t c;
+        size_t step = utf8_decode(s + i, n - i, &c);
+        i += step ? step : 1;
+    }
+    return count;
+}
+
+bool codepoint_is_space(uint32_t c)
+{
+    return (c >= 9 && c <= 13) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
+           (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
+static bool is_unsafe(uint32_t c)
+{
+    return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x061C || (c >= 0x200E && c <= 0x200F) ||
+           (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069) || c == 0xFEFF;
+}
+
+void text_terminal(struct text *t, const char *s, size_t n)
+{
+    for (size_t i = 0; i < n;) {
+        uint32_t c;
+        size_t size = utf8_decode(s + i, n - i, &c);
+        if (!size) {
+            text_printf(t, "\\x%02X", (unsigned char)s[i]);
+            size = 1;
+        } else if (c == '\n') {
+            text_add(t, "\\n");
+        } else if (c == '\t') {
+            text_add(t, "\\t");
+        } else if (c < 0x20 || c == 0x7F) {
+            text_printf(t, "\\x%02X", (unsigned)c);
+        } else if (is_unsafe(c)) {
+            text_printf(t, "\\u{%04X}", (unsigned)c);
+        } else {
+            text_bytes(t, s + i, size);
+        }
+        i += size;
+    }
+}
+
+/* Levenshtein distance of two names of at most 63 bytes. */
+static size_t edit_distance(const char *a, const char *b)
+{
+    size_t row[64], na = strlen(a), nb = strlen(b);
+    if (na > 63 || nb > 63) return SIZE_MAX;
+    for (size_t j = 0; j <= nb; j++) row[j] = j;
+    for (size_t i = 1; i <= na; i++) {
+        size_t corner = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= nb; j++) {
+            size_t best = corner + (a[i - 1] != b[j - 1]);
+            corner = row[j];
+            if (row[j] + 1 < best) best = row[j] + 1;
+            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+            row[j] = best;
+        }
+    }
+    return row[nb];
+}
+
+const char *nearest_name(const char *name, const char *const *names, size_t n)
+{
+    const char *best = NULL;
+    size_t least = SIZE_MAX, length = strlen(name);
+    for (size_t i = 0; i < n; i++) {
+        size_t d = edit_distance(name, names[i]);
+        bool starts = length >= 2 && strncmp(name, names[i], length) == 0;
+        if (starts && d > 1) d = 1;
+        if (d < least) least = d, best = names[i];
+    }
+    return least <= (length < 5 ? 1 : length / 3 + 1) ? best : NULL;
+}
