@@ -1,0 +1,255 @@
+#include "engine/formats/checkpoint.h"
+#include "engine/base/file.h"
+#include "engine/base/memory.h"
+#include "engine/base/table.h"
+#include "engine/formats/json.h"
+#include "engine/formats/safetensors.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char config_name[] = "config.json";
+static const char single_name[] = "model.safetensors";
+static const char index_name[] = "model.safetensors.index.json";
+
+struct shard {
+    const char *name; /* single_name, or owned by the index */
+    struct safetensors *file;
+};
+
+struct checkpoint {
+    char *path;
+    struct gguf *gguf;                   /* this, or what follows */
+    struct file config_file, index_file; /* the index is not mapped where there is none */
+    json_t *config, *index;
+    struct shard *shards;
+    size_t shard_count, shard_capacity;
+    const struct tensor **tensors;
+    size_t count;
+    struct table shard_names, names;
+};
+
+/* --- a folder --- */
+
+/* Maps a JSON file of the folder and parses an object out of it. */
+static json_t *open_object(const struct checkpoint *c, const char *name, struct file *f, struct error *e)
+{
+    char *path = path_join(c->path, name, e);
+    if (!path) return NULL;
+    json_t *object = file_map(f, path, e) ? NULL : json_read_bytes((const char *)f->data, f->size, path, e);
+    if (object && !json_is_object(object)) {
+        error_set(e, ERROR_INPUT, "%s: must be a JSON object", path);
+        json_decref(object);
+        object = NULL;
+    }
+    free(path);
+    return object;
+}
+
+/* Opens the shard with this name unless it is open; its number, -1 with an error. */
+static int64_t open_shard(struct checkpoint *c, const char *name, struct error *e)
+{
+    int64_t number = (int64_t)c->shard_count;
+    if (table_find(&c->shard_names, name, strlen(name), &number)) return number;
+    if (memory_reserve((void **)&c->shards, &c->shard_capacity, c->shard_count + 1, sizeof *c->shards, "shards", e))
+        return -1;
+    struct shard *shard = &c->shards[c->shard_count];
+    char *path = path_join(c->path, name, e);
+    int status = path ? safetensors_open(&shard->file, path, e) : ERROR_IO;
+    free(path);
+    if (status) return -1;
+    shard->name = name;
+    c->shard_count++;
+    return table_add(&c->shard_names, name, strlen(name), number, NULL, e) ? -1 : number;
+}
+
+static int add_tensor(struct checkpoint *c, const struct tensor *t, struct error *e)
+{
+    c->tensors[c->count] = t;
+    return table_add(&c->names, t->name, strlen(t->name), (int64_t)c->count++, NULL, e);
+}
+
+static int open_single(struct checkpoint *c, struct error *e)
+{
+    if (open_shard(c, single_name, e) < 0) return (int)e->code;
+    const struct safetensors *s = c->shards[0].file;
+    c->tensors = memory_new(safetensors_count(s), sizeof(void *), "tensors", e);
+    if (!c->tensors) return ERROR_IO;
+    for (size_t i = 0; i < safetensors_count(s); i++)
+        if (add_tensor(c, safetensors_at(s, i), e)) return ERROR_IO;
+    return 0;
+}
+
+/* One entry of weight_map. A name with a slash, or one that begins with a dot, could lead out of the folder. */
+static int open_mapped(struct checkpoint *c, const char *name, const char *shard, struct error *e)
+{
+    if (!shard)
+        return error_set(e, ERROR_INPUT, "%s/%s: weight_map: \"%.128s\": must be a file name", c->path, index_name,
+                         name);
+    if (!*shard || *shard == '.' || strchr(shard, '/'))
+        return error_set(e, ERROR_INPUT, "%s/%s: weight_map: \"%.128s\": \"%.128s\" is not a plain file name", c->path,
+                         index_name, name, shard);
+    int64_t number = open_shard(c, shard, e);
+    if (number < 0) return (int)e->code;
+    const struct tensor *t = safetensors_tensor(c->shards[number].file, name);
+    if (!t)
+        return error_set(e, ERROR_INPUT, "%s/%s: weight_map: \"%.128s\" is not in %.128s", c->path, index_name, name,
+                         shard);
+    return add_tensor(c, t, e);
+}
+
+static int open_sharded(struct checkpoint *c, struct error *e)
+{
+    c->index = open_object(c, index_name, &c->index_file, e);
+    if (!c->index) return (int)e->code;
+    json_t *map = json_object_get(c->index, "weight_map"), *shard;
+    if (!json_is_object(map))
+        return error_set(e, ERROR_INPUT, "%s/%s: weight_map: must be an object", c->path, index_name);
+    c->tensors = memory_new(json_object_size(map), sizeof(void *), "tensors", e);
+    if (!c->tensors) return ERROR_IO;
+    const char *name;
+    json_object_foreach(map, name, shard)
+    {
+        if (open_mapped(c, name, json_string_value(shard), e)) return (int)e->code;
+    }
+    return 0;
+}
+
+static bool has(const struct checkpoint *c, const char *name)
+{
+    char *path = path_join(c->path, name, NULL);
+    bool there = path && path_exists(path);
+    free(path);
+    return there;
+}
+
+static int open_folder(struct checkpoint *c, struct error *e)
+{
+    c->config = open_object(c, config_name, &c->config_file, e);
+    if (!c->config) return (int)e->code;
+    if (has(c, single_name)) return open_single(c, e);
+    if (has(c, index_name)) return open_sharded(c, e);
+    if (has(c, "pytorch_model.bin") || has(c, "pytorch_model.bin.index.json"))
+        return error_set(e, ERROR_INPUT,
+                         "%s: has pytorch_model.bin, which is not read because unpickling runs code: save the model as "
+                         "safetensors (save_pretrained with safe_serialization=True)",
+                         c->path);
+    return error_set(e, ERROR_IO, "%s: has neither %s nor %s", c->path, single_name, index_name);
+}
+
+/* --- a file --- */
+
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), m = strlen(end);
+    return n >= m && strcmp(s + n - m, end) == 0;
+}
+
+static int open_file(struct checkpoint *c, struct error *e)
+{
+    struct file f;
+    if (file_map(&f, c->path, e)) return (int)e->code;
+    bool is_gguf = f.size >= 4 && memcmp(f.data, "GGUF", 4) == 0;
+    file_unmap(&f);
+    if (is_gguf) return gguf_open(&c->gguf, c->path, e);
+    if (ends_with(c->path, ".safetensors"))
+        return error_set(e, ERROR_INPUT, "%s: is one file of a checkpoint: give the folder that has it and %s", c->path,
+                         config_name);
+    return error_set(e, ERROR_INPUT,
+                     "%s: offset 0x0: magic: is not \"GGUF\": expected a GGUF file or a folder with %s and %s", c->path,
+                     config_name, single_name);
+}
+
+/* --- both --- */
+
+int checkpoint_open(struct checkpoint **out, const char *path, struct error *e)
+{
+    struct error ours;
+    if (!e) e = &ours;
+    *out = NULL;
+    struct checkpoint *c = memory_new(1, sizeof *c, "a checkpoint", e);
+    if (!c) return ERROR_IO;
+    c->path = memory_string(path, e);
+    int status = !c->path ? ERROR_IO : path_is_folder(path) ? open_folder(c, e) : open_file(c, e);
+    if (status) {
+        checkpoint_close(c);
+        return status;
+    }
+    *out = c;
+    return 0;
+}
+
+void checkpoint_close(struct checkpoint *c)
+{
+    if (!c) return;
+    gguf_close(c->gguf);
+    for (size_t i = 0; i < c->shard_count; i++) safetensors_close(c->shards[i].file);
+    free(c->shards);
+    free(c->tensors);
+    table_free(&c->shard_names);
+    table_free(&c->names);
+    json_decref(c->config);
+    json_decref(c->index);
+    file_unmap(&c->config_file);
+    file_unmap(&c->index_file);
+    free(c->path);
+    free(c);
+}
+
+const char *checkpoint_path(const struct checkpoint *c) { return c->path; }
+const struct gguf *checkpoint_gguf(const struct checkpoint *c) { return c->gguf; }
+const json_t *checkpoint_config(const struct checkpoint *c) { return c->config; }
+size_t checkpoint_count(const struct checkpoint *c) { return c->gguf ? gguf_tensor_count(c->gguf) : c->count; }
+
+const struct tensor *checkpoint_at(const struct checkpoint *c, size_t i)
+{
+    return c->gguf ? gguf_tensor_at(c->gguf, i) : c->tensors[i];
+}
+
+const struct tensor *checkpoint_tensor(const struct checkpoint *c, const char *name)
+{
+    int64_t i;
+    if (c->gguf) return gguf_tensor(c->gguf, name);
+    return table_find(&c->names, name, strlen(name), &i) ? c->tensors[i] : NULL;
+}
+
+/* --- the hash --- */
+
+struct part {
+    const char *name;
+    const uint8_t *data;
+    size_t size;
+};
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct part *)a)->name, ((const struct part *)b)->name);
+}
+
+int checkpoint_hash(const struct checkpoint *c, char hex[HASH_HEX], struct error *e)
+{
+    if (c->gguf) {
+        hash_hex(gguf_bytes(c->gguf), gguf_size(c->gguf), hex);
+        return 0;
+    }
+    struct part *parts = memory_new(c->shard_count + 2, sizeof *parts, "a list of files", e);
+    if (!parts) return ERROR_IO;
+    size_t n = 0;
+    parts[n++] = (struct part){config_name, c->config_file.data, c->config_file.size};
+    if (c->index) parts[n++] = (struct part){index_name, c->index_file.data, c->index_file.size};
+    for (size_t i = 0; i < c->shard_count; i++) {
+        const struct safetensors *s = c->shards[i].file;
+        parts[n++] = (struct part){c->shards[i].name, safetensors_bytes(s), safetensors_size(s)};
+    }
+    qsort(parts, n, sizeof *parts, by_name);
+    struct hash h;
+    hash_init(&h);
+    for (size_t i = 0; i < n; i++) {
+        hash_update(&h, parts[i].name, strlen(parts[i].name) + 1);
+        hash_update(&h, &(uint64_t){parts[i].size}, sizeof(uint64_t));
+        hash_update(&h, parts[i].data, parts[i].size);
+    }
+    hash_finish(&h, hex);
+    free(parts);
+    return 0;
+}

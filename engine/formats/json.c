@@ -1,0 +1,47 @@
+#include "engine/formats/json.h"
+#include "engine/base/file.h"
+
+#include <string.h>
+
+json_t *json_read_bytes(const char *data, size_t n, const char *where, struct error *e)
+{
+    /* jansson skips a NUL byte after a number */
+    const char *nul = n ? memchr(data, 0, n) : NULL;
+    if (nul) {
+        error_set(e, ERROR_INPUT, "%s: byte %td: a NUL byte is no JSON", where, nul - data);
+        return NULL;
+    }
+    json_error_t je;
+    json_t *value = json_loadb(data, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &je);
+    if (value) return value;
+    /* jansson quotes the text that it stopped at, line breaks included */
+    for (char *p = je.text; *p; p++)
+        if ((unsigned char)*p < 0x20) *p = ' ';
+    if (je.text[0])
+        error_set(e, ERROR_INPUT, "%s: line %d, column %d: %s", where, je.line, je.column, je.text);
+    else /* the only failure without words */
+        error_set(e, ERROR_IO, "%s: out of memory", where);
+    return NULL;
+}
+
+json_t *json_read_file(const char *path, struct error *e)
+{
+    struct file f;
+    if (file_map(&f, path, e)) return NULL;
+    json_t *value = json_read_bytes((const char *)f.data, f.size, path, e);
+    file_unmap(&f);
+    return value;
+}
+
+int json_write_file(const char *path, const json_t *value, struct error *e)
+{
+    struct output o;
+    if (output_open(&o, path, e)) return ERROR_IO;
+    if (json_dumpf(value, o.stream, JSON_INDENT(1) | JSON_REAL_PRECISION(17) | JSON_ENCODE_ANY)) {
+        int status = error_set(e, ERROR_IO, "%s: the JSON text could not be written", path);
+        output_abandon(&o);
+        return status;
+    }
+    fputc('\n', o.stream); /* a failure shows in ferror() */
+    return output_commit(&o, e);
+}

@@ -1,0 +1,15 @@
+/* JSON files, by jansson: parsed with duplicate keys refused and every error on one line with file, line and column. */
+#ifndef KERF_ENGINE_FORMATS_JSON_H
+#define KERF_ENGINE_FORMATS_JSON_H
+
+#include "engine/base/error.h"
+#include <jansson.h>
+
+/* NULL with an error. The caller owns the value. */
+json_t *json_read_file(const char *path, struct error *e);
+/* One JSON text in memory; `where` ("data.jsonl: line 3") opens the error. */
+json_t *json_read_bytes(const char *data, size_t n, const char *where, struct error *e);
+/* Writes indented, keys in the order they were set, floats with 17 digits; temp, fsync, rename. */
+int json_write_file(const char *path, const json_t *value, struct error *e);
+
+#endif
