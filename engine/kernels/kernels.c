@@ -1,0 +1,68 @@
+#include "engine/kernels/kernels.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+extern const struct kernels kernels_c;
+#if defined(__x86_64__)
+extern const struct kernels kernels_avx2, kernels_avx512;
+#endif
+
+static bool always(void) { return true; }
+#if defined(__x86_64__)
+static bool has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+}
+static bool has_avx512(void)
+{
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+}
+#endif
+
+/* From plain to wide: the last that the CPU has wins. */
+static const struct {
+    const struct kernels *table;
+    bool (*supported)(void);
+} rows[] = {
+    {&kernels_c, always},
+#if defined(__x86_64__)
+    {&kernels_avx2, has_avx2},
+    {&kernels_avx512, has_avx512},
+#endif
+};
+enum { ROWS = sizeof rows / sizeof *rows };
+
+static const struct kernels *chosen;
+
+static void choose(void)
+{
+    const char *mask = getenv("KERF_CPU");
+    for (size_t i = 0; i < ROWS && rows[i].supported(); i++) {
+        chosen = rows[i].table;
+        if (mask && strcmp(mask, chosen->name) == 0) break;
+    }
+}
+
+const struct kernels *kernels_get(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, choose);
+    return chosen;
+}
+
+int kernels_check(struct error *e)
+{
+    const char *mask = getenv("KERF_CPU");
+    if (!mask || !*mask) return 0;
+    for (size_t i = 0; i < ROWS; i++) {
+        if (strcmp(mask, rows[i].table->name)) continue;
+        if (rows[i].supported()) return 0;
+        return error_set(e, ERROR_USAGE, "KERF_CPU: %s: this CPU does not have it", mask);
+    }
+    return error_set(e, ERROR_USAGE, "KERF_CPU: \"%s\" is no instruction set: use c, avx2 or avx512", mask);
+}
+
+const struct kernels *kernels_at(size_t i) { return i < ROWS && rows[i].supported() ? rows[i].table : NULL; }

@@ -1,0 +1,67 @@
+/* The kernel table: the inner loops of the engine, filled once for the instruction set at hand.
+ *
+ *     const struct kernels *k = kernels_get();
+ *     k->rms_norm(x, weight, eps, width, y);
+ *
+ * The same C source (portable.c) is compiled for every instruction set, sums run in LANES fixed partial sums and
+ * nothing is contracted to fused multiply-adds: every row of the table gives the same bits. KERF_CPU=c|avx2|avx512
+ * masks what the CPU has beyond the named set. All lengths are elements; no pointer needs alignment. */
+#ifndef KERF_ENGINE_KERNELS_KERNELS_H
+#define KERF_ENGINE_KERNELS_KERNELS_H
+
+#include "engine/base/error.h"
+#include "engine/tensor.h"
+
+enum { KERNEL_LANES = 16 };
+
+struct kernels {
+    const char *name; /* "c", "avx2", "avx512" */
+
+    /* Exact dequantization of n elements (a multiple of the block) of type DTYPE_x; NULL where the type is only known
+     * by name. */
+    void (*decode[DTYPE_LIMIT])(const void *blocks, float *out /* [n] */, int64_t n);
+    /* out[i] = q[i] * scale */
+    void (*scale_i8)(const int8_t *q /* [n] */, float scale, float *out /* [n] */, int64_t n);
+
+    /* out[r] = sum over i of q[i] * rows[r * stride + i] */
+    void (*dots)(const float *q /* [n] */, const float *rows, int64_t stride, int64_t count, int64_t n,
+                 float *out /* [count] */);
+    /* out[i] += sum over r, in order, of weights[r] * rows[r * stride + i] */
+    void (*weigh)(const float *weights /* [count] */, const float *rows, int64_t stride, int64_t count, int64_t n,
+                  float *out /* [n] */);
+    void (*add)(float *x /* [n], += y */, const float *y /* [n] */, int64_t n);
+    /* x = exp(scale * x - max) / sum */
+    void (*softmax)(float *x /* [n] */, float scale, int64_t n);
+    /* y = x / sqrt(mean(x^2) + eps) * weight          (Zhang and Sennrich 2019) */
+    void (*rms_norm)(const float *x, const float *weight, float eps, int64_t n, float *y);
+    /* y = (x - mean) / sqrt(var + eps) * weight + bias (Ba et al. 2016); bias may be NULL */
+    void (*layer_norm)(const float *x, const float *weight, const float *bias, float eps, int64_t n, float *y);
+    /* gate = silu(gate) * up, silu(x) = x / (1 + exp(-x)) (Shazeer 2020) */
+    void (*silu_multiply)(float *gate /* [n] */, const float *up /* [n] */, int64_t n);
+    /* x = 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), the tanh form of GELU (Hendrycks and Gimpel 2016) */
+    void (*gelu_tanh)(float *x /* [n] */, int64_t n);
+    /* log(sum(exp(x))), summed in double */
+    double (*log_sum_exp)(const float *x /* [n] */, int64_t n);
+    int64_t (*argmax)(const float *x /* [n > 0] */,
+                      int64_t n); /* the first of the largest; a NaN is never it unless first */
+};
+
+/* The best row that the CPU and KERF_CPU allow; chosen once. An unknown KERF_CPU is ignored here: kernels_check() says
+ * so. */
+const struct kernels *kernels_get(void);
+/* ERROR_USAGE where KERF_CPU names no instruction set, or one that this CPU lacks. */
+int kernels_check(struct error *e);
+/* Row i of all that were compiled and that this CPU can run, for tests; NULL past the end. */
+const struct kernels *kernels_at(size_t i);
+
+/* float32 to types that matrices are stored in, one row at a time. Returns false where n is no multiple of the block
+ * or the type has no encoder. Values must be finite and, for the scales of 16 bits, within float16's range. */
+bool encode_row(enum dtype_id type, const float *x /* [n] */, void *out, int64_t n);
+bool encode_known(enum dtype_id type);
+
+/* IEEE 754 binary16 and bfloat16 of one float32, to nearest even; what is too large becomes infinite. */
+uint16_t f16_from_f32(float x);
+float f32_from_f16(uint16_t h);
+uint16_t bf16_from_f32(float x);
+
+#endif
