@@ -1,0 +1,96 @@
+/* int8: 8-bit integers with float32 scales.
+ *
+ * absmax (symmetric): s = max |w| / 127, q = round(w / s) in [-127, 127], w ~ s q, with one s for a row (the default)
+ * or for the whole matrix (per=tensor). Source: Dettmers et al. 2022, "LLM.int8()", section 2.1, where the scale is
+ * 127 / max |w|. */
+#include "engine/backends/pack.h"
+#include "engine/base/memory.h"
+#include "engine/kernels/kernels.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const variants[] = {"absmax", NULL};
+static const char *const keys[] = {"per", NULL};
+
+static int configure(struct backend_options *o, const struct backend_spec *spec, struct error *e)
+{
+    if (!spec->variant)
+        return error_set(e, ERROR_USAGE, "backend \"%s\": a scheme must follow, as in int8:absmax", spec->whole);
+    o->type = DTYPE_I8;
+    for (size_t i = 0; i < spec->n_settings; i++) {
+        const char *per = spec->settings[i].value;
+        if (!per || (strcmp(per, "row") && strcmp(per, "tensor")))
+            return error_set(e, ERROR_USAGE, "backend \"%s\": per: must be row or tensor", spec->whole);
+        o->per_tensor = strcmp(per, "tensor") == 0;
+    }
+    snprintf(o->spec, sizeof o->spec, "int8:%s%s", spec->variant, o->per_tensor ? ",per=tensor" : "");
+    return 0;
+}
+
+static float largest(const float *x, int64_t n)
+{
+    float most = 0;
+    for (int64_t i = 0; i < n; i++) most = fmaxf(most, fabsf(x[i]));
+    return most;
+}
+
+static void quantize(const float *x, float most, int8_t *q, int64_t n)
+{
+    float inverse = most > 0 ? 127.f / most : 0.f;
+    for (int64_t i = 0; i < n; i++) {
+        float r = nearbyintf(x[i] * inverse); /* 127 / most may overflow for the smallest weights: clamp */
+        q[i] = (int8_t)(r > 127.f ? 127.f : r < -127.f ? -127.f : r);
+    }
+}
+
+static int pack(struct matrix *out, const struct tensor *w, const struct backend_options *o, struct error *e)
+{
+    int64_t rows = w->shape[0], cols = w->shape[1];
+    size_t n_scales = o->per_tensor ? 1 : (size_t)rows;
+    *out = (struct matrix){.rows = rows, .cols = cols, .type = DTYPE_I8, .row_bytes = (size_t)cols};
+    int8_t *data = memory_new((size_t)rows, (size_t)cols, w->name, e);
+    float *scales = memory_new(n_scales, sizeof *scales, w->name, e);
+    float *row = memory_new((size_t)cols, sizeof *row, "a row", e);
+    out->owned = data;
+    out->owned_scales = scales;
+    int status = data && scales && row ? 0 : ERROR_IO;
+    float most = 0;
+    for (int64_t r = 0; !status && o->per_tensor && r < rows; r++) {
+        tensor_rows(w, r, 1, row);
+        most = fmaxf(most, largest(row, cols));
+    }
+    for (int64_t r = 0; !status && r < rows; r++) {
+        tensor_rows(w, r, 1, row);
+        status = row_finite(w, r, row, e);
+        if (!o->per_tensor) most = largest(row, cols);
+        if (!status) quantize(row, most, data + r * cols, cols);
+        if (!status) scales[o->per_tensor ? 0 : r] = most / 127.f;
+    }
+    free(row);
+    out->data = (const uint8_t *)data;
+    out->scales = scales;
+    out->scale_step = o->per_tensor ? 0 : 1;
+    out->bytes = (size_t)rows * (size_t)cols + n_scales * sizeof *scales;
+    return status;
+}
+
+static void unpack(const struct matrix *m, int64_t row, int64_t n, float *out)
+{
+    for (int64_t r = 0; r < n; r++) {
+        const int8_t *q = (const int8_t *)m->data + (row + r) * m->cols;
+        kernels_get()->scale_i8(q, m->scales[(row + r) * m->scale_step], out + r * m->cols, m->cols);
+    }
+}
+
+extern const struct backend backend_int8;
+
+const struct backend backend_int8 = {.name = "int8",
+                                     .summary = "8-bit integers, float32 scales: absmax[,per=row|tensor]",
+                                     .variants = variants,
+                                     .keys = keys,
+                                     .configure = configure,
+                                     .pack = pack,
+                                     .unpack = unpack};

@@ -1,0 +1,134 @@
+/* What all backends share: choosing between adopting and packing, the check for finite values, freeing. */
+#include "engine/backends/backend.h"
+#include "engine/backends/pack.h"
+#include "engine/base/memory.h"
+#include "engine/kernels/kernels.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void tensor_rows(const struct tensor *w, int64_t row, int64_t n, float *out)
+{
+    const struct dtype *d = dtype_of((int)w->type);
+    int64_t cols = w->shape[1];
+    size_t row_bytes = (size_t)(cols / d->block) * d->block_bytes;
+    kernels_get()->decode[w->type]((const uint8_t *)w->data + (size_t)row * row_bytes, out, n * cols);
+}
+
+/* A row that was packed must still be finite: 16-bit floats and scales end at 65504. */
+static int row_fits(const struct matrix *m, const struct tensor *w, int64_t r, float *row, struct error *e)
+{
+    unpack_decoded(m, r, 1, row);
+    for (int64_t c = 0; c < m->cols; c++)
+        if (!isfinite(row[c]))
+            return error_set(e, ERROR_NUMBER, "%s: element [%lld, %lld] is too large for %s: use bf16 or f32", w->name,
+                             (long long)r, (long long)c, dtype_of((int)m->type)->name);
+    return 0;
+}
+
+int pack_decoded(struct matrix *out, const struct tensor *w, enum dtype_id type, struct error *e)
+{
+    const struct dtype *d = dtype_of((int)type);
+    *out = (struct matrix){.rows = w->shape[0], .cols = w->shape[1], .type = type};
+    out->row_bytes = (size_t)(out->cols / d->block) * d->block_bytes;
+    out->bytes = out->row_bytes * (size_t)out->rows;
+    uint8_t *data = memory_new((size_t)out->rows, out->row_bytes, w->name, e);
+    float *row = memory_new((size_t)out->cols, sizeof *row, "a row", e);
+    out->owned = data;
+    out->data = data;
+    int status = data && row ? 0 : ERROR_IO;
+    for (int64_t r = 0; !status && r < out->rows; r++) {
+        tensor_rows(w, r, 1, row);
+        status = row_finite(w, r, row, e);
+        if (status) break;
+        encode_row(type, row, data + (size_t)r * out->row_bytes, out->cols);
+        status = row_fits(out, w, r, row, e);
+    }
+    free(row);
+    return status;
+}
+
+int row_finite(const struct tensor *w, int64_t r, const float *row, struct error *e)
+{
+    for (int64_t c = 0; c < w->shape[1]; c++)
+        if (!isfinite(row[c]))
+            return error_set(e, ERROR_NUMBER, "%s: element [%lld, %lld] is %s: weights must be finite", w->name,
+                             (long long)r, (long long)c, isnan(row[c]) ? "not a number" : "infinite");
+    return 0;
+}
+
+static int rows_finite(const struct tensor *w, struct error *e)
+{
+    float *row = memory_new((size_t)w->shape[1], sizeof *row, "a row", e);
+    int status = row ? 0 : ERROR_IO;
+    for (int64_t r = 0; !status && r < w->shape[0]; r++) {
+        tensor_rows(w, r, 1, row);
+        status = row_finite(w, r, row, e);
+    }
+    free(row);
+    return status;
+}
+
+static const struct backend *adopter(enum dtype_id type)
+{
+    for (size_t i = 0; backend_at(i); i++)
+        if (backend_at(i)->adopts && backend_at(i)->adopts(type)) return backend_at(i);
+    return NULL;
+}
+
+static int adopt(struct matrix *out, struct tensor *w, const struct backend *b, struct error *e)
+{
+    int status = rows_finite(w, e);
+    if (status) return status;
+    const struct dtype *d = dtype_of((int)w->type);
+    *out = (struct matrix){.backend = b, .rows = w->shape[0], .cols = w->shape[1], .type = w->type, .data = w->data};
+    out->row_bytes = (size_t)(out->cols / d->block) * d->block_bytes;
+    out->bytes = w->bytes;
+    out->owned = w->owned;
+    w->owned = NULL;
+    return 0;
+}
+
+int matrix_pack(struct matrix *out, struct tensor *w, const struct backend_options *how, struct error *e)
+{
+    *out = (struct matrix){0};
+    int status = 0;
+    if (w->n_dims != 2) {
+        status = error_set(e, ERROR_INPUT, "%s: has %d dimensions, a matrix has 2", w->name, w->n_dims);
+    } else if (!kernels_get()->decode[w->type]) {
+        status = error_set(e, ERROR_INPUT, "%s: type %s cannot be decoded by this version", w->name,
+                           dtype_of((int)w->type)->name);
+    } else {
+        const struct backend *stays = adopter(w->type);
+        if (!how || (how->type == w->type && stays == how->backend)) {
+            status = adopt(out, w, stays, e);
+        } else {
+            status = how->backend->pack(out, w, how, e);
+            out->backend = how->backend;
+        }
+    }
+    free(w->owned);
+    w->owned = NULL;
+    if (status) matrix_free(out);
+    return status;
+}
+
+void matrix_free(struct matrix *m)
+{
+    free(m->owned);
+    free(m->owned_scales);
+    *m = (struct matrix){0};
+}
+
+void matrix_unpack(const struct matrix *m, int64_t row, int64_t n, float *out) { m->backend->unpack(m, row, n, out); }
+
+void unpack_decoded(const struct matrix *m, int64_t row, int64_t n, float *out)
+{
+    kernels_get()->decode[m->type](m->data + (size_t)row * m->row_bytes, out, n * m->cols);
+}
+
+enum dtype_id gguf_same_type(const struct backend_options *o, int64_t cols)
+{
+    return cols % dtype_of((int)o->type)->block == 0 ? o->type : DTYPE_F16;
+}
