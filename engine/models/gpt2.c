@@ -1,0 +1,138 @@
+/* GPT-2 (Radford et al. 2019): learned positions, LayerNorm before each block, one matrix for q, k and v, GELU in its
+ * tanh form, biases everywhere; output matrix tied to the embedding. Hugging Face stores its matrices as [in, out]. */
+#include "engine/base/memory.h"
+#include "engine/models/internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static const struct key_map keys[] = {
+    {"context_length", "n_positions", NAN, NULL},
+    {"embedding_length", "n_embd", NAN, NULL},
+    {"block_count", "n_layer", NAN, NULL},
+    {"feed_forward_length", "n_inner", 0, NULL},
+    {"attention.head_count", "n_head", NAN, NULL},
+    {"attention.layer_norm_epsilon", "layer_norm_epsilon", NAN, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static const struct name_map names[] = {
+    {"token_embd.weight", "wte.weight", AS_IS},
+    {"position_embd.weight", "wpe.weight", AS_IS},
+    {"output_norm.weight", "ln_f.weight", AS_IS},
+    {"output_norm.bias", "ln_f.bias", AS_IS},
+    {"output.weight", "lm_head.weight", AS_IS},
+    {"blk.%d.attn_norm.weight", "h.%d.ln_1.weight", AS_IS},
+    {"blk.%d.attn_norm.bias", "h.%d.ln_1.bias", AS_IS},
+    {"blk.%d.attn_qkv.weight", "h.%d.attn.c_attn.weight", TRANSPOSED},
+    {"blk.%d.attn_qkv.bias", "h.%d.attn.c_attn.bias", AS_IS},
+    {"blk.%d.attn_output.weight", "h.%d.attn.c_proj.weight", TRANSPOSED},
+    {"blk.%d.attn_output.bias", "h.%d.attn.c_proj.bias", AS_IS},
+    {"blk.%d.ffn_norm.weight", "h.%d.ln_2.weight", AS_IS},
+    {"blk.%d.ffn_norm.bias", "h.%d.ln_2.bias", AS_IS},
+    {"blk.%d.ffn_up.weight", "h.%d.mlp.c_fc.weight", TRANSPOSED},
+    {"blk.%d.ffn_up.bias", "h.%d.mlp.c_fc.bias", AS_IS},
+    {"blk.%d.ffn_down.weight", "h.%d.mlp.c_proj.weight", TRANSPOSED},
+    {"blk.%d.ffn_down.bias", "h.%d.mlp.c_proj.bias", AS_IS},
+    {NULL, NULL, AS_IS},
+};
+
+static const struct guard guards[] = {
+    {NULL, "activation_function", "\"gelu_new\"|\"gelu_pytorch_tanh\""},
+    {NULL, "scale_attn_weights", "true"},
+    {NULL, "scale_attn_by_inverse_layer_idx", "false"},
+    {NULL, "add_cross_attention", "false"},
+    {NULL, NULL, NULL},
+};
+
+static const char *const ignored[] = {".attn.bias", ".attn.masked_bias", NULL};
+
+static int load_layer(struct model *m, int64_t i, struct error *e)
+{
+    const struct hyper *h = &m->hyper;
+    struct layer *l = &m->layers[i];
+    int status = load_norm(m, "blk.%d.attn_norm", true, i, &l->attn_norm, e);
+    if (!status) status = load_linear(m, "blk.%d.attn_qkv", true, i, 3 * h->width, h->width, &l->qkv, e);
+    if (!status) status = load_linear(m, "blk.%d.attn_output", true, i, h->width, h->width, &l->o, e);
+    if (!status) status = load_norm(m, "blk.%d.ffn_norm", true, i, &l->ffn_norm, e);
+    if (!status) status = load_linear(m, "blk.%d.ffn_up", true, i, h->ffn, h->width, &l->up, e);
+    if (!status) status = load_linear(m, "blk.%d.ffn_down", true, i, h->width, h->ffn, &l->down, e);
+    return status;
+}
+
+/* The position table is looked up, never multiplied: it stays float32 under every backend. */
+static int load_positions(struct model *m, struct error *e)
+{
+    const struct hyper *h = &m->hyper;
+    struct tensor t;
+    int status = source_tensor(m->source, "position_embd.weight", 0, 2, (int64_t[]){h->context, h->width}, &t, e);
+    struct backend_options f32;
+    struct matrix table = {0};
+    if (!status) status = backend_parse(&f32, "f32", e);
+    if (!status && (status = matrix_pack(&table, &t, &f32, e)) != 0) return error_prefix(e, "%s", m->facts.path);
+    if (status) return status;
+    m->positions = memory_new((size_t)(h->context * h->width), sizeof *m->positions, t.name, e);
+    if (m->positions) matrix_unpack(&table, 0, h->context, m->positions);
+    m->facts.parameters += h->context * h->width;
+    m->facts.weight_bytes += (size_t)(h->context * h->width) * sizeof *m->positions;
+    matrix_free(&table);
+    return m->positions ? 0 : ERROR_IO;
+}
+
+static int load(struct model *m, struct error *e)
+{
+    int status = load_embeddings(m, e);
+    if (!status) status = load_positions(m, e);
+    for (int64_t i = 0; i < m->hyper.layers && !status; i++) status = load_layer(m, i, e);
+    if (!status) status = load_norm(m, "output_norm", true, 0, &m->final_norm, e);
+    return status;
+}
+
+struct buffers {
+    float *y, *qkv, *heads, *up;
+};
+
+static void layer_forward(struct pass *p, int64_t i, const struct buffers *b)
+{
+    const struct layer *l = &p->m->layers[i];
+    int64_t width = p->m->hyper.width;
+    pass_layer_norm(p, &l->attn_norm, p->x, b->y);
+    pass_linear(p, &l->qkv, b->y, b->qkv);
+    pass_attend(p, i, b->qkv, 3 * width, b->qkv + width, b->qkv + 2 * width, 3 * width, b->heads);
+    pass_linear(p, &l->o, b->heads, b->y);
+    pass_add(p, b->y);
+    pass_layer_norm(p, &l->ffn_norm, p->x, b->y);
+    pass_linear(p, &l->up, b->y, b->up);
+    pass_gelu(p, b->up, p->m->hyper.ffn);
+    pass_linear(p, &l->down, b->up, b->y);
+    pass_add(p, b->y);
+    pass_layer_done(p, i);
+}
+
+static int forward(struct pass *p, struct error *e)
+{
+    const struct hyper *h = &p->m->hyper;
+    size_t n = (size_t)p->n;
+    float *all = memory_new(n * (size_t)(5 * h->width + h->ffn), sizeof *all, "activations", e);
+    if (!all) return ERROR_IO;
+    struct buffers b = {.y = all, .qkv = all + p->n * h->width};
+    b.heads = b.qkv + p->n * 3 * h->width;
+    b.up = b.heads + p->n * h->width;
+    pass_embed(p);
+    for (int64_t i = 0; i < h->layers; i++) layer_forward(p, i, &b);
+    pass_layer_norm(p, &p->m->final_norm, p->x, p->x);
+    free(all);
+    return 0;
+}
+
+extern const struct architecture architecture_gpt2;
+
+const struct architecture architecture_gpt2 = {.name = "gpt2",
+                                               .eps_key = "attention.layer_norm_epsilon",
+                                               .prefix = "transformer.",
+                                               .keys = keys,
+                                               .names = names,
+                                               .guards = guards,
+                                               .ignored = ignored,
+                                               .load = load,
+                                               .forward = forward};

@@ -1,0 +1,101 @@
+/* What architectures are built from. */
+#ifndef KERF_ENGINE_MODELS_INTERNAL_H
+#define KERF_ENGINE_MODELS_INTERNAL_H
+
+#include "engine/kernels/kernels.h"
+#include "engine/models/model.h"
+#include "engine/models/source.h"
+
+enum { ROPE_DIMS = 1024 }; /* most dimensions of a head that turn */
+
+struct norm {
+    float *weight, *bias; /* [width]; bias NULL: RMSNorm has none */
+};
+
+struct linear {
+    struct matrix m;
+    float *bias; /* [rows] or NULL */
+};
+
+/* One for all architectures: what one has not stays empty. */
+struct layer {
+    struct norm attn_norm, ffn_norm;
+    struct linear q, k, v, qkv, o;
+    struct linear gate, up, down;
+};
+
+struct model {
+    struct source *source;
+    const struct architecture *architecture;
+    const struct kernels *kernels;
+    const struct backend_options *how; /* during load only */
+    struct hyper hyper;
+    struct facts facts;
+    struct tokenizer *tokenizer;
+    struct matrix embedding; /* [vocab, width] */
+    struct matrix output;    /* [vocab, width]; empty: tied to the embedding */
+    float *positions;        /* [context, width] or NULL */
+    struct norm final_norm;
+    struct layer *layers;
+};
+
+/* --- loading: each counts what it loads in m->facts --- */
+int load_matrix(struct model *m, const char *name, int64_t layer, int64_t rows, int64_t cols, struct matrix *out,
+                struct error *e);
+/* The matrix NAME.weight, and the bias NAME.bias where `bias` says so. */
+int load_linear(struct model *m, const char *name, bool bias, int64_t layer, int64_t rows, int64_t cols,
+                struct linear *out, struct error *e);
+int load_norm(struct model *m, const char *name, bool bias, int64_t layer, struct norm *out, struct error *e);
+int load_vector(struct model *m, const char *name, int64_t layer, int64_t n, float **out, struct error *e);
+/* token_embd and, where it is there, output. */
+int load_embeddings(struct model *m, struct error *e);
+/* block_count, embedding_length, heads, ... and their sanity; key names as in GGUF. */
+int load_hyper(struct model *m, struct error *e);
+/* The whole numbers among the hyper-parameters: row i, false past the end. */
+bool hyper_number(size_t i, const struct hyper *h, const char **key, int64_t *value);
+
+/* --- one pass --- */
+struct cache {
+    struct cache *prefix;
+    int64_t start;    /* positions that lie in the prefix */
+    int64_t length;   /* positions filled, from 0 */
+    int64_t capacity; /* positions held here: [start, start + capacity) */
+    int64_t width;    /* kv_heads * head */
+    float *k, *v;     /* [layers, capacity, width] */
+};
+
+struct pass {
+    const struct model *m;
+    const struct span *spans;
+    size_t n_spans;
+    const struct probe *probe;
+    int64_t n;         /* tokens of all spans */
+    int32_t *ids;      /* [n] */
+    int32_t *position; /* [n] */
+    int32_t *span_of;  /* [n] */
+    float *x;          /* [n, width], the residual stream */
+    float *turn;       /* [n, rope_dims / 2, 2] cosines and sines, or NULL */
+    float *scratch;    /* for matrix_multiply and attention */
+    size_t scratch_each;
+};
+
+/* x = embeddings of the ids, plus positions where the model has them. */
+void pass_embed(struct pass *p);
+void pass_rms_norm(const struct pass *p, const struct norm *w, const float *x, float *y /* [n, width] */);
+void pass_layer_norm(const struct pass *p, const struct norm *w, const float *x, float *y /* [n, width] */);
+void pass_linear(const struct pass *p, const struct linear *w, const float *x /* [n, cols] */,
+                 float *y /* [n, rows] */);
+void pass_add(const struct pass *p, const float *y /* [n, width] */); /* x += y */
+/* Turns every head of rows [n, heads * head] that lie `stride` floats apart, in place. Pairs come as the hyper-
+ * parameters say and always leave as (i, i + dims/2): both layouts give the same bits from here on. */
+void pass_rope(const struct pass *p, float *rows, int64_t stride, int64_t heads);
+/* Stores keys and values of this layer and attends: causal, softmax(q k / sqrt(head)) v (Vaswani et al. 2017), query
+ * heads sharing key heads in groups (Ainslie et al. 2023). */
+void pass_attend(const struct pass *p, int64_t layer, const float *q, int64_t q_stride, const float *k, const float *v,
+                 int64_t kv_stride, float *out /* [n, heads * head] */);
+/* gate = silu(gate) * up, x = gelu(x), over [n, width]. */
+void pass_silu_multiply(const struct pass *p, float *gate, const float *up, int64_t width);
+void pass_gelu(const struct pass *p, float *x, int64_t width);
+void pass_layer_done(const struct pass *p, int64_t layer);
+
+#endif

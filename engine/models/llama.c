@@ -1,0 +1,138 @@
+/* Llama (Touvron et al. 2023): RMSNorm before each block, rotary positions (Su et al. 2021), grouped-query attention,
+ * SwiGLU; no biases; output matrix tied to the embedding or its own. */
+#include "engine/base/memory.h"
+#include "engine/models/internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static const struct key_map keys[] = {
+    {"context_length", "max_position_embeddings", NAN, NULL},
+    {"embedding_length", "hidden_size", NAN, NULL},
+    {"block_count", "num_hidden_layers", NAN, NULL},
+    {"feed_forward_length", "intermediate_size", NAN, NULL},
+    {"attention.head_count", "num_attention_heads", NAN, NULL},
+    {"attention.head_count_kv", "num_key_value_heads", NAN, "attention.head_count"},
+    {"attention.key_length", "head_dim", 0, NULL},
+    {"attention.layer_norm_rms_epsilon", "rms_norm_eps", NAN, NULL},
+    {"rope.dimension_count", "", 0, NULL},
+    {"rope.freq_base", "rope_theta", 10000, NULL},
+    {"vocab_size", "vocab_size", 0, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static const struct name_map names[] = {
+    {"token_embd.weight", "model.embed_tokens.weight", AS_IS},
+    {"output_norm.weight", "model.norm.weight", AS_IS},
+    {"output.weight", "lm_head.weight", AS_IS},
+    {"blk.%d.attn_norm.weight", "model.layers.%d.input_layernorm.weight", AS_IS},
+    {"blk.%d.attn_q.weight", "model.layers.%d.self_attn.q_proj.weight", ROPE_ROWS},
+    {"blk.%d.attn_k.weight", "model.layers.%d.self_attn.k_proj.weight", ROPE_ROWS},
+    {"blk.%d.attn_v.weight", "model.layers.%d.self_attn.v_proj.weight", AS_IS},
+    {"blk.%d.attn_output.weight", "model.layers.%d.self_attn.o_proj.weight", AS_IS},
+    {"blk.%d.ffn_norm.weight", "model.layers.%d.post_attention_layernorm.weight", AS_IS},
+    {"blk.%d.ffn_gate.weight", "model.layers.%d.mlp.gate_proj.weight", AS_IS},
+    {"blk.%d.ffn_up.weight", "model.layers.%d.mlp.up_proj.weight", AS_IS},
+    {"blk.%d.ffn_down.weight", "model.layers.%d.mlp.down_proj.weight", AS_IS},
+    {NULL, NULL, AS_IS},
+};
+
+static const struct guard guards[] = {
+    {NULL, "hidden_act", "\"silu\""},
+    {NULL, "attention_bias", "false"},
+    {NULL, "mlp_bias", "false"},
+    {"rope.scaling.type", "rope_scaling", "null|none"},
+    {"rope.scale_linear", NULL, "1"},
+    {"rope.scaling.factor", NULL, "1"},
+    {"expert_count", "num_local_experts", "0"},
+    {"attention.sliding_window", "sliding_window", "null|0"},
+    {NULL, NULL, NULL},
+};
+
+static const char *const ignored[] = {".rotary_emb.inv_freq", NULL};
+
+static int load_layer(struct model *m, int64_t i, struct error *e)
+{
+    const struct hyper *h = &m->hyper;
+    struct layer *l = &m->layers[i];
+    int64_t q = h->heads * h->head, kv = h->kv_heads * h->head;
+    int status = load_norm(m, "blk.%d.attn_norm", false, i, &l->attn_norm, e);
+    if (!status) status = load_linear(m, "blk.%d.attn_q", false, i, q, h->width, &l->q, e);
+    if (!status) status = load_linear(m, "blk.%d.attn_k", false, i, kv, h->width, &l->k, e);
+    if (!status) status = load_linear(m, "blk.%d.attn_v", false, i, kv, h->width, &l->v, e);
+    if (!status) status = load_linear(m, "blk.%d.attn_output", false, i, h->width, q, &l->o, e);
+    if (!status) status = load_norm(m, "blk.%d.ffn_norm", false, i, &l->ffn_norm, e);
+    if (!status) status = load_linear(m, "blk.%d.ffn_gate", false, i, h->ffn, h->width, &l->gate, e);
+    if (!status) status = load_linear(m, "blk.%d.ffn_up", false, i, h->ffn, h->width, &l->up, e);
+    if (!status) status = load_linear(m, "blk.%d.ffn_down", false, i, h->width, h->ffn, &l->down, e);
+    return status;
+}
+
+static int load(struct model *m, struct error *e)
+{
+    int status = load_embeddings(m, e);
+    for (int64_t i = 0; i < m->hyper.layers && !status; i++) status = load_layer(m, i, e);
+    if (!status) status = load_norm(m, "output_norm", false, 0, &m->final_norm, e);
+    return status;
+}
+
+struct buffers {
+    float *y, *q, *k, *v, *heads, *gate, *up;
+};
+
+static void layer_forward(struct pass *p, int64_t i, const struct buffers *b)
+{
+    const struct hyper *h = &p->m->hyper;
+    const struct layer *l = &p->m->layers[i];
+    int64_t q = h->heads * h->head, kv = h->kv_heads * h->head;
+    pass_rms_norm(p, &l->attn_norm, p->x, b->y);
+    pass_linear(p, &l->q, b->y, b->q);
+    pass_linear(p, &l->k, b->y, b->k);
+    pass_linear(p, &l->v, b->y, b->v);
+    pass_rope(p, b->q, q, h->heads);
+    pass_rope(p, b->k, kv, h->kv_heads);
+    pass_attend(p, i, b->q, q, b->k, b->v, kv, b->heads);
+    pass_linear(p, &l->o, b->heads, b->y);
+    pass_add(p, b->y);
+    pass_rms_norm(p, &l->ffn_norm, p->x, b->y);
+    pass_linear(p, &l->gate, b->y, b->gate);
+    pass_linear(p, &l->up, b->y, b->up);
+    pass_silu_multiply(p, b->gate, b->up, h->ffn);
+    pass_linear(p, &l->down, b->gate, b->y);
+    pass_add(p, b->y);
+    pass_layer_done(p, i);
+}
+
+static int forward(struct pass *p, struct error *e)
+{
+    const struct hyper *h = &p->m->hyper;
+    int64_t q = h->heads * h->head, kv = h->kv_heads * h->head;
+    size_t n = (size_t)p->n, each = (size_t)(h->width + 2 * q + 2 * kv + 2 * h->ffn);
+    float *all = memory_new(n * each, sizeof *all, "activations", e);
+    if (!all) return ERROR_IO;
+    struct buffers b = {.y = all};
+    b.q = b.y + p->n * h->width;
+    b.k = b.q + p->n * q;
+    b.v = b.k + p->n * kv;
+    b.heads = b.v + p->n * kv;
+    b.gate = b.heads + p->n * q;
+    b.up = b.gate + p->n * h->ffn;
+    pass_embed(p);
+    for (int64_t i = 0; i < h->layers; i++) layer_forward(p, i, &b);
+    pass_rms_norm(p, &p->m->final_norm, p->x, p->x);
+    free(all);
+    return 0;
+}
+
+extern const struct architecture architecture_llama;
+
+const struct architecture architecture_llama = {.name = "llama",
+                                                .eps_key = "attention.layer_norm_rms_epsilon",
+                                                .prefix = "model.",
+                                                .keys = keys,
+                                                .names = names,
+                                                .guards = guards,
+                                                .ignored = ignored,
+                                                .rope_interleaved_in_gguf = true,
+                                                .load = load,
+                                                .forward = forward};

@@ -1,0 +1,151 @@
+/* Loading: what all architectures share. */
+#include "engine/models/internal.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+static void count(struct model *m, int64_t elements, size_t bytes)
+{
+    m->facts.parameters += elements;
+    m->facts.weight_bytes += bytes;
+}
+
+int load_matrix(struct model *m, const char *name, int64_t layer, int64_t rows, int64_t cols, struct matrix *out,
+                struct error *e)
+{
+    struct tensor t;
+    int status = source_tensor(m->source, name, layer, 2, (int64_t[]){rows, cols}, &t, e);
+    if (status) return status;
+    if ((status = matrix_pack(out, &t, m->how, e)) != 0) return error_prefix(e, "%s", m->facts.path);
+    if (m->how && out->type != m->how->type) m->facts.unpackable++;
+    count(m, out->rows * out->cols, out->bytes);
+    return 0;
+}
+
+int load_vector(struct model *m, const char *name, int64_t layer, int64_t n, float **out, struct error *e)
+{
+    *out = source_vector(m->source, name, layer, n, e);
+    if (!*out) return (int)e->code;
+    count(m, n, (size_t)n * sizeof **out);
+    return 0;
+}
+
+static const char *with_ending(char buffer[64], const char *name, const char *ending)
+{
+    snprintf(buffer, 64, "%s.%s", name, ending);
+    return buffer;
+}
+
+int load_linear(struct model *m, const char *name, bool bias, int64_t layer, int64_t rows, int64_t cols,
+                struct linear *out, struct error *e)
+{
+    char full[64];
+    int status = load_matrix(m, with_ending(full, name, "weight"), layer, rows, cols, &out->m, e);
+    if (!status && bias) status = load_vector(m, with_ending(full, name, "bias"), layer, rows, &out->bias, e);
+    return status;
+}
+
+int load_norm(struct model *m, const char *name, bool bias, int64_t layer, struct norm *out, struct error *e)
+{
+    char full[64];
+    int status = load_vector(m, with_ending(full, name, "weight"), layer, m->hyper.width, &out->weight, e);
+    if (!status && bias) status = load_vector(m, with_ending(full, name, "bias"), layer, m->hyper.width, &out->bias, e);
+    return status;
+}
+
+int load_embeddings(struct model *m, struct error *e)
+{
+    int status = load_matrix(m, "token_embd.weight", 0, m->hyper.vocab, m->hyper.width, &m->embedding, e);
+    if (!status && source_has(m->source, "output.weight", 0))
+        status = load_matrix(m, "output.weight", 0, m->hyper.vocab, m->hyper.width, &m->output, e);
+    return status;
+}
+
+static const struct {
+    const char *key;
+    size_t offset;
+    int64_t low, high;
+} numbers[] = {
+    {"context_length", offsetof(struct hyper, context), 1, INT32_MAX},
+    {"embedding_length", offsetof(struct hyper, width), 1, 1 << 20},
+    {"block_count", offsetof(struct hyper, layers), 1, 1 << 20},
+    {"feed_forward_length", offsetof(struct hyper, ffn), 0, 1 << 24},
+    {"attention.head_count", offsetof(struct hyper, heads), 1, 1 << 16},
+    {"attention.head_count_kv", offsetof(struct hyper, kv_heads), 1, 1 << 16},
+    {"attention.key_length", offsetof(struct hyper, head), 0, 1 << 16},
+    {"rope.dimension_count", offsetof(struct hyper, rope_dims), 0, ROPE_DIMS},
+    {"vocab_size", offsetof(struct hyper, vocab), 0, INT32_MAX},
+};
+enum { NUMBERS = sizeof numbers / sizeof *numbers };
+
+bool hyper_number(size_t i, const struct hyper *h, const char **key, int64_t *value)
+{
+    if (i >= NUMBERS) return false;
+    *key = numbers[i].key;
+    *value = *(const int64_t *)((const char *)h + numbers[i].offset);
+    return true;
+}
+
+static bool has_key(const struct architecture *a, const char *key)
+{
+    const struct key_map *k = a->keys;
+    while (k->key && strcmp(k->key, key)) k++;
+    return k->key != NULL;
+}
+
+static int check_hyper(const struct model *m, struct error *e)
+{
+    const struct hyper *h = &m->hyper;
+    if (h->layers > (int64_t)checkpoint_count(source_checkpoint(m->source)))
+        return error_set(e, ERROR_INPUT, "%s: block_count: %" PRId64 " layers cannot come from %zu tensors",
+                         m->facts.path, h->layers, checkpoint_count(source_checkpoint(m->source)));
+    if (h->heads % h->kv_heads)
+        return error_set(e, ERROR_INPUT,
+                         "%s: attention.head_count: %" PRId64 " heads do not divide into %" PRId64 " key heads",
+                         m->facts.path, h->heads, h->kv_heads);
+    if (h->head * h->heads > 1 << 24)
+        return error_set(e, ERROR_INPUT, "%s: attention.key_length: %" PRId64 " x %" PRId64 " heads is too large",
+                         m->facts.path, h->head, h->heads);
+    if (h->rope_dims % 2 || h->rope_dims > h->head || h->rope_dims > ROPE_DIMS)
+        return error_set(e, ERROR_INPUT,
+                         "%s: rope.dimension_count: %" PRId64 " must be even and at most the %" PRId64 " of a head",
+                         m->facts.path, h->rope_dims, h->head);
+    if (!(h->norm_eps >= 0) || !(h->rope_base > 0))
+        return error_set(e, ERROR_INPUT, "%s: the norms' epsilon and rope.freq_base must be positive", m->facts.path);
+    return 0;
+}
+
+int load_hyper(struct model *m, struct error *e)
+{
+    struct hyper *h = &m->hyper;
+    const struct architecture *a = m->architecture;
+    for (size_t i = 0; i < NUMBERS; i++) {
+        int64_t *to = (int64_t *)((char *)h + numbers[i].offset);
+        if (!has_key(a, numbers[i].key)) continue;
+        int status = source_i64(m->source, numbers[i].key, numbers[i].low, numbers[i].high, to, e);
+        if (status) return status;
+    }
+    struct tensor embedding;
+    int status = source_tensor(m->source, "token_embd.weight", 0, 2, (int64_t[]){-1, h->width}, &embedding, e);
+    if (status) return status;
+    h->vocab = embedding.shape[0];
+    if (!h->kv_heads) h->kv_heads = h->heads;
+    if (!h->head && h->width % h->heads)
+        return error_set(e, ERROR_INPUT, "%s: embedding_length: %" PRId64 " does not divide into %" PRId64 " heads",
+                         m->facts.path, h->width, h->heads);
+    if (!h->head) h->head = h->width / h->heads;
+    if (!h->ffn) h->ffn = 4 * h->width;
+    double eps = 0, base = 10000;
+    status = source_f64(m->source, a->eps_key, &eps, e);
+    if (!status && has_key(a, "rope.freq_base")) {
+        if (!h->rope_dims) h->rope_dims = h->head;
+        status = source_f64(m->source, "rope.freq_base", &base, e);
+    }
+    h->norm_eps = (float)eps;
+    h->rope_base = base;
+    h->rope_interleaved = a->rope_interleaved_in_gguf && checkpoint_gguf(source_checkpoint(m->source));
+    return status ? status : check_hyper(m, e);
+}

@@ -1,0 +1,325 @@
+#include "engine/models/source.h"
+#include "engine/backends/pack.h"
+#include "engine/base/memory.h"
+#include "engine/base/table.h"
+#include "engine/base/text.h"
+#include "engine/kernels/kernels.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct source {
+    struct checkpoint *checkpoint;
+    const struct architecture *architecture;
+    struct table index; /* tensor name -> its number */
+    bool *used;         /* [tensors] */
+};
+
+extern const struct architecture architecture_llama, architecture_gpt2;
+static const struct architecture *const registry[] = {&architecture_llama, &architecture_gpt2};
+enum { ARCHITECTURES = sizeof registry / sizeof *registry, NAME = 256 };
+
+const struct architecture *architecture_at(size_t i) { return i < ARCHITECTURES ? registry[i] : NULL; }
+const struct architecture *source_architecture(const struct source *s) { return s->architecture; }
+const struct checkpoint *source_checkpoint(const struct source *s) { return s->checkpoint; }
+
+static const char *path_of(const struct source *s) { return checkpoint_path(s->checkpoint); }
+
+/* GGUF keys carry the architecture's name in front. */
+static const struct gguf_value *gguf_key(const struct source *s, const char *key)
+{
+    char full[NAME];
+    snprintf(full, sizeof full, "%s.%s", s->architecture->name, key);
+    return gguf_find(checkpoint_gguf(s->checkpoint), full);
+}
+
+static int find_architecture(struct source *s, struct error *e)
+{
+    char name[NAME] = "";
+    const struct gguf *g = checkpoint_gguf(s->checkpoint);
+    if (g) {
+        struct gguf_string v;
+        const struct gguf_value *value = gguf_find(g, "general.architecture");
+        if (!value || !gguf_as_string(value, &v))
+            return error_set(e, ERROR_INPUT, "%s: general.architecture: a string must name the architecture",
+                             path_of(s));
+        snprintf(name, sizeof name, "%.*s", (int)(v.length < NAME ? v.length : NAME - 1), v.bytes);
+    } else {
+        const char *type = json_string_value(json_object_get(checkpoint_config(s->checkpoint), "model_type"));
+        if (!type)
+            return error_set(e, ERROR_INPUT, "%s/config.json: model_type: a string must name the architecture",
+                             path_of(s));
+        snprintf(name, sizeof name, "%s", type);
+    }
+    struct text known = {0};
+    for (size_t i = 0; i < ARCHITECTURES; i++) {
+        if (strcmp(name, registry[i]->name) == 0) s->architecture = registry[i];
+        text_printf(&known, "%s%s", i ? ", " : "", registry[i]->name);
+    }
+    int status = 0;
+    if (!s->architecture)
+        status = error_set(e, ERROR_INPUT, "%s: architecture \"%s\" is not one that this version knows (%s)",
+                           path_of(s), name, text_c(&known));
+    text_free(&known);
+    return status;
+}
+
+static bool is_allowed(const char *allowed, const char *value, size_t n)
+{
+    for (const char *p = allowed; *p;) {
+        size_t length = strcspn(p, "|");
+        if (length == n && memcmp(p, value, n) == 0) return true;
+        p += length + (p[length] == '|');
+    }
+    return false;
+}
+
+static int check_guard(const struct source *s, const struct guard *guard, struct error *e)
+{
+    struct text value = {0};
+    const char *key = guard->key;
+    if (checkpoint_gguf(s->checkpoint)) {
+        const struct gguf_value *v = key ? gguf_key(s, key) : NULL;
+        struct gguf_string string;
+        double number;
+        if (v && gguf_as_string(v, &string))
+            text_bytes(&value, string.bytes, string.length);
+        else if (v && gguf_as_f64(v, &number))
+            text_printf(&value, "%g", number);
+        else if (v)
+            text_add(&value, "of another type");
+    } else {
+        key = guard->folder_key;
+        const json_t *v = key ? json_object_get(checkpoint_config(s->checkpoint), key) : NULL;
+        char *dump = v ? json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+        if (dump) text_add(&value, dump);
+        free(dump);
+    }
+    int status = 0;
+    if (value.length && !is_allowed(guard->allowed, value.bytes, value.length))
+        status = error_set(e, ERROR_INPUT, "%s: %s: %.80s is not supported by this version (only %s)", path_of(s), key,
+                           value.bytes, guard->allowed);
+    text_free(&value);
+    return status;
+}
+
+int source_open(struct source **out, const char *path, struct error *e)
+{
+    *out = NULL;
+    struct source *s = memory_new(1, sizeof *s, "a checkpoint", e);
+    if (!s) return ERROR_IO;
+    int status = checkpoint_open(&s->checkpoint, path, e);
+    if (!status) status = find_architecture(s, e);
+    for (const struct guard *g = status ? NULL : s->architecture->guards; g && g->allowed && !status; g++)
+        status = check_guard(s, g, e);
+    size_t n = status ? 0 : checkpoint_count(s->checkpoint);
+    if (!status && !(s->used = memory_new(n, sizeof *s->used, "a checkpoint", e))) status = ERROR_IO;
+    for (size_t i = 0; i < n && !status; i++) {
+        const char *name = checkpoint_at(s->checkpoint, i)->name;
+        status = table_add(&s->index, name, strlen(name), (int64_t)i, NULL, e);
+    }
+    if (status) {
+        source_close(s);
+        return status;
+    }
+    *out = s;
+    return 0;
+}
+
+void source_close(struct source *s)
+{
+    if (!s) return;
+    checkpoint_close(s->checkpoint);
+    table_free(&s->index);
+    free(s->used);
+    free(s);
+}
+
+static const struct key_map *find_key(const struct source *s, const char *key)
+{
+    const struct key_map *k = s->architecture->keys;
+    while (k->key && strcmp(k->key, key)) k++;
+    return k->key ? k : NULL;
+}
+
+int source_f64(const struct source *s, const char *key, double *out, struct error *e)
+{
+    const struct key_map *map = find_key(s, key);
+    bool folder = !checkpoint_gguf(s->checkpoint);
+    const char *shown = folder && map ? map->folder_key : key;
+    bool absent = true, number = false;
+    if (folder) {
+        const json_t *v = json_object_get(checkpoint_config(s->checkpoint), map ? map->folder_key : key);
+        absent = !v || json_is_null(v);
+        number = json_is_number(v);
+        *out = json_number_value(v);
+    } else {
+        const struct gguf_value *v = gguf_key(s, key);
+        absent = !v;
+        number = v && gguf_as_f64(v, out);
+    }
+    if (absent && map && map->like) return source_f64(s, map->like, out, e);
+    if (absent && map && !isnan(map->fallback)) return *out = map->fallback, 0;
+    if (absent)
+        return error_set(e, ERROR_INPUT, "%s: %s%s: is missing", path_of(s), folder ? "config.json: " : "", shown);
+    if (!number || !isfinite(*out))
+        return error_set(e, ERROR_INPUT, "%s: %s%s: must be a finite number", path_of(s), folder ? "config.json: " : "",
+                         shown);
+    return 0;
+}
+
+int source_i64(const struct source *s, const char *key, int64_t low, int64_t high, int64_t *out, struct error *e)
+{
+    double v = 0;
+    int status = source_f64(s, key, &v, e);
+    if (status) return status;
+    if (v != floor(v) || v < (double)low || v > (double)high)
+        return error_set(e, ERROR_INPUT, "%s: %s: %.17g must be a whole number from %" PRId64 " to %" PRId64,
+                         path_of(s), key, v, low, high);
+    *out = (int64_t)v;
+    return 0;
+}
+
+/* The file's tensor for a model's name; NULL where there is none. `missing` gets the name that was looked for. */
+static const struct tensor *find_tensor(const struct source *s, const char *name, int64_t layer,
+                                        enum name_change *change, char missing[NAME])
+{
+    const char *pattern = name;
+    *change = AS_IS;
+    bool folder = !checkpoint_gguf(s->checkpoint);
+    for (const struct name_map *m = s->architecture->names; folder && m->name; m++)
+        if (strcmp(m->name, name) == 0) pattern = m->folder_name, *change = m->change;
+    const char *hole = strstr(pattern, "%d");
+    if (hole)
+        snprintf(missing, NAME, "%.*s%" PRId64 "%s", (int)(hole - pattern), pattern, layer, hole + 2);
+    else
+        snprintf(missing, NAME, "%s", pattern);
+    const struct tensor *t = checkpoint_tensor(s->checkpoint, missing);
+    const char *prefix = s->architecture->prefix;
+    if (t || !folder) return t;
+    if (strncmp(missing, prefix, strlen(prefix)) == 0)
+        return checkpoint_tensor(s->checkpoint, missing + strlen(prefix));
+    char with[2 * NAME];
+    snprintf(with, sizeof with, "%s%s", prefix, missing);
+    return checkpoint_tensor(s->checkpoint, with);
+}
+
+bool source_has(const struct source *s, const char *name, int64_t layer)
+{
+    enum name_change change;
+    char missing[NAME];
+    return find_tensor(s, name, layer, &change, missing) != NULL;
+}
+
+static void shape_text(int n_dims, const int64_t *shape, struct text *out)
+{
+    text_char(out, '[');
+    for (int i = 0; i < n_dims; i++) {
+        text_printf(out, "%s", i ? ", " : "");
+        if (shape[i] < 0)
+            text_add(out, "any");
+        else
+            text_printf(out, "%" PRId64, shape[i]);
+    }
+    text_char(out, ']');
+}
+
+static int check_shape(const struct source *s, const struct tensor *t, int n_dims, const int64_t *shape,
+                       struct error *e)
+{
+    bool same = t->n_dims == n_dims;
+    for (int i = 0; same && i < n_dims; i++) same = shape[i] < 0 || t->shape[i] == shape[i];
+    if (same) return 0;
+    struct text is = {0}, wanted = {0};
+    shape_text(t->n_dims, t->shape, &is);
+    shape_text(n_dims, shape, &wanted);
+    int status = error_set(e, ERROR_INPUT, "%s: %s: shape %s must be %s by the file's own settings", path_of(s),
+                           t->name, text_c(&is), text_c(&wanted));
+    text_free(&is);
+    text_free(&wanted);
+    return status;
+}
+
+/* Elements of 2 or 4 bytes, in tiles that stay in the cache. */
+static void transpose(const uint8_t *in, uint8_t *out, int64_t rows, int64_t cols, size_t size)
+{
+    enum { TILE = 32 };
+    for (int64_t r0 = 0; r0 < rows; r0 += TILE)
+        for (int64_t c0 = 0; c0 < cols; c0 += TILE)
+            for (int64_t r = r0; r < rows && r < r0 + TILE; r++)
+                for (int64_t c = c0; c < cols && c < c0 + TILE; c++)
+                    memcpy(out + (size_t)(c * rows + r) * size, in + (size_t)(r * cols + c) * size, size);
+}
+
+static int turn(const struct source *s, struct tensor *t, struct error *e)
+{
+    const struct dtype *d = dtype_of((int)t->type);
+    if (d->block != 1 || t->n_dims != 2)
+        return error_set(e, ERROR_INPUT, "%s: %s: a matrix of type %s cannot be transposed", path_of(s), t->name,
+                         d->name);
+    uint8_t *turned = memory_new(t->bytes, 1, t->name, e);
+    if (!turned) return ERROR_IO;
+    transpose(t->data, turned, t->shape[0], t->shape[1], d->block_bytes);
+    int64_t rows = t->shape[0];
+    t->shape[0] = t->shape[1];
+    t->shape[1] = rows;
+    t->data = t->owned = turned;
+    return 0;
+}
+
+int source_tensor(struct source *s, const char *name, int64_t layer, int n_dims, const int64_t *shape, struct tensor *t,
+                  struct error *e)
+{
+    enum name_change change;
+    char missing[NAME];
+    const struct tensor *found = find_tensor(s, name, layer, &change, missing);
+    if (!found) return error_set(e, ERROR_INPUT, "%s: tensor %s is missing", path_of(s), missing);
+    *t = *found;
+    t->owned = NULL;
+    int64_t at;
+    if (table_find(&s->index, found->name, strlen(found->name), &at)) s->used[at] = true;
+    int64_t turned[TENSOR_DIMS] = {0};
+    if (change == TRANSPOSED && n_dims == 2) turned[0] = shape[1], turned[1] = shape[0];
+    int status = check_shape(s, t, n_dims, turned[0] ? turned : shape, e);
+    return status || change != TRANSPOSED ? status : turn(s, t, e);
+}
+
+float *source_vector(struct source *s, const char *name, int64_t layer, int64_t n, struct error *e)
+{
+    struct tensor t;
+    if (source_tensor(s, name, layer, 1, &n, &t, e)) return NULL;
+    if (!kernels_get()->decode[t.type]) {
+        error_set(e, ERROR_INPUT, "%s: %s: type %s cannot be decoded by this version", path_of(s), t.name,
+                  dtype_of((int)t.type)->name);
+        return NULL;
+    }
+    float *v = memory_new((size_t)n, sizeof *v, t.name, e);
+    if (!v) return NULL;
+    kernels_get()->decode[t.type](t.data, v, n);
+    for (int64_t i = 0; i < n; i++) {
+        if (isfinite(v[i])) continue;
+        error_set(e, ERROR_NUMBER, "%s: %s: element [%" PRId64 "] is not finite", path_of(s), t.name, i);
+        free(v);
+        return NULL;
+    }
+    return v;
+}
+
+int source_all_used(const struct source *s, struct error *e)
+{
+    for (size_t i = 0; i < checkpoint_count(s->checkpoint); i++) {
+        const char *name = checkpoint_at(s->checkpoint, i)->name;
+        bool known = s->used[i];
+        for (const char *const *end = s->architecture->ignored; *end && !known; end++) {
+            size_t n = strlen(name), m = strlen(*end);
+            known = n >= m && strcmp(name + n - m, *end) == 0;
+        }
+        if (!known)
+            return error_set(e, ERROR_INPUT, "%s: tensor %s is not part of the %s that this version computes",
+                             path_of(s), name, s->architecture->name);
+    }
+    return 0;
+}

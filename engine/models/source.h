@@ -1,0 +1,73 @@
+/* A checkpoint under the models' own names: GGUF's tensor names and its keys without the architecture's prefix. For a
+ * Hugging Face folder an architecture brings a table from these names to the folder's.
+ *
+ *     uint64_t layers;
+ *     if (source_u64(s, "block_count", &layers, e)) return e->code;
+ *     struct tensor w;
+ *     if (source_tensor(s, "blk.%d.attn_q.weight", 3, (int64_t[]){rows, cols}, 2, &w, e)) return e->code; */
+#ifndef KERF_ENGINE_MODELS_SOURCE_H
+#define KERF_ENGINE_MODELS_SOURCE_H
+
+#include "engine/formats/checkpoint.h"
+
+enum name_change {
+    AS_IS,
+    TRANSPOSED, /* the folder has [cols, rows] */
+    ROPE_ROWS   /* GGUF has the rows of each head in the order of interleaved pairs */
+};
+
+struct name_map {
+    const char *name, *folder_name; /* %d: the layer */
+    enum name_change change;
+};
+
+struct key_map {
+    const char *key, *folder_key;
+    double fallback;  /* of a key that may be absent; NAN: it must be there */
+    const char *like; /* or the fallback is the value of this other key */
+};
+
+/* A setting that changes the arithmetic, and its values under which ours is right. */
+struct guard {
+    const char *key, *folder_key; /* either may be NULL */
+    const char *allowed;          /* values as JSON or GGUF text, '|' between */
+};
+
+struct model;
+struct pass;
+struct architecture {
+    const char *name;             /* MUST: GGUF's general.architecture and config.json's model_type */
+    const char *eps_key;          /* MUST: the key of the norms' epsilon */
+    const char *prefix;           /* MUST: what a folder's tensor names may begin with or lack ("transformer.") */
+    const struct key_map *keys;   /* MUST: NULL key ends */
+    const struct name_map *names; /* MUST: NULL name ends */
+    const struct guard *guards;   /* MUST: NULL allowed ends */
+    const char *const *ignored;   /* MUST: endings of tensor names that carry no weights, NULL-terminated */
+    bool rope_interleaved_in_gguf;
+    int (*load)(struct model *m, struct error *e);   /* MUST: fills hyper-parameters and layers from m->source */
+    int (*forward)(struct pass *p, struct error *e); /* MUST: from p->ids to p->x */
+};
+
+const struct architecture *architecture_at(size_t i); /* NULL past the end */
+
+struct source;
+int source_open(struct source **out, const char *path, struct error *e);
+void source_close(struct source *s);
+const struct architecture *source_architecture(const struct source *s);
+const struct checkpoint *source_checkpoint(const struct source *s);
+
+int source_f64(const struct source *s, const char *key, double *out, struct error *e);
+/* A whole number in [low, high]. */
+int source_i64(const struct source *s, const char *key, int64_t low, int64_t high, int64_t *out, struct error *e);
+/* Whether the checkpoint has the tensor; layer fills a %d in name. */
+bool source_has(const struct source *s, const char *name, int64_t layer);
+/* The tensor in the models' orientation with its shape checked (-1: any); t->name is the file's. t->owned is set where
+ * the data had to be turned. */
+int source_tensor(struct source *s, const char *name, int64_t layer, int n_dims, const int64_t *shape, struct tensor *t,
+                  struct error *e);
+/* A vector of n finite floats in new memory. */
+float *source_vector(struct source *s, const char *name, int64_t layer, int64_t n, struct error *e);
+/* ERROR_INPUT naming a tensor that nobody asked for: the model would not be the one in the file. */
+int source_all_used(const struct source *s, struct error *e);
+
+#endif
