@@ -1,0 +1,50 @@
+/* Uncertainty by resampling items (Efron and Tibshirani 1993; for translations Koehn 2004; for paired right/wrong
+ * outcomes McNemar 1947 in its exact form).
+ *
+ *     struct estimate est;
+ *     if (estimate_metric(m, stats, n, &(struct resampling){.resamples = 10000, .seed = 1234}, &est, e)) ...
+ *     struct difference d;
+ *     if (compare_metric(m, base_stats, cand_stats, n, &how, &d, e)) ...
+ *
+ * The draw of resample r is a function of (seed, r, n) alone: results do not depend on the number of threads, and the
+ * same items are drawn for every metric and subject, so differences are paired. Intervals are 95 % percentile
+ * intervals: the quantiles 0.025 and 0.975 of the resampled values, interpolated linearly between the order statistics
+ * around (B - 1) q (type 7 of Hyndman and Fan 1996). Resamples whose value is undefined are left out. */
+#ifndef KERF_METRICS_RESAMPLING_H
+#define KERF_METRICS_RESAMPLING_H
+
+#include "metrics/metric.h"
+
+struct resampling {
+    size_t resamples; /* 0: 10,000 */
+    uint64_t seed;
+};
+
+struct estimate {
+    double value, standard_error, low, high; /* NAN where undefined */
+    size_t n;                                /* items */
+};
+
+struct difference {
+    double value; /* candidate - baseline, of the metric over all items */
+    double standard_error, low, high;
+    /* Two-sided: exact McNemar where statistics are right/wrong, else from the B paired resamples
+     * min(1, 2 (min(#(d <= 0), #(d >= 0)) + 1) / (B + 1)) (Davison and Hinkley 1997, section 4.4). */
+    double p;
+    bool mcnemar;         /* which of the two p is */
+    int64_t gained, lost; /* flips: items wrong -> right and right -> wrong; -1 where an item is not right or wrong */
+};
+
+/* Standard error: of a mean the sample standard deviation / sqrt(n) (of a difference, that of the items' differences);
+ * of others the standard deviation of the resamples. One item says nothing about spread: below two items the standard
+ * error, the interval and the bootstrap's p are NAN. n is below 2^32. */
+int estimate_metric(const struct metric *m, const double *stats /* [n, width] */, size_t n,
+                    const struct resampling *how, struct estimate *out, struct error *e);
+int compare_metric(const struct metric *m, const double *baseline /* [n, width] */,
+                   const double *candidate /* [n, width] */, size_t n, const struct resampling *how,
+                   struct difference *out, struct error *e);
+
+/* Exact two-sided McNemar test of `gained` against `lost` discordant pairs: min(1, 2 P(X <= min)), X ~ B(n, 1/2). */
+double mcnemar_exact(int64_t gained, int64_t lost);
+
+#endif
