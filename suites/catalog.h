@@ -1,0 +1,15 @@
+/* Where suite files are: the names that ship, and what a name on the command line stands for. */
+#ifndef KERF_SUITES_CATALOG_H
+#define KERF_SUITES_CATALOG_H
+
+#include "engine/base/error.h"
+#include <stdbool.h>
+
+/* Whether an argument is a path (it has a slash or ends in .yaml or .yml) and not a name. */
+bool suite_is_path(const char *name_or_path);
+/* Letters, digits, ".", "_" and "-", at most 64, the first a letter or digit: fit for a file's name. */
+bool suite_name_fits(const char *name);
+/* The file of a suite or group, to be freed; a name that does not exist is ERROR_USAGE with the nearest one. */
+int suite_locate(const char *name_or_path, char **path, struct error *e);
+
+#endif

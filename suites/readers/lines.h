@@ -1,0 +1,37 @@
+/* What the readers share: lines of a data file, checked and numbered.
+ *
+ *     struct lines l;
+ *     lines_open(&l, source);
+ *     while (lines_next(&l, e)) { ... l.text[0 .. l.length) is line l.number ... }
+ *     return l.status;
+ *
+ * A byte order mark at the start, "\r" before "\n" and empty lines at the end of the file are no part of any line. A
+ * NUL byte or bytes that are not UTF-8 end the reading with ERROR_INPUT. */
+#ifndef KERF_SUITES_READERS_LINES_H
+#define KERF_SUITES_READERS_LINES_H
+
+#include "suites/reader.h"
+#include <stdbool.h>
+
+struct lines {
+    const char *path, *at, *end;
+    const char *text; /* of the file's bytes, not NUL-terminated */
+    size_t length;
+    size_t number; /* from 1 */
+    int status;
+};
+
+/* The file's bytes without the byte order mark at their start. */
+void lines_body(const struct reader_source *source, const char **data, size_t *n);
+void lines_open(struct lines *l, const struct reader_source *source);
+bool lines_next(struct lines *l, struct error *e); /* false at the end and after an error: see l->status */
+/* Ends the reading: status is 0 (nothing happens), READER_STOP, or an error that gets "PATH: line N: " before it. */
+void lines_end(struct lines *l, int status, struct error *e);
+
+/* A file with a JSON object on each line. `complete` checks a document and adds what the reader adds. */
+int jsonl_read(const struct reader_source *source, int (*complete)(json_t *doc, struct error *e), reader_emit emit,
+               void *user, struct error *e);
+/* The text of a document's field, NULL with an error where it is missing, no string or empty. */
+const char *document_text(const json_t *doc, const char *field, struct error *e);
+
+#endif

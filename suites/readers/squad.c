@@ -1,0 +1,103 @@
+/* SQuAD v1.1: {"data": [{"title", "paragraphs": [{"context", "qas": [{"id", "question", "answers": [{"text"}]}]}]}]}.
+ * A document is a question; `answers` is the list of the answers' texts, repeated ones kept, and `title` is "" where
+ * the file has none. A question without an answer, as SQuAD 2.0 has them, is an error: nothing here scores an
+ * abstention. Source: Rajpurkar and others, "SQuAD: 100,000+ Questions for Machine Comprehension of Text", 2016. */
+#include "engine/formats/json.h"
+#include "suites/readers/lines.h"
+
+/* A list in an object; NULL with an error. */
+static const json_t *list(const json_t *object, const char *key, struct error *e)
+{
+    const json_t *v = json_object_get(object, key);
+    if (json_is_array(v)) return v;
+    error_set(e, ERROR_INPUT, "%s: %s", key, v ? "must be a list" : "is missing");
+    return NULL;
+}
+
+static int add_answers(json_t *doc, const json_t *question, struct error *e)
+{
+    const json_t *answers = list(question, "answers", e);
+    if (!answers) return ERROR_INPUT;
+    if (!json_array_size(answers))
+        return error_set(e, ERROR_INPUT, "answers: is empty; questions without an answer (SQuAD 2.0) are not accepted");
+    json_t *texts = json_array();
+    if (json_object_set_new(doc, "answers", texts)) return error_set(e, ERROR_IO, "out of memory for a document");
+    for (size_t i = 0; i < json_array_size(answers); i++) {
+        json_t *answer = json_array_get(answers, i);
+        if (!document_text(answer, "text", e)) return error_prefix(e, "answers[%zu]", i);
+        if (json_array_append(texts, json_object_get(answer, "text")))
+            return error_set(e, ERROR_IO, "out of memory for a document");
+    }
+    return 0;
+}
+
+static int one_question(const json_t *title, json_t *context, const json_t *question, reader_emit emit, void *user,
+                        struct error *e)
+{
+    if (!document_text(question, "question", e) || !document_text(question, "id", e)) return ERROR_INPUT;
+    json_t *doc =
+        json_pack("{s:O, s:O, s:O, s:s}", "context", context, "question", json_object_get(question, "question"), "id",
+                  json_object_get(question, "id"), "title", json_is_string(title) ? json_string_value(title) : "");
+    int status = doc ? add_answers(doc, question, e) : error_set(e, ERROR_IO, "out of memory for a document");
+    if (!status) status = emit(user, doc, e);
+    json_decref(doc);
+    return status;
+}
+
+static int one_paragraph(const json_t *title, const json_t *paragraph, reader_emit emit, void *user, struct error *e)
+{
+    const json_t *questions = list(paragraph, "qas", e);
+    if (!questions || !document_text(paragraph, "context", e)) return ERROR_INPUT;
+    json_t *context = json_object_get(paragraph, "context");
+    for (size_t i = 0; i < json_array_size(questions); i++) {
+        int status = one_question(title, context, json_array_get(questions, i), emit, user, e);
+        if (status > 0) error_prefix(e, "qas[%zu]", i);
+        if (status) return status;
+    }
+    return 0;
+}
+
+static int one_article(const json_t *article, reader_emit emit, void *user, struct error *e)
+{
+    const json_t *paragraphs = list(article, "paragraphs", e), *title = json_object_get(article, "title");
+    if (!paragraphs) return ERROR_INPUT;
+    for (size_t i = 0; i < json_array_size(paragraphs); i++) {
+        int status = one_paragraph(title, json_array_get(paragraphs, i), emit, user, e);
+        if (status > 0) error_prefix(e, "paragraphs[%zu]", i);
+        if (status) return status;
+    }
+    return 0;
+}
+
+static int articles(const json_t *root, reader_emit emit, void *user, struct error *e)
+{
+    const json_t *data = list(root, "data", e);
+    if (!data) return ERROR_INPUT;
+    for (size_t i = 0; i < json_array_size(data); i++) {
+        int status = one_article(json_array_get(data, i), emit, user, e);
+        if (status > 0) error_prefix(e, "data[%zu]", i);
+        if (status) return status;
+    }
+    return 0;
+}
+
+static int squad_read(const struct reader_source *source, reader_emit emit, void *user, struct error *e)
+{
+    const char *data;
+    size_t n;
+    lines_body(source, &data, &n);
+    if (!n) return 0;
+    json_t *root = json_read_bytes(data, n, source->path, e);
+    if (!root) return e ? (int)e->code : ERROR_INPUT;
+    int status = articles(root, emit, user, e);
+    json_decref(root);
+    if (status > 0) error_prefix(e, "%s", source->path);
+    return status == READER_STOP ? 0 : status;
+}
+
+const struct reader reader_squad = {
+    .name = "squad",
+    .summary = "SQuAD v1.1 JSON: questions about paragraphs",
+    .fields = (const char *const[]){"context", "question", "answers", "id", "title", NULL},
+    .read = squad_read,
+};

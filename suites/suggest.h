@@ -1,0 +1,14 @@
+/* The end of an error about a name that nobody knows: `, did you mean "metric_list"?`. */
+#ifndef KERF_SUITES_SUGGEST_H
+#define KERF_SUITES_SUGGEST_H
+
+#include <stddef.h>
+
+struct suggestion {
+    char words[128]; /* "" where no name is near */
+};
+
+/* The nearest by edit distance, else one that begins as `name` does for at least half of its length. */
+struct suggestion suggest(const char *name, const char *const *names, size_t n);
+
+#endif
