@@ -1,0 +1,170 @@
+/* What a run and a comparison leave behind, as JSON. */
+#include "engine/base/file.h"
+#include "engine/base/memory.h"
+#include "engine/formats/json.h"
+#include "suites/run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+json_t *run_record(const struct model *m, const char *name, double seconds, const struct suite_result *results,
+                   size_t n, struct error *e)
+{
+    const struct facts *f = model_facts(m);
+    json_t *suites = json_array();
+    for (size_t i = 0; i < n; i++) json_array_append(suites, results[i].record);
+    const char *at = strrchr(name, '@');
+    char *model = memory_bytes(name, at ? (size_t)(at - name) : strlen(name), e);
+    json_t *run =
+        model ? json_pack("{s:s, s:{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:I, s:f, s:I, s:s}, s:o, s:f}", "schema",
+                          "kerf-run-1", "subject", "name", name, "model", model, "path", f->path, "sha256", f->hash,
+                          "architecture", f->architecture, "parameters", (json_int_t)f->parameters, "backend",
+                          f->backend, "math", "exact", "weight_bytes", (json_int_t)f->weight_bytes, "bits_per_weight",
+                          8.0 * (double)f->weight_bytes / (double)f->parameters, "unpackable_matrices",
+                          (json_int_t)f->unpackable, "tokenizer_sha256", tokenizer_hash(model_tokenizer(m)), "suites",
+                          suites, "seconds", seconds)
+              : NULL;
+    free(model);
+    if (!run) error_set(e, ERROR_IO, "out of memory for a record (or a path that is not UTF-8)");
+    return run;
+}
+
+static int write_samples(const char *folder, const struct suite_result *r, struct error *e)
+{
+    size_t n = strlen(r->suite->name) + 32;
+    char *name = memory_new(n, 1, "a path", e);
+    if (!name) return ERROR_IO;
+    snprintf(name, n, "samples_%s.jsonl", r->suite->name);
+    char *path = path_join(folder, name, e);
+    free(name);
+    struct output out;
+    int status = path ? output_open(&out, path, e) : ERROR_IO;
+    free(path);
+    if (status) return status;
+    size_t i;
+    json_t *line;
+    json_array_foreach(r->samples, i, line)
+    {
+        json_dumpf(line, out.stream, JSON_COMPACT | JSON_REAL_PRECISION(17));
+        fputc('\n', out.stream);
+    }
+    return output_commit(&out, e);
+}
+
+int run_write(const char *folder, const json_t *run, const struct suite_result *results, size_t n, struct error *e)
+{
+    int status = folder_make(folder, e);
+    for (size_t i = 0; i < n && !status; i++) status = write_samples(folder, &results[i], e);
+    char *path = status ? NULL : path_join(folder, "run.json", e);
+    if (!status) status = path ? json_write_file(path, run, e) : ERROR_IO;
+    free(path);
+    return status;
+}
+
+/* --- comparison --- */
+
+/* Says which part of two protocols differs. */
+static int refuse(const struct suite_result *a, const struct suite_result *b, const char *name, struct error *e)
+{
+    const json_t *pa = json_object_get(a->record, "protocol"), *pb = json_object_get(b->record, "protocol");
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)pa, key, value)
+    {
+        if (json_equal(value, json_object_get(pb, key))) continue;
+        return error_set(e, ERROR_INPUT,
+                         "%s: suite %s: not comparable with the baseline: %s differs (the two models split text into "
+                         "different tokens, or one has a shorter context)",
+                         name, a->suite->name, key);
+    }
+    return error_set(e, ERROR_INPUT, "%s: suite %s: not comparable with the baseline", name, a->suite->name);
+}
+
+static json_t *difference_record(const struct difference *d, enum better better)
+{
+    (void)better;
+    bool significant = d->low > 0 || d->high < 0;
+    return json_pack("{s:o, s:o, s:[o, o], s:o, s:s, s:b, s:o, s:o}", "value", json_number_or_null(d->value), "stderr",
+                     json_number_or_null(d->standard_error), "ci95", json_number_or_null(d->low),
+                     json_number_or_null(d->high), "p", json_number_or_null(d->p), "test",
+                     d->mcnemar ? "mcnemar" : "bootstrap", "significant", (int)significant, "gained",
+                     d->gained >= 0 ? json_integer(d->gained) : json_null(), "lost",
+                     d->lost >= 0 ? json_integer(d->lost) : json_null());
+}
+
+static json_t *cell(const struct suite_result *base, const struct suite_result *r, size_t metric,
+                    const struct resampling *how, struct error *e)
+{
+    const struct estimate *x = &r->estimates[metric];
+    json_t *difference = json_null();
+    if (r != base) {
+        struct difference d;
+        if (compare_metric(r->suite->metrics[metric], base->stats[metric], r->stats[metric], r->n, how, &d, e))
+            return NULL;
+        difference = difference_record(&d, r->suite->metrics[metric]->better);
+    }
+    return json_pack("{s:o, s:o, s:[o, o], s:o}", "value", json_number_or_null(x->value), "stderr",
+                     json_number_or_null(x->standard_error), "ci95", json_number_or_null(x->low),
+                     json_number_or_null(x->high), "difference", difference);
+}
+
+static json_t *row(struct suite_result *const *results, size_t n_subjects, size_t suite, size_t metric,
+                   const struct resampling *how, struct error *e)
+{
+    const struct suite_result *base = &results[0][suite];
+    const struct metric *m = base->suite->metrics[metric];
+    json_t *cells = json_array();
+    for (size_t i = 0; i < n_subjects; i++) {
+        json_t *c = cell(base, &results[i][suite], metric, how, e);
+        if (!c) {
+            json_decref(cells);
+            return NULL;
+        }
+        json_array_append_new(cells, c);
+    }
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:o}", "suite", base->suite->name, "metric", m->name, "unit",
+                     m->unit, "better", m->better == BETTER_HIGHER ? "higher" : "lower", "items", (json_int_t)base->n,
+                     "fingerprint", base->fingerprint, "cells", cells);
+}
+
+static json_t *subjects_of(const json_t *const *runs, size_t n)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < n; i++) {
+        json_t *s = json_copy(json_object_get(runs[i], "subject"));
+        json_object_set(s, "seconds", json_object_get(runs[i], "seconds"));
+        json_object_set(s, "peak_bytes", json_object_get(runs[i], "peak_bytes"));
+        json_object_set(s, "run", json_object_get(runs[i], "folder"));
+        json_array_append_new(all, s);
+    }
+    return all;
+}
+
+json_t *compare_record(const json_t *const *runs, struct suite_result *const *results, size_t n_subjects,
+                       size_t n_suites, const struct resampling *how, struct error *e)
+{
+    json_t *rows = json_array();
+    for (size_t s = 0; s < n_suites; s++) {
+        for (size_t i = 1; i < n_subjects; i++) {
+            if (strcmp(results[i][s].fingerprint, results[0][s].fingerprint) == 0) continue;
+            const json_t *subject = json_object_get(runs[i], "subject");
+            refuse(&results[i][s], &results[0][s], json_string_value(json_object_get(subject, "name")), e);
+            json_decref(rows);
+            return NULL;
+        }
+        for (size_t m = 0; m < results[0][s].suite->n_metrics; m++) {
+            json_t *r = row(results, n_subjects, s, m, how, e);
+            if (!r) {
+                json_decref(rows);
+                return NULL;
+            }
+            json_array_append_new(rows, r);
+        }
+    }
+    json_t *record = json_pack("{s:s, s:o, s:o, s:{s:I, s:I}}", "schema", "kerf-compare-1", "subjects",
+                               subjects_of(runs, n_subjects), "rows", rows, "resampling", "resamples",
+                               (json_int_t)(how->resamples ? how->resamples : 10000), "seed", (json_int_t)how->seed);
+    if (!record) error_set(e, ERROR_IO, "out of memory for a comparison");
+    return record;
+}

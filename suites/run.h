@@ -1,0 +1,55 @@
+/* A run: one subject through one suite after the other, each with its outcomes, metrics and record.
+ *
+ *     struct suite_result r;
+ *     if (suite_run(model, "endings", &(struct run_options){.batch = 32}, &r, e)) return e->code;
+ *     r.estimates[0].value ...
+ *     json_t *run = run_record(model, "millbrook-llama@f32", 1.5, &r, 1);
+ *     suite_result_free(&r);
+ */
+#ifndef KERF_SUITES_RUN_H
+#define KERF_SUITES_RUN_H
+
+#include "engine/models/model.h"
+#include "metrics/resampling.h"
+#include "suites/suite.h"
+
+struct run_options {
+    size_t limit; /* items of each suite; 0: all */
+    size_t batch; /* sequences in one pass, at least 1 */
+    struct resampling resampling;
+    void *user;
+    /* May be NULL. Called as work gets done; false stops the run with ERROR_INTERRUPTED. */
+    bool (*progress)(void *user, const char *suite, size_t done, size_t total);
+};
+
+struct suite_result {
+    struct suite *suite;
+    struct item *items;
+    size_t n_items;
+    size_t n;                   /* outcomes: one an item, or one a chunk */
+    double **stats;             /* [n_metrics] of [n, width] */
+    struct estimate *estimates; /* [n_metrics] */
+    char fingerprint[HASH_HEX];
+    json_t *record;  /* its entry in run.json */
+    json_t *samples; /* array of the lines of samples_SUITE.jsonl */
+};
+
+int suite_run(const struct model *m, const char *suite, const struct run_options *options, struct suite_result *out,
+              struct error *e);
+void suite_result_free(struct suite_result *r);
+
+/* run.json without "kerf" and "machine", which the caller knows. `name` is the subject as given. */
+json_t *run_record(const struct model *m, const char *name, double seconds, const struct suite_result *results,
+                   size_t n, struct error *e);
+/* run.json and a samples_SUITE.jsonl for each suite, in `folder` (made if need be). */
+int run_write(const char *folder, const json_t *run, const struct suite_result *results, size_t n, struct error *e);
+
+/* compare.json without "kerf" and "machine": runs[i] and results[i] (n_suites each) of the subjects, the baseline
+ * first. ERROR_CHECK with the differing part named where the fingerprints of a suite differ. */
+json_t *compare_record(const json_t *const *runs, struct suite_result *const *results, size_t n_subjects,
+                       size_t n_suites, const struct resampling *how, struct error *e);
+
+/* A finite number as it is, any other as null. */
+json_t *json_number_or_null(double v);
+
+#endif
