@@ -1,0 +1,66 @@
+/* Commands: one file each, one row in main.c's table. */
+#ifndef KERF_CLI_COMMAND_H
+#define KERF_CLI_COMMAND_H
+
+#include "cli/options.h"
+#include "engine/backends/backend.h"
+#include <jansson.h>
+#include <stdio.h>
+
+struct command {
+    const char *name, *summary;
+    const char *usage;    /* what follows the name: "SUBJECT [options]" */
+    const char *examples; /* whole lines, indented */
+    /* argv[0] is the first word after the command's name. With `help` set it prints its options and returns. */
+    int (*run)(int argc, char **argv, bool help, struct error *e);
+};
+
+/* --- subjects: MODEL[@BACKEND] --- */
+
+struct subject {
+    char *name;  /* "millbrook-llama@int8:absmax", canonical */
+    char *path;  /* of the model */
+    bool stored; /* no backend was given: weights as they are */
+    struct backend_options how;
+};
+
+/* The path of a model given by path or by the name of one that ships; to be freed. */
+int model_path(const char *model, char **path, struct error *e);
+/* baseline (may be NULL) gives the model to a subject that is "@BACKEND" alone. */
+int subject_parse(struct subject *s, const char *text, const struct subject *baseline, struct error *e);
+void subject_free(struct subject *s);
+
+/* --- what commands share --- */
+
+/* Every command's --threads, 0: as OpenMP has it. Also checks the BLAS and KERF_CPU. */
+int engine_open(int64_t threads, struct error *e);
+/* "kerf" and "machine" of a record. */
+void record_build(json_t *record);
+/* A line on standard error, escaped for a terminal. */
+void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Resident memory at its highest since the last call of peak_reset(), in bytes; 0 where the system does not say. */
+size_t peak_bytes(void);
+void peak_reset(void);
+double seconds_now(void);
+
+/* --- progress: one line on standard error, none where that is no terminal --- */
+
+struct progress {
+    bool shown;
+    char label[80];
+    char what[80];
+    double started, drawn;
+    size_t before; /* what was done when `what` began */
+};
+
+void progress_open(struct progress *p, const char *label);
+/* False once the user asked to stop. A new `what` starts a new clock. */
+bool progress_update(struct progress *p, const char *what, size_t done, size_t total);
+void progress_close(struct progress *p); /* wipes the line */
+/* From now on SIGINT and SIGTERM make progress_update() return false; a second one ends the program. */
+void progress_catch_signals(void);
+
+extern const struct command command_eval, command_compare, command_suites, command_backends, command_inspect,
+    command_generate, command_tokenize, command_quantize;
+
+#endif

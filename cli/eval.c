@@ -1,0 +1,54 @@
+/* kerf eval: one subject through suites. */
+#include "cli/evaluate.h"
+#include "engine/base/text.h"
+#include "reports/report.h"
+
+static int print_run(const json_t *run, struct error *e)
+{
+    struct text table = {0};
+    int width = terminal_width();
+    int status =
+        report_run_table(run, &(struct table_style){.colour = width > 0, .width = width ? width : 120}, &table, e);
+    if (!status) fputs(text_c(&table), stdout);
+    text_free(&table);
+    return status;
+}
+
+static int run(int argc, char **argv, bool help, struct error *e)
+{
+    struct evaluate_options o;
+    struct option options[EVALUATE_OPTIONS];
+    evaluate_table(&o, options, "write run.json and samples_SUITE.jsonl there");
+    if (help) return options_print(options), 0;
+    char **operands, **suites = NULL;
+    size_t n, n_suites;
+    int status = options_parse(options, argc, argv, &operands, &n, e);
+    if (!status && n != 1)
+        status = error_set(e, ERROR_USAGE, "eval takes one SUBJECT, not %zu (kerf compare takes several)", n);
+    struct subject s = {0};
+    struct evaluated x = {0};
+    if (!status) status = engine_open(o.threads, e);
+    if (!status) status = subject_parse(&s, operands[0], NULL, e);
+    if (!status) status = evaluate_suites(&o, &suites, &n_suites, e);
+    if (!status) {
+        progress_catch_signals();
+        status = evaluate(&s, suites, &o, &x, e);
+    }
+    if (!status && o.out) status = run_write(o.out, x.run, x.results, x.n_suites, e);
+    if (!status) status = print_run(x.run, e);
+    if (!status && o.out) note("wrote %s/run.json", o.out);
+    evaluated_free(&x);
+    names_free(suites);
+    subject_free(&s);
+    return status;
+}
+
+const struct command command_eval = {
+    .name = "eval",
+    .summary = "run suites on one subject",
+    .usage = "SUBJECT [options]",
+    .examples = "  kerf eval millbrook-llama\n"
+                "  kerf eval millbrook-gpt2@int8:absmax --suite endings --limit 100\n"
+                "  kerf eval model.gguf --suite stories --suite my-suite.yaml --out runs/model\n",
+    .run = run,
+};

@@ -1,0 +1,148 @@
+#include "cli/evaluate.h"
+#include "engine/base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+void evaluate_table(struct evaluate_options *o, struct option table[EVALUATE_OPTIONS], const char *out_help)
+{
+    *o = (struct evaluate_options){.batch = 32, .seed = 1234};
+    const struct option rows[EVALUATE_OPTIONS] = {
+        {"--suite", OPTION_LIST, "NAME|FILE", "a suite or group, may be repeated (default: millbrook, all that ship)",
+         .list = o->suites},
+        {"--limit", OPTION_NUMBER, "N", "the first N items of each suite (default: all)", .number = &o->limit,
+         .least = 1},
+        {"--threads", OPTION_NUMBER, "N", "threads (default: all cores); results are the same bits for any number",
+         .number = &o->threads, .least = 1},
+        {"--batch", OPTION_NUMBER, "N", "sequences in one pass (default: 32); results are the same bits for any",
+         .number = &o->batch, .least = 1},
+        {"--seed", OPTION_NUMBER, "N", "seed of the resampling behind intervals (default: 1234)", .number = &o->seed},
+        {"--out", OPTION_TEXT, "DIR", out_help, .text = &o->out},
+        {0}};
+    memcpy(table, rows, sizeof rows);
+}
+
+struct resampling evaluate_resampling(const struct evaluate_options *o)
+{
+    return (struct resampling){.seed = (uint64_t)o->seed};
+}
+
+static int append_names(char ***names, size_t *n, char **more, struct error *e)
+{
+    for (size_t i = 0; more[i]; i++) {
+        bool there = false;
+        for (size_t j = 0; j < *n; j++) there = there || strcmp((*names)[j], more[i]) == 0;
+        if (there) continue;
+        char **grown = realloc(*names, (*n + 2) * sizeof **names);
+        if (!grown) return error_set(e, ERROR_IO, "out of memory for names");
+        *names = grown;
+        if (!(grown[*n] = memory_string(more[i], e))) return ERROR_IO;
+        grown[++*n] = NULL;
+    }
+    return 0;
+}
+
+int evaluate_suites(const struct evaluate_options *o, char ***names, size_t *n, struct error *e)
+{
+    static const char *const all[] = {"millbrook", NULL};
+    int status = 0;
+    *names = NULL;
+    *n = 0;
+    for (const char *const *given = o->suites[0] ? o->suites : all; *given && !status; given++) {
+        char **expanded;
+        status = suite_expand(*given, &expanded, e);
+        if (status) break;
+        status = append_names(names, n, expanded, e);
+        names_free(expanded);
+    }
+    for (size_t i = 0; i < *n && !status; i++) { /* a broken file shows before hours of work, not after */
+        struct suite *s;
+        status = suite_load(&s, (*names)[i], e);
+        if (!status) suite_free(s);
+    }
+    if (status) names_free(*names);
+    return status;
+}
+
+static bool on_progress(void *user, const char *suite, size_t done, size_t total)
+{
+    return progress_update(user, suite, done, total);
+}
+
+static void iso_time(char out[32])
+{
+    time_t t = time(NULL);
+    struct tm utc;
+    gmtime_r(&t, &utc);
+    strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
+}
+
+static int run_suites(const struct model *m, const struct subject *s, char *const *suites,
+                      const struct evaluate_options *o, struct evaluated *out, struct error *e)
+{
+    struct progress progress;
+    progress_open(&progress, s->name);
+    struct run_options options = {.limit = (size_t)o->limit,
+                                  .batch = (size_t)o->batch,
+                                  .resampling = evaluate_resampling(o),
+                                  .user = &progress,
+                                  .progress = on_progress};
+    int status = 0;
+    for (size_t i = 0; suites[i] && !status; i++) {
+        status = suite_run(m, suites[i], &options, &out->results[i], e);
+        if (!status) out->n_suites++;
+    }
+    progress_close(&progress);
+    return status;
+}
+
+int evaluate(const struct subject *s, char *const *suites, const struct evaluate_options *o, struct evaluated *out,
+             struct error *e)
+{
+    *out = (struct evaluated){0};
+    char started[32];
+    iso_time(started);
+    double start = seconds_now();
+    peak_reset();
+    struct model *m;
+    size_t n = 0;
+    while (suites[n]) n++;
+    out->results = memory_new(n, sizeof *out->results, "results", e);
+    int status = out->results ? model_open(&m, s->path, s->stored ? NULL : &s->how, e) : ERROR_IO;
+    if (status) {
+        evaluated_free(out);
+        return status;
+    }
+    if (model_facts(m)->unpackable)
+        note("note: %s: %lld matrices have columns that do not divide into the type's blocks and stay F16", s->name,
+             (long long)model_facts(m)->unpackable);
+    status = run_suites(m, s, suites, o, out, e);
+    if (!status) out->run = run_record(m, s->name, seconds_now() - start, out->results, n, e);
+    if (!status && !out->run) status = ERROR_IO;
+    if (!status) {
+        record_build(out->run);
+        json_object_set_new(out->run, "started", json_string(started));
+        json_object_set_new(out->run, "peak_bytes", json_integer((json_int_t)peak_bytes()));
+    }
+    model_close(m);
+    if (status) evaluated_free(out);
+    return status;
+}
+
+void evaluated_free(struct evaluated *x)
+{
+    for (size_t i = 0; i < x->n_suites; i++) suite_result_free(&x->results[i]);
+    free(x->results);
+    json_decref(x->run);
+    *x = (struct evaluated){0};
+}
+
+int terminal_width(void)
+{
+    struct winsize size;
+    if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_col) return 0;
+    return size.ws_col;
+}

@@ -1,0 +1,36 @@
+/* What eval and compare share: their options, and one subject through the suites. */
+#ifndef KERF_CLI_EVALUATE_H
+#define KERF_CLI_EVALUATE_H
+
+#include "cli/command.h"
+#include "suites/run.h"
+
+struct evaluate_options {
+    const char *suites[OPTION_LIST_MOST]; /* as given; none: all that ship */
+    int64_t limit, threads, batch, seed;
+    const char *out;
+};
+
+enum { EVALUATE_OPTIONS = 7 };
+
+/* The option table, EVALUATE_OPTIONS rows with the end, pointing into o. */
+void evaluate_table(struct evaluate_options *o, struct option table[EVALUATE_OPTIONS], const char *out_help);
+
+/* Groups written out, every name checked: a NULL-terminated array, names_free(). */
+int evaluate_suites(const struct evaluate_options *o, char ***names, size_t *n, struct error *e);
+
+struct evaluated {
+    struct suite_result *results; /* [n_suites] */
+    size_t n_suites;
+    json_t *run; /* run.json, whole */
+};
+
+int evaluate(const struct subject *s, char *const *suites, const struct evaluate_options *o, struct evaluated *out,
+             struct error *e);
+void evaluated_free(struct evaluated *x);
+
+struct resampling evaluate_resampling(const struct evaluate_options *o);
+/* Columns of the terminal on standard output, 0 where it is none. */
+int terminal_width(void);
+
+#endif

@@ -1,0 +1,87 @@
+/* kerf generate: continues a prompt. */
+#include "engine/decoding/generate.h"
+#include "cli/command.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool on_progress(void *user, size_t done) { return progress_update(user, "texts", done, 1); }
+
+static int encode(const struct model *m, const char *prompt, struct ids *ids, struct error *e)
+{
+    const struct tokenizer *t = model_tokenizer(m);
+    int32_t opening = tokenizer_bos(t) >= 0 ? tokenizer_bos(t) : tokenizer_eos(t);
+    int status = tokenizer_adds_bos(t) ? ids_add(ids, tokenizer_bos(t), e) : 0;
+    if (!status) status = tokenizer_encode(t, prompt, strlen(prompt), 0, ids, e);
+    if (!status && !ids->count && opening < 0)
+        return error_set(e, ERROR_USAGE,
+                         "--prompt: an empty prompt needs a BOS or EOS token, and the tokenizer has none");
+    if (!status && !ids->count) status = ids_add(ids, opening, e);
+    return status;
+}
+
+static int continue_prompt(const struct model *m, const char *prompt, int64_t limit, const char *const *stops,
+                           struct error *e)
+{
+    struct ids ids = {0};
+    int status = encode(m, prompt, &ids, e);
+    struct generation g = {.prompt = ids.at, .n_prompt = (int64_t)ids.count, .limit = limit, .stops = stops};
+    while (stops[g.n_stops]) g.n_stops++;
+    if (!status && g.n_prompt + limit > model_hyper(m)->context)
+        note("note: the prompt's %lld tokens and %lld new ones exceed the context of %lld: the prompt is cut on the "
+             "left",
+             (long long)g.n_prompt, (long long)limit, (long long)model_hyper(m)->context);
+    struct progress progress;
+    progress_open(&progress, "generate");
+    struct generate_options options = {.batch = 1, .user = &progress, .progress = on_progress};
+    if (!status) status = generate(m, &strategy_greedy, &g, 1, &options, e);
+    progress_close(&progress);
+    if (!status) {
+        fwrite(text_c(&g.text), 1, g.text.length, stdout);
+        putchar('\n');
+    }
+    generation_free(&g);
+    ids_free(&ids);
+    return status;
+}
+
+static int run(int argc, char **argv, bool help, struct error *e)
+{
+    const char *prompt = NULL, *stops[OPTION_LIST_MOST] = {0};
+    int64_t limit = 64, threads = 0;
+    const struct option options[] = {
+        {"--prompt", OPTION_TEXT, "TEXT", "what to continue; may be empty", .text = &prompt},
+        {"--max-tokens", OPTION_NUMBER, "N", "at most N new tokens (default: 64)", .number = &limit, .least = 1},
+        {"--stop", OPTION_LIST, "TEXT", "end before this text, may be repeated", .list = stops},
+        {"--threads", OPTION_NUMBER, "N", "threads (default: all cores)", .number = &threads, .least = 1},
+        {0}};
+    if (help) return options_print(options), 0;
+    char **operands;
+    size_t n;
+    struct subject s = {0};
+    struct model *m = NULL;
+    int status = options_parse(options, argc, argv, &operands, &n, e);
+    if (!status && n != 1) status = error_set(e, ERROR_USAGE, "generate takes one SUBJECT, not %zu", n);
+    if (!status && !prompt)
+        status = error_set(e, ERROR_USAGE, "--prompt TEXT is missing (it may be empty: --prompt \"\")");
+    for (size_t i = 0; stops[i] && !status; i++)
+        if (!*stops[i]) status = error_set(e, ERROR_USAGE, "--stop: an empty text would end at once");
+    if (!status) status = engine_open(threads, e);
+    if (!status) status = subject_parse(&s, operands[0], NULL, e);
+    if (!status) status = model_open(&m, s.path, s.stored ? NULL : &s.how, e);
+    progress_catch_signals();
+    if (!status) status = continue_prompt(m, prompt, limit, stops, e);
+    model_close(m);
+    subject_free(&s);
+    return status;
+}
+
+const struct command command_generate = {
+    .name = "generate",
+    .summary = "continue a prompt, greedily",
+    .usage = "SUBJECT --prompt TEXT [options]\n\nPrints the continuation alone on standard output.",
+    .examples = "  kerf generate millbrook-llama --prompt \"The sun was shining. Clara went to the\" --max-tokens 20\n"
+                "  kerf generate millbrook-gpt2@gguf:q4_0 --prompt $'English: Nora returned to the river.\\nSpanish:' "
+                "--stop $'\\n'\n",
+    .run = run,
+};

@@ -1,0 +1,77 @@
+#include "cli/command.h"
+#include "engine/base/text.h"
+#include "version.h"
+
+#include <string.h>
+
+static const struct command *const commands[] = {&command_eval,     &command_compare, &command_suites,
+                                                 &command_backends, &command_inspect, &command_generate,
+                                                 &command_tokenize, &command_quantize};
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+static void print_help(void)
+{
+    puts("kerf - what quantization takes from a language model, and what it buys\n\n"
+         "usage: kerf COMMAND [options]\n");
+    for (size_t i = 0; i < COMMANDS; i++) printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    puts("\nA SUBJECT is MODEL[@BACKEND]: a GGUF file, a Hugging Face folder or the name of a model that ships\n"
+         "(millbrook-llama, millbrook-gpt2), and how its weights are stored (kerf backends lists the ways).\n\n"
+         "examples:\n"
+         "  kerf compare millbrook-llama@f32 @int8:absmax @gguf:q4_0\n"
+         "  kerf eval model.gguf --suite stories\n"
+         "  kerf COMMAND --help\n\n"
+         "exit status: 0 success, 1 a check failed, 2 usage, 3 bad input, 4 input/output, 5 not a finite number,\n"
+         "130 interrupted");
+}
+
+static void print_command_help(const struct command *c)
+{
+    struct error e;
+    printf("%s\n\nusage: kerf %s %s\n\n", c->summary, c->name, c->usage);
+    c->run(0, NULL, true, &e);
+    printf("\nexamples:\n%s", c->examples);
+}
+
+static bool asks_help(int argc, char **argv)
+{
+    for (int i = 0; i < argc && strcmp(argv[i], "--"); i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return true;
+    return false;
+}
+
+static const struct command *find(const char *name, struct error *e)
+{
+    const char *names[COMMANDS];
+    for (size_t i = 0; i < COMMANDS; i++) {
+        names[i] = commands[i]->name;
+        if (strcmp(name, names[i]) == 0) return commands[i];
+    }
+    const char *near = nearest_name(name, names, COMMANDS);
+    error_set(e, ERROR_USAGE, "%s: unknown command%s%s%s", name, near ? ", did you mean " : " (kerf --help lists them)",
+              near ? near : "", near ? "?" : "");
+    return NULL;
+}
+
+static int run(int argc, char **argv, struct error *e)
+{
+    if (argc < 2) {
+        print_help();
+        return error_set(e, ERROR_USAGE, "a command must follow (kerf --help lists them)");
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) return print_help(), 0;
+    if (strcmp(argv[1], "--version") == 0)
+        return printf("kerf %s (%s, %s, %s)\n", KERF_VERSION, KERF_COMMIT, KERF_COMPILER, KERF_BUILD_TYPE), 0;
+    const struct command *c = find(argv[1], e);
+    if (!c) return ERROR_USAGE;
+    if (asks_help(argc - 2, argv + 2)) return print_command_help(c), 0;
+    return c->run(argc - 2, argv + 2, false, e);
+}
+
+int main(int argc, char **argv)
+{
+    struct error e = {0};
+    int status = run(argc, argv, &e);
+    if (!status && fflush(stdout)) status = error_errno(&e, "standard output", "write");
+    if (status) note("error: %s", e.text);
+    return status;
+}

@@ -1,0 +1,86 @@
+#include "cli/options.h"
+#include "engine/base/text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int unknown(const struct option *options, const char *arg, struct error *e)
+{
+    const char *names[64];
+    size_t n = 0;
+    for (const struct option *o = options; o->name && n < 64; o++) names[n++] = o->name;
+    const char *near = nearest_name(arg, names, n);
+    return error_set(e, ERROR_USAGE, "%s: unknown option%s%s%s", arg, near ? ", did you mean " : " (--help lists them)",
+                     near ? near : "", near ? "?" : "");
+}
+
+static int store(const struct option *o, const char *value, struct error *e)
+{
+    if (o->kind == OPTION_TEXT) {
+        *o->text = value;
+    } else if (o->kind == OPTION_LIST) {
+        size_t n = 0;
+        while (o->list[n]) n++;
+        if (n + 1 >= OPTION_LIST_MOST) return error_set(e, ERROR_USAGE, "%s: given more than %zu times", o->name, n);
+        o->list[n] = value;
+    } else {
+        char *end;
+        errno = 0;
+        long long v = strtoll(value, &end, 10);
+        if (errno || end == value || *end || v < o->least)
+            return error_set(e, ERROR_USAGE, "%s: \"%s\" must be a whole number of at least %lld", o->name, value,
+                             (long long)o->least);
+        *o->number = v;
+    }
+    return 0;
+}
+
+static const struct option *find(const struct option *options, const char *name, size_t length)
+{
+    for (const struct option *o = options; o->name; o++)
+        if (strlen(o->name) == length && memcmp(o->name, name, length) == 0) return o;
+    return NULL;
+}
+
+int options_parse(const struct option *options, int argc, char **argv, char ***operands, size_t *n, struct error *e)
+{
+    *operands = argv;
+    *n = 0;
+    bool ended = false;
+    for (int i = 0; i < argc; i++) {
+        char *arg = argv[i];
+        if (ended || arg[0] != '-' || !arg[1]) {
+            argv[(*n)++] = arg;
+            continue;
+        }
+        if (strcmp(arg, "--") == 0) {
+            ended = true;
+            continue;
+        }
+        size_t length = strcspn(arg, "=");
+        const struct option *o = find(options, arg, length);
+        if (!o) return unknown(options, arg, e);
+        const char *value = arg[length] ? arg + length + 1 : NULL;
+        if (o->kind == OPTION_FLAG) {
+            if (value) return error_set(e, ERROR_USAGE, "%s: takes no value", o->name);
+            *o->flag = true;
+            continue;
+        }
+        if (!value && i + 1 < argc) value = argv[++i];
+        if (!value) return error_set(e, ERROR_USAGE, "%s: a value must follow (%s)", o->name, o->argument);
+        int status = store(o, value, e);
+        if (status) return status;
+    }
+    return 0;
+}
+
+void options_print(const struct option *options)
+{
+    for (const struct option *o = options; o->name; o++) {
+        char left[64];
+        snprintf(left, sizeof left, "%s%s%s", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
+        printf("  %-22s %s\n", left, o->help);
+    }
+}

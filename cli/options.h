@@ -1,0 +1,38 @@
+/* Command lines: options by table, operands left over, help made from the same table.
+ *
+ *     int64_t limit = 0;
+ *     struct option options[] = {{"--limit", OPTION_NUMBER, "N", "items of each suite", .number = &limit}, {0}};
+ *     char **operands; size_t n;
+ *     if (options_parse(options, argc, argv, &operands, &n, e)) return e->code;
+ *
+ * Options may stand anywhere; "--" ends them; --name=value and --name value are the same. */
+#ifndef KERF_CLI_OPTIONS_H
+#define KERF_CLI_OPTIONS_H
+
+#include "engine/base/error.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_NUMBER, OPTION_LIST };
+
+enum { OPTION_LIST_MOST = 64 };
+
+struct option {
+    const char *name; /* "--limit", or "-o"; NULL ends a table */
+    enum option_kind kind;
+    const char *argument; /* what help calls the value; NULL for a flag */
+    const char *help;
+    bool *flag;
+    const char **text;
+    int64_t *number; /* a whole number from `least` on */
+    int64_t least;
+    const char **list; /* [OPTION_LIST_MOST], NULL-terminated by being zeroed: every use adds one */
+};
+
+/* operands points into argv, whose order changes. */
+int options_parse(const struct option *options, int argc, char **argv, char ***operands, size_t *n, struct error *e);
+/* One line an option, indented. */
+void options_print(const struct option *options);
+
+#endif

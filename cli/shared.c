@@ -1,0 +1,148 @@
+/* What commands share. */
+#include "cli/command.h"
+#include "engine/base/file.h"
+#include "engine/base/memory.h"
+#include "engine/base/text.h"
+#include "engine/kernels/kernels.h"
+#include "version.h"
+#include "suites/data.h"
+
+#include <omp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const struct {
+    const char *name, *folder;
+} shipped[] = {
+    {"millbrook-llama", "datasets/millbrook/llama"},
+    {"millbrook-gpt2", "datasets/millbrook/gpt2"},
+};
+enum { SHIPPED = sizeof shipped / sizeof *shipped };
+
+int model_path(const char *model, char **path, struct error *e)
+{
+    *path = NULL;
+    if (path_exists(model)) return (*path = memory_string(model, e)) ? 0 : ERROR_IO;
+    const char *names[SHIPPED];
+    for (size_t i = 0; i < SHIPPED; i++) {
+        names[i] = shipped[i].name;
+        if (strcmp(model, names[i])) continue;
+        *e = (struct error){0};
+        *path = data_find(shipped[i].folder, e);
+        if (*path) return 0;
+        return e->code ? (int)e->code
+                       : error_set(e, ERROR_IO,
+                                   "%s: its folder %s was not found: set KERF_DATA to the folder that holds it", model,
+                                   shipped[i].folder);
+    }
+    const char *near = nearest_name(model, names, SHIPPED);
+    return error_set(e, ERROR_IO, "%s: no such file or folder, and no model of this name ships%s%s%s", model,
+                     near ? ": did you mean " : " (those that do: millbrook-llama, millbrook-gpt2)", near ? near : "",
+                     near ? "?" : "");
+}
+
+int subject_parse(struct subject *s, const char *text, const struct subject *baseline, struct error *e)
+{
+    *s = (struct subject){0};
+    const char *at = path_exists(text) ? NULL : strrchr(text, '@');
+    size_t length = at ? (size_t)(at - text) : strlen(text);
+    int status = 0;
+    s->stored = !at;
+    if (!length && !baseline) return error_set(e, ERROR_USAGE, "subject \"%s\": a model must stand before the @", text);
+    if (at) status = backend_parse(&s->how, at + 1, e);
+    char *model = status ? NULL : length ? memory_bytes(text, length, e) : memory_string(baseline->path, e);
+    if (!status) status = model ? model_path(model, &s->path, e) : ERROR_IO;
+    free(model);
+    if (status) return status;
+    const char *shown = length ? text : baseline->name, *end = length ? at : strrchr(baseline->name, '@');
+    size_t n = length ? length : end ? (size_t)(end - shown) : strlen(shown);
+    size_t size = n + BACKEND_SPEC + 2;
+    s->name = memory_new(size, 1, "a name", e);
+    if (!s->name) return ERROR_IO;
+    snprintf(s->name, size, "%.*s%s%s", (int)n, shown, at ? "@" : "", s->how.spec);
+    return 0;
+}
+
+void subject_free(struct subject *s)
+{
+    free(s->name);
+    free(s->path);
+    *s = (struct subject){0};
+}
+
+int engine_open(int64_t threads, struct error *e)
+{
+    if (threads > 1024) return error_set(e, ERROR_USAGE, "--threads: %lld is more than 1024", (long long)threads);
+    if (threads) omp_set_num_threads((int)threads);
+    int status = kernels_check(e);
+    return status ? status : blas_open(e);
+}
+
+static void cpu_name(char *out, size_t size)
+{
+    snprintf(out, size, "unknown");
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    char line[256];
+    while (f && fgets(line, sizeof line, f)) {
+        char *colon = strncmp(line, "model name", 10) == 0 ? strchr(line, ':') : NULL;
+        if (!colon) continue;
+        colon[strcspn(colon, "\n")] = 0;
+        snprintf(out, size, "%s", colon + 2);
+        break;
+    }
+    if (f) fclose(f);
+}
+
+void record_build(json_t *record)
+{
+    char cpu[128], blas[64];
+    cpu_name(cpu, sizeof cpu);
+    blas_name(blas, sizeof blas);
+    json_object_set_new(record, "kerf",
+                        json_pack("{s:s, s:s, s:s, s:s}", "version", KERF_VERSION, "commit", KERF_COMMIT, "compiler",
+                                  KERF_COMPILER, "build", KERF_BUILD_TYPE));
+    json_object_set_new(record, "machine",
+                        json_pack("{s:s, s:s, s:i, s:s}", "cpu", cpu, "isa", kernels_get()->name, "threads",
+                                  omp_get_max_threads(), "blas", blas));
+}
+
+void note(const char *format, ...)
+{
+    char line[2048];
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    struct text safe = {0};
+    if (n > 0) text_terminal(&safe, line, strlen(line));
+    fprintf(stderr, "%s\n", text_c(&safe));
+    text_free(&safe);
+}
+
+size_t peak_bytes(void)
+{
+    FILE *f = fopen("/proc/self/status", "r");
+    char line[256];
+    unsigned long long kib = 0;
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "VmHWM: %llu kB", &kib) == 1) break;
+    if (f) fclose(f);
+    return (size_t)kib * 1024;
+}
+
+void peak_reset(void)
+{
+    FILE *f = fopen("/proc/self/clear_refs", "w");
+    if (!f) return;
+    fputs("5", f); /* proc(5): resets the peak resident set size */
+    fclose(f);
+}
+
+double seconds_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}

@@ -1,0 +1,97 @@
+/* kerf suites: what can be run. kerf backends: how weights can be stored. */
+#include "cli/command.h"
+#include "suites/suite.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int print_suite(const char *name, struct error *e)
+{
+    struct suite *s;
+    int status = suite_load(&s, name, e);
+    if (status) return status;
+    printf("%-16s %-22s ", s->name, outcome_kind_name(s->kind));
+    for (size_t i = 0; i < s->n_metrics; i++) printf("%s%s", i ? ", " : "", s->metrics[i]->name);
+    printf("\n%-16s %s\n", "", s->description ? s->description : "");
+    suite_free(s);
+    return 0;
+}
+
+static void print_fields(const char *const *names)
+{
+    for (size_t i = 0; names && names[i]; i++) printf("%s%s", i ? ", " : "", names[i]);
+}
+
+static void print_readers(void)
+{
+    puts("\nreaders (dataset_format), and the fields that templates may name:");
+    for (size_t i = 0; reader_at(i); i++) {
+        printf("  %-12s %s: ", reader_at(i)->name, reader_at(i)->summary);
+        print_fields(reader_at(i)->fields);
+        puts("");
+    }
+    puts("\nmetrics, by output_type:");
+    for (int kind = OUTCOME_CHOICE; kind <= OUTCOME_GENERATION; kind++) {
+        printf("  %-22s ", outcome_kind_name((enum outcome_kind)kind));
+        bool first = true;
+        for (size_t i = 0; metric_at(i); i++) {
+            if ((int)metric_at(i)->kind != kind) continue;
+            printf("%s%s", first ? "" : ", ", metric_at(i)->name);
+            first = false;
+        }
+        puts("");
+    }
+}
+
+static int run_suites(int argc, char **argv, bool help, struct error *e)
+{
+    const struct option options[] = {{0}};
+    if (help) return 0;
+    char **operands, **names;
+    size_t n;
+    int status = options_parse(options, argc, argv, &operands, &n, e);
+    if (status) return status;
+    if (n) {
+        for (size_t i = 0; i < n && !status; i++) status = print_suite(operands[i], e);
+        return status;
+    }
+    status = suite_names(&names, e);
+    if (status) return status;
+    for (char **name = names; *name && !status; name++) status = print_suite(*name, e);
+    names_free(names);
+    if (!status) print_readers();
+    return status;
+}
+
+const struct command command_suites = {
+    .name = "suites",
+    .summary = "list the suites, readers and metrics",
+    .usage = "[NAME|FILE]...",
+    .examples = "  kerf suites\n"
+                "  kerf suites my-suite.yaml\n",
+    .run = run_suites,
+};
+
+static int run_backends(int argc, char **argv, bool help, struct error *e)
+{
+    const struct option options[] = {{0}};
+    if (help) return 0;
+    char **operands;
+    size_t n;
+    int status = options_parse(options, argc, argv, &operands, &n, e);
+    if (!status && n) status = error_set(e, ERROR_USAGE, "backends takes no operand");
+    for (size_t i = 0; backend_at(i) && !status; i++) {
+        const struct backend *b = backend_at(i);
+        printf("%-6s %s\n", b->name, b->summary);
+        for (size_t v = 0; b->variants && b->variants[v]; v++) printf("       %s:%s\n", b->name, b->variants[v]);
+    }
+    return status;
+}
+
+const struct command command_backends = {
+    .name = "backends",
+    .summary = "list the ways to store weights",
+    .usage = "",
+    .examples = "  kerf backends\n",
+    .run = run_backends,
+};
