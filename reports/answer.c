@@ -1,0 +1,102 @@
+#include "reports/answer.h"
+
+#include <math.h>
+#include <string.h>
+
+bool cell_is_loss(const struct report_row *row, size_t subject)
+{
+    const struct report_cell *cell = &row->cells[subject];
+    const bool unknown = !isnan(row->cells[0].figure.value) && isnan(cell->difference.value);
+    return subject > 0 && (unknown || cell_verdict(row, cell) == VERDICT_WORSE);
+}
+
+static size_t count_losses(const struct report *r, size_t subject)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->n_rows; i++) n += cell_is_loss(&r->rows[i], subject);
+    return n;
+}
+
+struct answer answer_find(const struct report *r)
+{
+    struct answer a = {0, 0};
+    const struct report_subject *s = r->subjects;
+    size_t least = SIZE_MAX;
+    for (size_t j = 1; j < r->n_subjects; j++) {
+        const size_t losses = count_losses(r, j);
+        const bool known = s[j].weight_bytes >= 0;
+        if (losses == 0 && known && (!a.best || s[j].weight_bytes < s[a.best].weight_bytes)) a.best = j;
+        if (losses && losses < least) least = losses, a.next = j;
+    }
+    if (!a.best) return a;
+    a.next = 0;
+    for (size_t j = 1; j < r->n_subjects; j++)
+        if (s[j].weight_bytes >= 0 && s[j].weight_bytes < s[a.best].weight_bytes &&
+            (!a.next || s[j].weight_bytes > s[a.next].weight_bytes))
+            a.next = j;
+    return a;
+}
+
+static void write_subject(struct text *out, const struct report *r, size_t j,
+                          void (*escape)(struct text *, const char *))
+{
+    struct text label = {0};
+    char size[CELL_TEXT];
+    subject_label(&label, r, j);
+    escape(out, text_c(&label));
+    text_free(&label);
+    format_cost(size, &r->subjects[j], 1);
+    text_printf(out, " (%s MiB", size);
+    if (j > 0 && r->subjects[0].weight_bytes > 0 && r->subjects[j].weight_bytes >= 0)
+        text_printf(out, ", %.1f%% of the baseline",
+                    100.0 * (double)r->subjects[j].weight_bytes / (double)r->subjects[0].weight_bytes);
+    text_char(out, ')');
+}
+
+void answer_headline(struct text *out, const struct report *r, const struct answer *a,
+                     void (*escape)(struct text *, const char *))
+{
+    if (a->best) {
+        write_subject(out, r, a->best, escape);
+        text_add(out, " is the smallest candidate with no significant loss");
+    } else if (r->n_subjects > 1) {
+        text_add(out, "every candidate has a significant loss");
+    } else {
+        write_subject(out, r, 0, escape);
+        text_add(out, " has no candidate beside it");
+    }
+}
+
+static void write_loss(struct text *out, const struct report *r, const struct report_row *row, size_t j,
+                       void (*escape)(struct text *, const char *))
+{
+    char difference[CELL_TEXT] = "undefined";
+    const double d = row->cells[j].difference.value;
+    if (!isnan(d)) format_difference(difference, d, row_decimals(row, r->n_subjects));
+    escape(out, row->suite);
+    text_char(out, ' ');
+    escape(out, row->metric);
+    text_printf(out, " (%s)", difference);
+}
+
+void answer_next(struct text *out, const struct report *r, const struct answer *a,
+                 void (*escape)(struct text *, const char *))
+{
+    enum { SHOWN = 3 };
+    if (!a->next) return;
+    text_add(out, a->best ? "The next smaller one, " : "The fewest losses has ");
+    write_subject(out, r, a->next, escape);
+    text_add(out, a->best ? ", is worse in " : ": ");
+    size_t shown = 0;
+    const char *suite = NULL; /* one row a suite says more than all rows of one */
+    for (size_t i = 0; i < r->n_rows && shown < SHOWN; i++) {
+        const struct report_row *row = &r->rows[i];
+        if (!cell_is_loss(row, a->next) || (suite && strcmp(suite, row->suite) == 0)) continue;
+        if (shown++) text_add(out, ", ");
+        write_loss(out, r, row, a->next, escape);
+        suite = row->suite;
+    }
+    const size_t n = count_losses(r, a->next);
+    if (n > shown) text_printf(out, " and %zu more", n - shown);
+    text_char(out, '.');
+}

@@ -1,0 +1,29 @@
+/* The answer of a comparison: the smallest candidate that loses nothing significantly, and what the next smaller one
+ * would cost.
+ *
+ *     const struct answer a = answer_find(&report);
+ *     answer_headline(&out, &report, &a, escape_markdown);
+ *     answer_next(&out, &report, &a, escape_markdown); */
+#ifndef KERF_REPORTS_ANSWER_H
+#define KERF_REPORTS_ANSWER_H
+
+#include "reports/cells.h"
+
+/* Subjects by index; 0, the baseline, stands for none. */
+struct answer {
+    size_t best; /* the smallest candidate without a loss */
+    size_t next; /* the largest candidate smaller than best; without a best one, the candidate with the fewest losses */
+};
+
+/* A loss is a row whose difference is significant and for the worse. A row where the baseline has a value and the
+ * candidate has no difference counts as one: nothing shows that it lost nothing. */
+bool cell_is_loss(const struct report_row *row, size_t subject);
+struct answer answer_find(const struct report *r);
+
+/* One clause without a full stop, and one sentence ("" where there is nothing to say). Names go through escape. */
+void answer_headline(struct text *out, const struct report *r, const struct answer *a,
+                     void (*escape)(struct text *, const char *));
+void answer_next(struct text *out, const struct report *r, const struct answer *a,
+                 void (*escape)(struct text *, const char *));
+
+#endif

@@ -1,0 +1,92 @@
+/* What the reports share: a comparison or a run read from JSON once, with every field checked, and numbers with
+ * sensible digits.
+ *
+ *     struct report r;
+ *     if (report_read_comparison(&r, json, e)) return e->code;
+ *     ... r.rows[i].cells[j].figure.value ...
+ *     report_close(&r);
+ *
+ * Strings belong to the JSON, which must outlive the report. A number that is null in the JSON is NAN, a count -1. */
+#ifndef KERF_REPORTS_CELLS_H
+#define KERF_REPORTS_CELLS_H
+
+#include "engine/base/error.h"
+#include "engine/base/text.h"
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct figure {
+    double value, standard_error, low, high; /* low, high: the 95 % interval */
+    const char *reason;                      /* why value is NAN; NULL where the JSON does not say */
+};
+
+struct report_cell {
+    struct figure figure;
+    bool has_difference; /* to the baseline */
+    struct figure difference;
+    double p;
+    bool significant;
+    int64_t gained, lost; /* flips, -1 where the metric has none */
+};
+
+struct report_row {
+    const char *suite, *metric, *unit, *fingerprint;
+    bool higher_is_better;
+    int64_t items;
+    struct report_cell *cells; /* [subjects] */
+};
+
+struct report_subject {
+    const char *name, *model, *backend, *math, *sha256;
+    double bits_per_weight, seconds;
+    int64_t parameters, weight_bytes, peak_bytes;
+};
+
+struct report {
+    const char *version, *commit, *cpu, *isa;
+    int64_t threads, resamples, seed;
+    struct report_subject *subjects; /* the baseline first */
+    size_t n_subjects;
+    struct report_row *rows; /* rows of one suite are neighbours */
+    size_t n_rows;
+    struct report_cell *cells; /* [n_rows, n_subjects] */
+};
+
+/* ERROR_INPUT names the first field that is missing or of another type. After failure nothing is held. */
+int report_read_comparison(struct report *r, const json_t *comparison, struct error *e);
+/* A run becomes a report of one subject without differences. */
+int report_read_run(struct report *r, const json_t *run, struct error *e);
+void report_close(struct report *r);
+
+enum verdict { VERDICT_WORSE = -1, VERDICT_NONE = 0, VERDICT_BETTER = 1 };
+
+/* Whether a cell differs significantly from the baseline, and in which direction. */
+enum verdict cell_verdict(const struct report_row *row, const struct report_cell *cell);
+const char *verdict_mark(enum verdict v);                /* one column wide; " " for none */
+const char *cell_reason(const struct report_cell *cell); /* why a number of it is missing; NULL where none is */
+bool row_has_flips(const struct report_row *row, size_t n_subjects);
+bool row_opens_suite(const struct report *r, size_t row); /* the first row of its suite */
+
+enum { CELL_TEXT = 80 };
+
+/* Decimals that suit the row's values and still show its differences. */
+int row_decimals(const struct report_row *row, size_t n_subjects);
+/* "n/a" for NAN; a number too small for its decimals keeps a digit ("+2.1e-6"), as does a huge one. */
+void format_value(char out[CELL_TEXT], double v, int decimals);
+void format_difference(char out[CELL_TEXT], double v, int decimals);                        /* with its sign */
+void format_interval(char out[CELL_TEXT], const struct figure *f, int decimals, bool sign); /* "[low, high]" or "" */
+void format_flips(char out[CELL_TEXT], const struct report_cell *cell);                     /* "+gained -lost" or "" */
+
+/* What a subject costs: bits per weight, MiB of weights, seconds. */
+enum { COSTS = 3 };
+const char *cost_name(int cost);
+void format_cost(char out[CELL_TEXT], const struct report_subject *s, int cost);
+void format_cost_change(char out[CELL_TEXT], const struct report_subject *s, const struct report_subject *baseline,
+                        int cost); /* "-73.4%" or "" */
+
+/* A subject's name, without the model where it is the baseline's ("@gguf:q8_0"), and its math unless that is exact. */
+void subject_label(struct text *out, const struct report *r, size_t subject);
+
+#endif

@@ -1,0 +1,57 @@
+/* Reports: what a comparison says, for a terminal, a spreadsheet and a pull request. All of them are made from the JSON
+ * of a comparison (compare.json), never from the engine, so they can be made again at any time.
+ *
+ *     struct text out = {0};
+ *     if (report_table(comparison, &(struct table_style){.colour = isatty(1), .width = 100}, &out, e)) ...
+ *     fputs(text_c(&out), stdout);
+ *
+ * run.json, schema "kerf-run-1":
+ *   { "schema", "kerf": { "version", "commit", "compiler", "build" },
+ *     "machine": { "cpu", "isa", "threads", "blas" },
+ *     "subject": { "name", "model", "path", "sha256", "architecture", "parameters", "backend", "math", "weight_bytes",
+ *                  "bits_per_weight", "tokenizer_sha256" },
+ *     "suites": [ { "name", "output_type", "fingerprint", "protocol": {...}, "items",
+ *                   "metrics": [ { "name", "value", "stderr", "ci95": [lo, hi], "better": "higher"|"lower", "unit" } ],
+ *                   "tokens": { "asked", "computed" }, "seconds" } ],
+ *     "started": ISO 8601, "seconds" }
+ *
+ * compare.json, schema "kerf-compare-1":
+ *   { "schema", "kerf", "machine",
+ *     "subjects": [ the runs' "subject" objects, the baseline first, each with "run": its folder, "seconds",
+ *                   "peak_bytes" ],
+ *     "rows": [ { "suite", "metric", "unit", "better", "items", "fingerprint",
+ *                 "cells": [ one per subject: { "value", "stderr", "ci95",
+ *                            "difference": null for the baseline, else { "value", "stderr", "ci95", "p",
+ *                            "test": "mcnemar"|"bootstrap", "significant": bool, "gained": n|null, "lost": n|null } } ] } ],
+ *     "resampling": { "resamples", "seed" } }
+ *
+ * A number that is not finite is null with "reason" beside it. Text from models and files is escaped for each sink. */
+#ifndef KERF_REPORTS_REPORT_H
+#define KERF_REPORTS_REPORT_H
+
+#include "engine/base/error.h"
+#include "engine/base/text.h"
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+struct table_style {
+    bool colour; /* ANSI colours: a significant loss red, a significant gain green */
+    int width;   /* columns of the terminal; subjects that do not fit go into further blocks below */
+};
+
+/* suite/metric down, subjects across; value, difference to the baseline and its 95 % interval; then flips, bits per
+ * weight, weight bytes, seconds. */
+int report_table(const json_t *comparison, const struct table_style *style, struct text *out, struct error *e);
+/* The table of a single run: suite/metric, value, standard error, 95 % interval, items. */
+int report_run_table(const json_t *run, const struct table_style *style, struct text *out, struct error *e);
+/* leaderboard.csv through libcsv: one header line, one row a subject. */
+int report_leaderboard(const json_t *comparison, FILE *out, struct error *e);
+/* report.md for a pull request. */
+int report_markdown(const json_t *comparison, struct text *out, struct error *e);
+
+/* Escapes for one sink each, appended to *out. */
+void escape_csv(struct text *out, const char *s);      /* defuses formulas; quoting is libcsv's */
+void escape_markdown(struct text *out, const char *s); /* safe inside a table cell */
+
+#endif

@@ -1,0 +1,351 @@
+#include "engine/base/memory.h"
+#include "reports/answer.h"
+#include "reports/layout.h"
+#include "reports/report.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LABEL_WIDTH = 28, BASELINE_WIDTH = 12, GAP = 2, NAME_LINES = 3, NAME_WIDTH = 128, REASONS = 8 };
+
+/* What stands in one place of the table, in columns of their own so that numbers stay under numbers. */
+struct entry {
+    char value[CELL_TEXT], difference[CELL_TEXT], interval[CELL_TEXT];
+    enum verdict verdict;
+};
+
+enum line_kind { LINE_HEADING, LINE_CELLS, LINE_RULE };
+
+struct line {
+    enum line_kind kind;
+    struct text label;     /* escaped */
+    struct entry *entries; /* [subjects]; of LINE_CELLS */
+};
+
+struct grid {
+    const struct report *r;
+    const struct table_style *style;
+    struct text *names; /* [subjects], escaped */
+    struct line *lines;
+    size_t n_lines;
+    struct entry *entries;                               /* [lines, subjects] */
+    size_t label, baseline, value, difference, interval; /* widths */
+    bool failed;                                         /* out of memory */
+    bool stacked;                                        /* the interval stands on a line of its own */
+};
+
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+/* Adds s escaped and cut, so that a name of any length costs little however many blocks repeat it. */
+static void add_name(struct grid *g, struct text *out, const char *s)
+{
+    struct text escaped = {0};
+    escape_terminal(&escaped, s);
+    layout_pad(out, text_c(&escaped), smaller(NAME_WIDTH, layout_width(text_c(&escaped))), false);
+    g->failed |= escaped.failed || out->failed;
+    text_free(&escaped);
+}
+
+static struct line *add_line(struct grid *g, enum line_kind kind, const char *indent, const char *label)
+{
+    struct line *l = &g->lines[g->n_lines];
+    l->kind = kind;
+    l->entries = g->entries + g->n_lines++ * g->r->n_subjects;
+    text_add(&l->label, indent);
+    add_name(g, &l->label, label);
+    return l;
+}
+
+static void add_row(struct grid *g, const struct report_row *row)
+{
+    const size_t n = g->r->n_subjects;
+    const int decimals = row_decimals(row, n);
+    struct line *l = add_line(g, LINE_CELLS, "  ", row->metric);
+    for (size_t j = 0; j < n; j++) {
+        const struct report_cell *cell = &row->cells[j];
+        struct entry *entry = &l->entries[j];
+        format_value(entry->value, cell->figure.value, decimals);
+        if (j == 0) continue;
+        entry->verdict = cell_verdict(row, cell);
+        format_difference(entry->difference, cell->difference.value, decimals);
+        format_interval(entry->interval, &cell->difference, decimals, true);
+    }
+    if (!row_has_flips(row, n)) return;
+    l = add_line(g, LINE_CELLS, "    ", "flips");
+    for (size_t j = 1; j < n; j++) format_flips(l->entries[j].difference, &row->cells[j]);
+}
+
+static void add_costs(struct grid *g)
+{
+    const struct report_subject *s = g->r->subjects;
+    for (int k = 0; k < COSTS; k++) {
+        struct line *l = add_line(g, LINE_CELLS, "", cost_name(k));
+        for (size_t j = 0; j < g->r->n_subjects; j++) {
+            format_cost(l->entries[j].value, &s[j], k);
+            if (j > 0) format_cost_change(l->entries[j].difference, &s[j], s, k);
+        }
+    }
+}
+
+static int build(struct grid *g, struct error *e)
+{
+    const struct report *r = g->r;
+    /* a row may bring its suite's heading and its flips; a rule stands before and after the costs */
+    const size_t most = 3 * r->n_rows + COSTS + 2;
+    g->names = memory_new(r->n_subjects, sizeof *g->names, "names of a table", e);
+    g->lines = memory_new(most, sizeof *g->lines, "lines of a table", e);
+    g->entries = memory_new(most, r->n_subjects * sizeof *g->entries, "cells of a table", e);
+    if (!g->names || !g->lines || !g->entries) return ERROR_IO;
+    for (size_t j = 0; j < r->n_subjects; j++) {
+        struct text label = {0};
+        subject_label(&label, r, j);
+        add_name(g, &g->names[j], text_c(&label));
+        g->failed |= label.failed;
+        text_free(&label);
+    }
+    for (size_t i = 0; i < r->n_rows; i++) {
+        if (row_opens_suite(r, i)) {
+            struct line *l = add_line(g, LINE_HEADING, "", r->rows[i].suite);
+            if (r->rows[i].items >= 0) text_printf(&l->label, " (%" PRId64 " items)", r->rows[i].items);
+        }
+        add_row(g, &r->rows[i]);
+    }
+    add_line(g, LINE_RULE, "", "");
+    add_costs(g);
+    add_line(g, LINE_RULE, "", "");
+    return 0;
+}
+
+static void release(struct grid *g)
+{
+    for (size_t i = 0; g->lines && i < g->n_lines; i++) text_free(&g->lines[i].label);
+    for (size_t j = 0; g->names && j < g->r->n_subjects; j++) text_free(&g->names[j]);
+    free(g->lines);
+    free(g->names);
+    free(g->entries);
+}
+
+static void measure(struct grid *g)
+{
+    g->baseline = larger(strlen("baseline"), smaller(BASELINE_WIDTH, layout_width(text_c(&g->names[0]))));
+    g->value = strlen("value");
+    g->difference = strlen("diff");
+    g->interval = strlen("95% interval");
+    for (size_t i = 0; i < g->n_lines; i++) {
+        const struct line *l = &g->lines[i];
+        if (l->kind != LINE_CELLS) continue;
+        g->label = larger(g->label, smaller(LABEL_WIDTH, layout_width(text_c(&l->label))));
+        g->baseline = larger(g->baseline, strlen(l->entries[0].value));
+        for (size_t j = 1; j < g->r->n_subjects; j++) {
+            g->value = larger(g->value, strlen(l->entries[j].value));
+            g->difference = larger(g->difference, strlen(l->entries[j].difference));
+            g->interval = larger(g->interval, strlen(l->entries[j].interval));
+        }
+    }
+}
+
+static size_t candidate_width(const struct grid *g)
+{
+    const size_t marked = g->value + 1 + g->difference + 2; /* a space and the mark */
+    return g->stacked ? larger(marked, g->interval) : marked + 1 + g->interval;
+}
+
+static size_t block_width(const struct grid *g, size_t candidates)
+{
+    return g->label + GAP + g->baseline + candidates * (GAP + candidate_width(g));
+}
+
+/* How many candidates fit beside the baseline; at least one, however narrow the terminal. */
+static size_t block_size(const struct grid *g)
+{
+    const size_t width = g->style->width > 0 ? (size_t)g->style->width : 80;
+    size_t n = 1;
+    while (n + 1 < g->r->n_subjects && block_width(g, n + 1) <= width) n++;
+    return n;
+}
+
+/* Intervals go below their differences where that saves a block. */
+static size_t choose_layout(struct grid *g)
+{
+    const size_t candidates = g->r->n_subjects - 1;
+    const size_t flat = block_size(g);
+    g->stacked = true;
+    const size_t stacked = block_size(g);
+    if ((candidates + stacked - 1) / stacked < (candidates + flat - 1) / flat) return stacked;
+    g->stacked = false;
+    return flat;
+}
+
+static void print_name(struct text *out, const char *name, size_t width, size_t line)
+{
+    const char *s = layout_skip(name, line * width);
+    const size_t n = line + 1 < NAME_LINES ? (size_t)(layout_skip(s, width) - s) : strlen(s);
+    struct text part = {0};
+    text_bytes(&part, s, n);
+    layout_pad(out, text_c(&part), width, true);
+    text_free(&part);
+}
+
+static void print_names(struct text *out, const struct grid *g, size_t first, size_t last)
+{
+    const size_t width = candidate_width(g);
+    size_t lines = (layout_width(text_c(&g->names[0])) + g->baseline - 1) / g->baseline;
+    for (size_t j = first; j < last; j++)
+        lines = larger(lines, (layout_width(text_c(&g->names[j])) + width - 1) / width);
+    for (size_t k = 0; k < smaller(lines, NAME_LINES); k++) {
+        layout_pad(out, "", g->label + GAP, false);
+        print_name(out, text_c(&g->names[0]), g->baseline, k);
+        for (size_t j = first; j < last; j++) {
+            layout_pad(out, "", GAP, false);
+            print_name(out, text_c(&g->names[j]), width, k);
+        }
+        layout_end(out);
+    }
+}
+
+static void print_entry(struct text *out, const struct grid *g, const struct entry *entry)
+{
+    const char *colour = entry->verdict == VERDICT_WORSE ? "\033[31m" : "\033[32m";
+    const bool coloured = g->style->colour && entry->verdict != VERDICT_NONE;
+    const size_t marked = g->value + 1 + g->difference + 2;
+    layout_pad(out, "", GAP + (g->stacked ? candidate_width(g) - marked : 0), false);
+    layout_pad(out, entry->value, g->value, true);
+    text_char(out, ' ');
+    if (coloured) text_add(out, colour);
+    layout_pad(out, entry->difference, g->difference, true);
+    text_printf(out, " %s", verdict_mark(entry->verdict));
+    if (coloured) text_add(out, "\033[0m");
+    if (g->stacked) return;
+    text_char(out, ' ');
+    layout_pad(out, entry->interval, g->interval, false);
+}
+
+static void print_cells(struct text *out, const struct grid *g, const char *label, const char *baseline,
+                        const struct entry *entries, size_t step, size_t n)
+{
+    layout_pad(out, label, g->label + GAP, false);
+    layout_pad(out, baseline, g->baseline, true);
+    bool has_interval = false;
+    for (size_t j = 0; j < n; j++) {
+        print_entry(out, g, &entries[j * step]);
+        has_interval |= *entries[j * step].interval != 0;
+    }
+    layout_end(out);
+    if (!g->stacked || !has_interval) return;
+    layout_pad(out, "", g->label + GAP + g->baseline, false);
+    for (size_t j = 0; j < n; j++) {
+        layout_pad(out, "", GAP, false);
+        layout_pad(out, entries[j * step].interval, candidate_width(g), true);
+    }
+    layout_end(out);
+}
+
+/* The baseline and the candidates first..last-1. */
+static void print_block(struct text *out, const struct grid *g, size_t first, size_t last)
+{
+    static const struct entry header = {.value = "value", .difference = "diff", .interval = "95% interval"};
+    const size_t width = block_width(g, last - first);
+    print_names(out, g, first, last);
+    print_cells(out, g, "", "baseline", &header, 0, last - first);
+    layout_rule(out, width);
+    for (size_t i = 0; i < g->n_lines; i++) {
+        const struct line *l = &g->lines[i];
+        const char *label = text_c(&l->label);
+        if (l->kind == LINE_RULE) {
+            layout_rule(out, width);
+        } else if (l->kind == LINE_HEADING) {
+            layout_pad(out, label, smaller(width, layout_width(label)), false);
+            layout_end(out);
+        } else {
+            struct text cut = {0};
+            layout_pad(&cut, label, g->label, false);
+            print_cells(out, g, text_c(&cut), l->entries[0].value, l->entries + first, 1, last - first);
+            text_free(&cut);
+        }
+    }
+}
+
+/* Why numbers are missing; the first few, the rest counted. */
+static void print_reasons(struct text *out, const struct grid *g, size_t width)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < g->r->n_rows; i++)
+        for (size_t j = 0; j < g->r->n_subjects; j++) {
+            const struct report_row *row = &g->r->rows[i];
+            const struct report_cell *cell = &row->cells[j];
+            const char *reason = cell_reason(cell);
+            if (!reason || n++ >= REASONS) continue;
+            struct text line = {0}, plain = {0};
+            text_printf(&plain, "n/a: %s %s of %s: %s", row->suite, row->metric, g->r->subjects[j].name, reason);
+            escape_terminal(&line, text_c(&plain));
+            layout_wrap(out, text_c(&line), width, 2);
+            text_free(&plain);
+            text_free(&line);
+        }
+    if (n > REASONS) text_printf(out, "n/a: and %zu more\n", n - REASONS);
+}
+
+static void print_legend(struct text *out, const struct grid *g, size_t width)
+{
+    struct text t = {0};
+    bool has_flips = false;
+    for (size_t i = 0; i < g->r->n_rows; i++) has_flips |= row_has_flips(&g->r->rows[i], g->r->n_subjects);
+    text_printf(&t, "%s worse, %s better than the baseline: the 95%% interval of the paired difference excludes 0",
+                verdict_mark(VERDICT_WORSE), verdict_mark(VERDICT_BETTER));
+    if (g->r->resamples > 0) text_printf(&t, " (%" PRId64 " resamples of the items)", g->r->resamples);
+    text_add(&t, ". No mark: no difference shown. Where nothing changed, 1 comparison in 20 is still marked.");
+    if (has_flips) text_add(&t, " flips: +items that turned right, -items that turned wrong.");
+    layout_wrap(out, text_c(&t), width, 0);
+    text_clear(&t);
+
+    const struct answer a = answer_find(g->r);
+    text_add(&t, "answer: ");
+    answer_headline(&t, g->r, &a, escape_terminal);
+    text_add(&t, a.next ? ". " : ".");
+    answer_next(&t, g->r, &a, escape_terminal);
+    layout_wrap(out, text_c(&t), width, 8);
+    if (t.failed) out->failed = true;
+    text_free(&t);
+}
+
+static void print(struct text *out, struct grid *g)
+{
+    const size_t width = g->style->width > 0 ? (size_t)g->style->width : 80, n = g->r->n_subjects;
+    struct text title = {0};
+    text_add(&title, "baseline: ");
+    escape_terminal(&title, g->r->subjects->name);
+    text_add(&title, " (kernels ");
+    escape_terminal(&title, g->r->isa);
+    if (g->r->threads >= 0) text_printf(&title, ", %" PRId64 " threads", g->r->threads);
+    text_char(&title, ')');
+    layout_pad(out, text_c(&title), smaller(width, layout_width(text_c(&title))), false);
+    text_add(out, "\n\n");
+    text_free(&title);
+    measure(g);
+    const size_t size = choose_layout(g);
+    size_t first = 1;
+    do {
+        const size_t last = smaller(first + size, n);
+        if (first > 1) text_char(out, '\n');
+        print_block(out, g, first, last);
+        first = last;
+    } while (first < n);
+    print_reasons(out, g, width);
+    if (n > 1) print_legend(out, g, width);
+}
+
+int report_table(const json_t *comparison, const struct table_style *style, struct text *out, struct error *e)
+{
+    struct report r;
+    int status = report_read_comparison(&r, comparison, e);
+    if (status) return status;
+    struct grid g = {.r = &r, .style = style};
+    status = build(&g, e);
+    if (!status) print(out, &g);
+    release(&g);
+    report_close(&r);
+    if (!status && (g.failed || out->failed)) return error_set(e, ERROR_IO, "table: out of memory");
+    return status;
+}

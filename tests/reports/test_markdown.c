@@ -1,0 +1,90 @@
+#include "tests/reports/edit.h"
+
+#include "reports/report.h"
+
+static char *markdown_of(json_t *document)
+{
+    struct text out = {0};
+    struct error e;
+    assert_ok(report_markdown(document, &out, &e), &e);
+    json_decref(document);
+    return out.bytes;
+}
+
+static void test_golden(void **state)
+{
+    (void)state;
+    char *text = markdown_of(golden(COMPARISON));
+    assert_golden_text("tests/goldens/report-markdown.md", text);
+    free(text);
+}
+
+static void test_single_subject(void **state)
+{
+    (void)state;
+    json_t *v = golden(COMPARISON);
+    resize_subjects(v, 1);
+    char *text = markdown_of(v);
+    assert_golden_text("tests/goldens/report-single.md", text);
+    free(text);
+}
+
+/* Columns of a table line: the pipes, since none stands in a cell. */
+static size_t pipes(const char *line, size_t n)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) count += line[i] == '|';
+    return count;
+}
+
+static void test_hostile_names(void **state)
+{
+    (void)state;
+    static const char *const places[] = {"subjects/0/name", "subjects/1/name",       "subjects/3/math",
+                                         "rows/0/suite",    "rows/1/metric",         "rows/0/fingerprint",
+                                         "machine/cpu",     "rows/6/cells/3/reason", "kerf/commit"};
+    json_t *v = golden(COMPARISON);
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) edit(v, places[i], HOSTILE);
+    char *text = markdown_of(v);
+    assert_harmless(text);
+    assert_null(strstr(text, "<script"));
+    assert_null(strchr(text, '`'));
+    assert_null(strstr(text, "](b"));
+    assert_non_null(strstr(text,
+                           "=cmd()&#124;&#92;x1B&#91;31m&#60;script&#62;&#96;x&#96;&#92;u{202E}&#91;a&#93;(b)&#92;n"
+                           "&#38;&#92;"));
+    const char *head = strstr(text, "\n| suite | metric |") + 1;
+    const size_t wanted = pipes(head, strcspn(head, "\n"));
+    assert_int_equal(wanted, 7);
+    for (const char *s = head; *s == '|'; s += strcspn(s, "\n") + 1)
+        assert_int_equal(pipes(s, strcspn(s, "\n")), wanted);
+    free(text);
+}
+
+static void test_no_candidate_without_loss(void **state)
+{
+    (void)state;
+    json_t *v = golden(COMPARISON);
+    for (int j = 1; j < 3; j++) {
+        char path[64];
+        snprintf(path, sizeof path, "rows/0/cells/%d/difference/significant", j);
+        edit(v, path, "true");
+    }
+    char *text = markdown_of(v);
+    assert_ptr_equal(strstr(text, "# every candidate has a significant loss\n\nThe fewest losses has "
+                                  "<code>@int8:absmax</code> (4.89 MiB, 25.4% of the baseline): "
+                                  "<code>stories</code> <code>perplexity</code> (+0.0003)."),
+                     text);
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_single_subject),
+        cmocka_unit_test(test_hostile_names),
+        cmocka_unit_test(test_no_candidate_without_loss),
+    };
+    return cmocka_run_group_tests_name("reports/markdown", tests, NULL, NULL);
+}
