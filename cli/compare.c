@@ -4,7 +4,6 @@
 #include "engine/base/memory.h"
 #include "engine/base/text.h"
 #include "engine/formats/json.h"
-#include "reports/report.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -96,9 +95,8 @@ static int write_reports(const struct comparing *c, struct error *e)
 static int print_table(const struct comparing *c, struct error *e)
 {
     struct text table = {0};
-    int width = terminal_width();
-    int status = report_table(c->comparison, &(struct table_style){.colour = width > 0, .width = width ? width : 140},
-                              &table, e);
+    struct table_style style = table_style();
+    int status = report_table(c->comparison, &style, &table, e);
     if (!status) fputs(text_c(&table), stdout);
     text_free(&table);
     return status;

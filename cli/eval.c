@@ -1,14 +1,12 @@
 /* kerf eval: one subject through suites. */
 #include "cli/evaluate.h"
 #include "engine/base/text.h"
-#include "reports/report.h"
 
 static int print_run(const json_t *run, struct error *e)
 {
     struct text table = {0};
-    int width = terminal_width();
-    int status =
-        report_run_table(run, &(struct table_style){.colour = width > 0, .width = width ? width : 120}, &table, e);
+    struct table_style style = table_style();
+    int status = report_run_table(run, &style, &table, e);
     if (!status) fputs(text_c(&table), stdout);
     text_free(&table);
     return status;

@@ -140,9 +140,13 @@ void evaluated_free(struct evaluated *x)
     *x = (struct evaluated){0};
 }
 
-int terminal_width(void)
+struct table_style table_style(void)
 {
     struct winsize size;
-    if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_col) return 0;
-    return size.ws_col;
+    bool terminal = isatty(STDOUT_FILENO) == 1;
+    if (terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col)
+        return (struct table_style){.colour = !getenv("NO_COLOR"), .width = size.ws_col};
+    const char *columns = getenv("COLUMNS");
+    int width = columns ? atoi(columns) : 0;
+    return (struct table_style){.colour = terminal && !getenv("NO_COLOR"), .width = width > 0 ? width : 140};
 }

@@ -3,6 +3,7 @@
 #define KERF_CLI_EVALUATE_H
 
 #include "cli/command.h"
+#include "reports/report.h"
 #include "suites/run.h"
 
 struct evaluate_options {
@@ -30,7 +31,7 @@ int evaluate(const struct subject *s, char *const *suites, const struct evaluate
 void evaluated_free(struct evaluated *x);
 
 struct resampling evaluate_resampling(const struct evaluate_options *o);
-/* Columns of the terminal on standard output, 0 where it is none. */
-int terminal_width(void);
+/* As wide as the terminal, else $COLUMNS, else 140; coloured on a terminal unless $NO_COLOR is set. */
+struct table_style table_style(void);
 
 #endif

@@ -4,8 +4,8 @@
 #include "engine/base/memory.h"
 #include "engine/base/text.h"
 #include "engine/kernels/kernels.h"
-#include "version.h"
 #include "suites/data.h"
+#include "version.h"
 
 #include <omp.h>
 #include <stdarg.h>

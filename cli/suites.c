@@ -19,6 +19,7 @@ static int print_suite(const char *name, struct error *e)
 
 static void print_fields(const char *const *names)
 {
+    if (!names || !names[0]) printf("those of dataset_kwargs: columns");
     for (size_t i = 0; names && names[i]; i++) printf("%s%s", i ? ", " : "", names[i]);
 }
 

@@ -149,7 +149,7 @@ const struct metric metric_bleu = {"bleu",
                                    BETTER_HIGHER,
                                    WIDTH,
                                    false,
-                                   "",
+                                   "%",
                                    accumulate,
                                    finish,
                                    "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0"};

@@ -170,7 +170,7 @@ static int make_protocol(struct running *r, json_t **out, struct error *e)
     json_t *metrics = json_array(), *p = json_object();
     for (size_t i = 0; i < s->n_metrics; i++)
         json_array_append_new(
-            metrics, json_pack("{s:s, s:s?}", "metric", s->metrics[i]->name, "signature", s->metrics[i]->signature));
+            metrics, json_pack("{s:s, s:s*}", "metric", s->metrics[i]->name, "signature", s->metrics[i]->signature));
     json_object_set_new(p, "data_sha256", json_string(hash));
     static const char *const keys[] = {"dataset_format", "dataset_kwargs", "output_type",      "doc_to_text",
                                        "doc_to_target",  "doc_to_choice",  "target_delimiter", "generation_kwargs"};
