@@ -25,7 +25,7 @@ char *data_folder(int i, struct error *e)
     if (e) e->code = ERROR_NONE;
     char program[PATH_MAX + 16];
     beside_program(program);
-    const char *const folders[] = {getenv("KERF_DATA"), program, KERF_INSTALLED_DATA, KERF_SOURCE_DATA};
+    const char *const folders[] = {getenv("KERF_DATA"), program, KERF_SOURCE_DATA, KERF_INSTALLED_DATA};
     for (size_t k = 0; k < sizeof folders / sizeof *folders; k++)
         if (folders[k] && *folders[k] && i-- == 0) return memory_string(folders[k], e);
     return NULL;

@@ -1,5 +1,5 @@
 /* Where what ships is found: suites/ and datasets/ lie side by side in one of the data folders
- *     $KERF_DATA, the folder share/kerf beside the running program's bin/, the installed one, the source tree
+ *     $KERF_DATA, the folder share/kerf beside the running program's bin/, the source tree, the installed one
  * in this order. */
 #ifndef KERF_SUITES_DATA_H
 #define KERF_SUITES_DATA_H

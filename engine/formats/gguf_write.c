@@ -268,6 +268,11 @@ void gguf_writer_abandon(struct gguf_writer **w)
     *w = NULL;
 }
 
+void gguf_writer_fail(struct gguf_writer *w, const struct error *why)
+{
+    if (!failed(w)) w->error = *why;
+}
+
 int gguf_writer_commit(struct gguf_writer **out, struct error *e)
 {
     struct gguf_writer *w = *out;

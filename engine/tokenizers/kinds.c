@@ -1,0 +1,7 @@
+#include "engine/tokenizers/tokenizer_kinds.h"
+
+const struct tokenizer_kind *const tokenizer_kinds[] = {
+    &bpe_kind,
+    &sentencepiece_kind,
+};
+const size_t tokenizer_kind_count = sizeof tokenizer_kinds / sizeof *tokenizer_kinds;

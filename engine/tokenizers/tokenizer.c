@@ -1,0 +1,173 @@
+#include "engine/tokenizers/tokenizer.h"
+
+#include "engine/base/file.h"
+#include "engine/base/memory.h"
+#include "engine/formats/json.h"
+#include "engine/tokenizers/tokenizer_kinds.h"
+#include <stdlib.h>
+#include <string.h>
+
+struct tokenizer {
+    struct vocabulary vocabulary;
+    struct specials specials;
+    void *state; /* the kind's */
+    char hash[HASH_HEX];
+};
+
+int ids_add(struct ids *ids, int32_t id, struct error *e)
+{
+    if (memory_reserve((void **)&ids->at, &ids->capacity, ids->count + 1, sizeof *ids->at, "token ids", e))
+        return e->code;
+    ids->at[ids->count++] = id;
+    return 0;
+}
+
+void ids_free(struct ids *ids)
+{
+    free(ids->at);
+    *ids = (struct ids){0};
+}
+
+/* Takes the vocabulary over, also on failure. */
+static int finish(struct tokenizer **out, struct vocabulary *v, struct error *e)
+{
+    struct tokenizer *t = memory_new(1, sizeof *t, "a tokenizer", e);
+    if (!t) {
+        vocabulary_close(v);
+        return e->code;
+    }
+    t->vocabulary = *v;
+    if (vocabulary_check(&t->vocabulary, e) || specials_open(&t->specials, &t->vocabulary, e) ||
+        vocabulary_hash(&t->vocabulary, t->hash, e) || v->kind->open(&t->state, &t->vocabulary, e)) {
+        tokenizer_close(t);
+        return e->code;
+    }
+    *out = t;
+    return 0;
+}
+
+int tokenizer_open_gguf(struct tokenizer **out, const struct gguf *g, struct error *e)
+{
+    struct vocabulary v;
+    if (vocabulary_from_gguf(&v, g, e) || finish(out, &v, e)) return error_prefix(e, "%s", gguf_path(g));
+    return 0;
+}
+
+static int open_gguf_file(struct tokenizer **out, const char *path, struct error *e)
+{
+    struct gguf *g;
+    if (gguf_open(&g, path, e)) return e->code;
+    const int status = tokenizer_open_gguf(out, g, e);
+    gguf_close(g);
+    return status;
+}
+
+typedef int configure(struct vocabulary *v, const json_t *root, struct error *e);
+
+/* Takes what the file NAME beside `path` says, where there is one. */
+static int read_beside(struct vocabulary *v, const char *path, const char *name, configure *take, struct error *e)
+{
+    struct text beside = {0};
+    text_bytes(&beside, path, (size_t)(path_name(path) - path));
+    text_add(&beside, name);
+    int status = beside.failed ? error_set(e, ERROR_IO, "out of memory for a path") : 0;
+    if (!status && path_exists(beside.bytes)) {
+        json_t *config = json_read_file(beside.bytes, e);
+        status = config ? take(v, config, e) : (int)e->code;
+        if (config && status) error_prefix(e, "%s", beside.bytes);
+        json_decref(config);
+    }
+    text_free(&beside);
+    return status;
+}
+
+static int open_json_file(struct tokenizer **out, const char *path, struct error *e)
+{
+    struct vocabulary v;
+    json_t *root = json_read_file(path, e);
+    if (!root) return e->code;
+    const int status = vocabulary_from_json(&v, root, e);
+    json_decref(root);
+    if (status) return error_prefix(e, "%s", path);
+    if (read_beside(&v, path, "tokenizer_config.json", vocabulary_configure, e) ||
+        read_beside(&v, path, "config.json", vocabulary_configure_model, e)) {
+        vocabulary_close(&v);
+        return e->code;
+    }
+    return finish(out, &v, e) ? error_prefix(e, "%s", path) : 0;
+}
+
+static int open_folder(struct tokenizer **out, const char *folder, struct error *e)
+{
+    char *path = path_join(folder, "tokenizer.json", e);
+    if (!path) return e->code;
+    const int status = path_exists(path) ? open_json_file(out, path, e)
+                                         : error_set(e, ERROR_INPUT, "%s: the folder holds no tokenizer.json", folder);
+    free(path);
+    return status;
+}
+
+int tokenizer_open(struct tokenizer **out, const char *path, struct error *e)
+{
+    if (path_is_folder(path)) return open_folder(out, path, e);
+    struct file f;
+    if (file_map(&f, path, e)) return e->code;
+    const bool is_gguf = f.size >= 4 && memcmp(f.data, "GGUF", 4) == 0;
+    file_unmap(&f);
+    return is_gguf ? open_gguf_file(out, path, e) : open_json_file(out, path, e);
+}
+
+void tokenizer_close(struct tokenizer *t)
+{
+    if (!t) return;
+    t->vocabulary.kind->close(t->state);
+    specials_close(&t->specials);
+    vocabulary_close(&t->vocabulary);
+    free(t);
+}
+
+int tokenizer_encode(const struct tokenizer *t, const char *text, size_t n, unsigned flags, struct ids *out,
+                     struct error *e)
+{
+    const bool plain = flags & TOKENIZER_PLAIN;
+    bool space = !(flags & TOKENIZER_CONTINUES);
+    for (size_t at = 0; at < n;) {
+        const struct special *special;
+        const size_t end = specials_next(&t->specials, text, n, at, plain, &special);
+        if (end > at && t->vocabulary.kind->encode(t->state, text + at, end - at, space, out, e)) return e->code;
+        if (special && ids_add(out, special->id, e)) return e->code;
+        space = special;
+        at = end + (special ? special->piece.length : 0);
+    }
+    return 0;
+}
+
+int tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t n, unsigned flags, struct text *out,
+                     struct error *e)
+{
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] < 0 || (size_t)ids[i] >= t->vocabulary.size)
+            return error_set(e, ERROR_INPUT, "ids[%zu]: %d is out of range; ids are 0 to %zu", i, ids[i],
+                             t->vocabulary.size - 1);
+    t->vocabulary.kind->decode(&t->vocabulary, ids, n, flags, out);
+    return out->failed ? error_set(e, ERROR_IO, "out of memory for decoded text") : 0;
+}
+
+const char *tokenizer_kind_name(const struct tokenizer *t) { return t->vocabulary.kind->name; }
+size_t tokenizer_size(const struct tokenizer *t) { return t->vocabulary.size; }
+struct gguf_string tokenizer_piece(const struct tokenizer *t, int32_t id)
+{
+    return vocabulary_piece(&t->vocabulary, id);
+}
+enum token_type tokenizer_type(const struct tokenizer *t, int32_t id)
+{
+    return (enum token_type)t->vocabulary.types[id];
+}
+int32_t tokenizer_bos(const struct tokenizer *t) { return t->vocabulary.bos; }
+int32_t tokenizer_eos(const struct tokenizer *t) { return t->vocabulary.eos; }
+bool tokenizer_adds_bos(const struct tokenizer *t) { return t->vocabulary.adds_bos; }
+const char *tokenizer_hash(const struct tokenizer *t) { return t->hash; }
+void tokenizer_write_gguf(const struct tokenizer *t, struct gguf_writer *w)
+{
+    vocabulary_write_gguf(&t->vocabulary, w);
+}

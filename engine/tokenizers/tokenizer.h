@@ -1,0 +1,73 @@
+/* Tokenizers: text to ids and back, one interface over the kinds in the registry.
+ *
+ *     struct tokenizer *t;
+ *     if (tokenizer_open(&t, "model.gguf", e)) return e->code;     or a tokenizer.json, or a folder that holds one
+ *     struct ids ids = {0};
+ *     if (tokenizer_encode(t, text, n, 0, &ids, e)) ...
+ *     struct text out = {0};
+ *     if (tokenizer_decode(t, ids.at, ids.count, 0, &out, e)) ...
+ *     ids_free(&ids); text_free(&out); tokenizer_close(t);
+ *
+ * An open tokenizer is constant: any number of threads may use it at once. Encoding takes any bytes, UTF-8 or not, and
+ * is linear or n log n in their number; decoding gives them back, but for what tokenizer_decode() says. */
+#ifndef KERF_ENGINE_TOKENIZERS_TOKENIZER_H
+#define KERF_ENGINE_TOKENIZERS_TOKENIZER_H
+
+#include "engine/base/error.h"
+#include "engine/base/hash.h"
+#include "engine/base/text.h"
+#include "engine/formats/gguf.h"
+#include <jansson.h>
+
+struct ids {
+    int32_t *at;
+    size_t count, capacity;
+};
+
+int ids_add(struct ids *ids, int32_t id, struct error *e);
+void ids_free(struct ids *ids);
+
+enum token_type { TOKEN_NORMAL = 1, TOKEN_UNKNOWN, TOKEN_CONTROL, TOKEN_USER_DEFINED, TOKEN_UNUSED, TOKEN_BYTE };
+
+enum {
+    TOKENIZER_PLAIN = 1,     /* encode: control tokens spelled out in the text are text */
+    TOKENIZER_CONTINUES = 2, /* the text continues other text: no space prefix is added, decode keeps a leading space */
+};
+
+struct tokenizer;
+
+/* path: a GGUF file (with or without weights), a tokenizer.json (tokenizer_config.json beside it is read for BOS and
+ * EOS, config.json for what that leaves open), or a folder that holds one. */
+int tokenizer_open(struct tokenizer **out, const char *path, struct error *e);
+int tokenizer_open_gguf(struct tokenizer **out, const struct gguf *g, struct error *e);
+void tokenizer_close(struct tokenizer *t);
+
+/* Appends to *out. Never adds BOS or EOS.
+ *
+ * Special tokens in the text are found first, at each place the longest: user-defined ones always, control and unknown
+ * ones unless TOKENIZER_PLAIN. A vocabulary that asks for a space prefix gets one at the start of the text (unless
+ * TOKENIZER_CONTINUES) and after each special token. */
+int tokenizer_encode(const struct tokenizer *t, const char *text, size_t n, unsigned flags, struct ids *out,
+                     struct error *e);
+/* Appends to *out the bytes that the ids stand for; ids out of range are ERROR_INPUT.
+ *
+ * bpe: exact bytes, and pieces of any type but normal as they are spelled. sentencepiece: control and unknown tokens
+ * stand for nothing, user-defined ones for their spelling, U+2581 for a space, and where encoding puts a space prefix
+ * one leading space is left out. Encoding of text without control tokens is undone exactly, except that
+ * sentencepiece does not tell U+2581 from a space and bpe keeps a space prefix that it added. */
+int tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t n, unsigned flags, struct text *out,
+                     struct error *e);
+
+const char *tokenizer_kind_name(const struct tokenizer *t);                /* "bpe", "sentencepiece" */
+size_t tokenizer_size(const struct tokenizer *t);                          /* ids are 0 .. size - 1 */
+struct gguf_string tokenizer_piece(const struct tokenizer *t, int32_t id); /* as stored in the vocabulary */
+enum token_type tokenizer_type(const struct tokenizer *t, int32_t id);
+int32_t tokenizer_bos(const struct tokenizer *t); /* -1 where there is none */
+int32_t tokenizer_eos(const struct tokenizer *t);
+bool tokenizer_adds_bos(const struct tokenizer *t); /* a prompt starts with BOS */
+/* SHA-256 of everything that decides the ids: kind, pieces, types, scores, merges, pre-split, BOS rule. */
+const char *tokenizer_hash(const struct tokenizer *t);
+/* The tokenizer.ggml.* metadata that describe t; reading them back gives an equal tokenizer (same hash). */
+void tokenizer_write_gguf(const struct tokenizer *t, struct gguf_writer *w);
+
+#endif

@@ -1,0 +1,104 @@
+/* Inside the tokenizers: what a kind is, the vocabulary that it is built from, and who fills that.
+ *
+ *     from_json.c, from_gguf.c  ->  struct vocabulary  ->  kind->open()  ->  encode, decode
+ *
+ * A new kind is one file that defines a struct tokenizer_kind and one line in kinds.c. A new source is one file that
+ * fills a vocabulary. Errors here name the field; the caller puts the file before it. */
+#ifndef KERF_ENGINE_TOKENIZERS_TOKENIZER_KINDS_H
+#define KERF_ENGINE_TOKENIZERS_TOKENIZER_KINDS_H
+
+#include "engine/base/table.h"
+#include "engine/tokenizers/tokenizer.h"
+
+/* Longest piece, in bytes, that is matched or taken apart: keeps scanning linear whatever a file holds. Longer pieces
+ * of types that do neither are allowed. */
+enum { PIECE_LENGTH_MAX = 512 };
+
+struct merge_rule {
+    int32_t left, right, into;
+};
+
+struct vocabulary {
+    const struct tokenizer_kind *kind;
+    size_t size;
+    struct text bytes;         /* the pieces, one after the other */
+    size_t *starts;            /* [size + 1] into bytes */
+    uint8_t *types;            /* [size], enum token_type */
+    struct table ids;          /* piece to id, of the types that kind->indexed names */
+    float *scores;             /* [size], finite; NULL unless kind->has_scores */
+    struct merge_rule *merges; /* first is first; none unless kind->has_merges */
+    size_t merge_count, merge_capacity;
+    const char *split; /* name of a rule of split.h; NULL unless kind->has_split */
+    int32_t bos, eos;  /* -1: none */
+    bool adds_bos;
+    bool adds_space; /* before the text, and after a special token in it */
+};
+
+/* Pieces are added in the order of their ids, then indexed, then merges are added. */
+int vocabulary_open(struct vocabulary *v, const struct tokenizer_kind *kind, size_t size, struct error *e);
+void vocabulary_add(struct vocabulary *v, const char *piece, size_t n, enum token_type type);
+int vocabulary_index(struct vocabulary *v, struct error *e);
+/* Merge number v->merge_count; all three pieces must be there. */
+int vocabulary_add_merge(struct vocabulary *v, struct gguf_string left, struct gguf_string right, struct error *e);
+/* The same from "LEFT RIGHT". */
+int vocabulary_add_merge_words(struct vocabulary *v, struct gguf_string words, struct error *e);
+/* What must hold whatever the source: BOS there if it is added, lengths. */
+int vocabulary_check(const struct vocabulary *v, struct error *e);
+void vocabulary_close(struct vocabulary *v);
+void vocabulary_write_gguf(const struct vocabulary *v, struct gguf_writer *w);
+int vocabulary_hash(const struct vocabulary *v, char hex[HASH_HEX], struct error *e);
+
+static inline struct gguf_string vocabulary_piece(const struct vocabulary *v, int32_t id)
+{
+    return (struct gguf_string){v->bytes.bytes + v->starts[id], v->starts[id + 1] - v->starts[id]};
+}
+
+/* For "%.*s": enough of a piece to know it by. */
+static inline int shown(struct gguf_string s) { return s.length < 100 ? (int)s.length : 100; }
+
+int vocabulary_from_gguf(struct vocabulary *v, const struct gguf *g, struct error *e);
+/* The root of a tokenizer.json; then, where there is one, that of tokenizer_config.json. */
+int vocabulary_from_json(struct vocabulary *v, const json_t *root, struct error *e);
+int vocabulary_configure(struct vocabulary *v, const json_t *config, struct error *e);
+/* The root of the model's config.json: ids of BOS and EOS where nothing else gave them. */
+int vocabulary_configure_model(struct vocabulary *v, const json_t *config, struct error *e);
+
+struct tokenizer_kind {
+    const char *name;                       /* MUST */
+    const char *gguf_model;                 /* MUST: the value of tokenizer.ggml.model */
+    bool has_scores, has_merges, has_split; /* what of a vocabulary it needs */
+    bool adds_bos, adds_space;              /* where GGUF does not say */
+    unsigned indexed;                       /* MUST: bit 1 << type for the types of pieces that text may be made of */
+    /* MUST: *state is what encoding needs; it may point into v, which outlives it. */
+    int (*open)(void **state, const struct vocabulary *v, struct error *e);
+    /* MUST: text without special tokens, n > 0; space: the text stands where a space prefix belongs. */
+    int (*encode)(const void *state, const char *text, size_t n, bool space, struct ids *out, struct error *e);
+    /* MUST: ids are in range. */
+    void (*decode)(const struct vocabulary *v, const int32_t *ids, size_t n, unsigned flags, struct text *out);
+    void (*close)(void *state); /* MUST: NULL is fine */
+};
+
+extern const struct tokenizer_kind bpe_kind, sentencepiece_kind;
+extern const struct tokenizer_kind *const tokenizer_kinds[];
+extern const size_t tokenizer_kind_count;
+
+/* Special tokens in text: at each place the longest wins, and the search goes on behind it. */
+struct special {
+    struct gguf_string piece;
+    int32_t id;
+    bool always; /* also in plain text */
+};
+
+struct specials {
+    struct special *at; /* sorted by bytes */
+    size_t count;
+    size_t first[257]; /* those that start with byte b are first[b] .. first[b + 1] - 1 */
+};
+
+int specials_open(struct specials *s, const struct vocabulary *v, struct error *e);
+void specials_close(struct specials *s);
+/* The next one in text[from .. n): where it starts, or n; *found is it. */
+size_t specials_next(const struct specials *s, const char *text, size_t n, size_t from, bool plain,
+                     const struct special **found);
+
+#endif

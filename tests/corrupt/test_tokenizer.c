@@ -1,0 +1,455 @@
+/* Broken vocabularies, one field at a time: each is refused in one line that names the field. */
+#include "tests/tokenizers/small.h"
+
+#include <math.h>
+
+/* --- tokenizer.json --- */
+
+struct json_case {
+    const char *field;   /* "model.vocab", "added_tokens.0.id": where `value` goes; "" for all of the file */
+    const char *value;   /* JSON, or NULL to take the field away */
+    const char *message; /* what the error must say */
+};
+
+static const struct json_case json_cases[] = {
+    {"", "[1]", "tokenizer: [1]; it must be an object"},
+    {"model", NULL, "model: missing"},
+    {"model", "3", "model: 3; it must be an object"},
+    {"model.type", "\"WordPiece\"", "model.type: \"WordPiece\""},
+    {"model.dropout", "0.1", "model.dropout: 0.1"},
+    {"model.byte_fallback", "true", "model.byte_fallback: true"},
+    {"model.ignore_merges", "true", "model.ignore_merges: true"},
+    {"model.end_of_word_suffix", "\"</w>\"", "model.end_of_word_suffix: \"</w>\""},
+    {"model.continuing_subword_prefix", "\"##\"", "model.continuing_subword_prefix: \"##\""},
+    {"model.vocab", NULL, "model.vocab: missing"},
+    {"model.vocab", "[1]", "model.vocab: [1]; it must be an object"},
+    {"model.vocab", "{}", "is out of range"},
+    {"model.vocab.he", "\"256\"", "model.vocab[\"he\"]: \"256\"; it must be an integer"},
+    {"model.vocab.he", "-1", "model.vocab[\"he\"]: -1 is out of range"},
+    {"model.vocab.he", "263", "model.vocab[\"he\"]: 263 is out of range"},
+    {"model.vocab.he", "9223372036854775807", "is out of range"},
+    {"model.vocab.he", "12", "id 12 is that of"},
+    {"model.vocab.hello", NULL, "262 is out of range"},
+    {"model.vocab.<s>", "260", "id 260 is that of"},
+    {"model.vocab.a", NULL, "is out of range"},
+    {"model.merges", NULL, "model.merges: missing"},
+    {"model.merges", "{}", "model.merges: {}"},
+    {"model.merges.1", "7", "model.merges[1]: 7"},
+    {"model.merges.1", "[\"l\"]", "model.merges[1]: [\"l\"]"},
+    {"model.merges.1", "\"ll\"", "merges[1]: \"ll\" is not two pieces"},
+    {"model.merges.1", "\"l l l\"", "merges[1]: \"l l l\" is not two pieces"},
+    {"model.merges.1", "\"l \"", "merges[1]: an empty piece"},
+    {"model.merges.1", "\"l zz\"", "merges[1]: right \"zz\" is not in the vocabulary"},
+    {"model.merges.1", "\"l m\"", "merges[1]: what it makes, \"lm\" is not in the vocabulary"},
+    {"model.merges.1", "\"h e\"", "merges[1]: the same pair is there before"},
+    {"normalizer", "{\"type\":\"NFC\"}", "normalizer: {\"type\":\"NFC\"}; it must be null"},
+    {"truncation", "{\"max_length\":8}", "truncation: {"},
+    {"padding", "{}", "padding: {}"},
+    {"surprise", "1", "surprise: 1; it must be absent"},
+    {"pre_tokenizer", NULL, "pre_tokenizer: missing"},
+    {"pre_tokenizer", "null", "pre_tokenizer: null"},
+    {"pre_tokenizer.type", "\"Whitespace\"", "pre_tokenizer: {"},
+    {"pre_tokenizer.use_regex", "false", "pre_tokenizer.use_regex: false"},
+    {"pre_tokenizer.add_prefix_space", "\"yes\"", "pre_tokenizer.add_prefix_space: \"yes\""},
+    {"pre_tokenizer.pattern", "\"x\"", "pre_tokenizer.pattern: \"x\""},
+    {"decoder", "{\"type\":\"Metaspace\"}", "decoder: {\"type\":\"Metaspace\"}"},
+    {"post_processor", "{\"type\":\"BertProcessing\"}", "post_processor: {\"type\":\"BertProcessing\"}"},
+    {"post_processor",
+     "{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{}},{\"SpecialToken\":{\"id\":\"<s>\"}}]}",
+     "post_processor.single: ["},
+    {"post_processor",
+     "{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"<x>\"}},{\"Sequence\":{}}]}",
+     "SpecialToken.id: \"<x>\""},
+    {"post_processor",
+     "{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"<s>\"}},{\"Sequence\":{}}]}",
+     "post_processor.special_tokens: missing"},
+    {"added_tokens", "{}", "added_tokens: {}"},
+    {"added_tokens.0", "\"<s>\"", "added_tokens[0]: \"<s>\"; it must be an object"},
+    {"added_tokens.0.lstrip", "true", "added_tokens[0].lstrip: true"},
+    {"added_tokens.0.rstrip", "true", "added_tokens[0].rstrip: true"},
+    {"added_tokens.0.single_word", "true", "added_tokens[0].single_word: true"},
+    {"added_tokens.0.special", "1", "added_tokens[0].special: 1"},
+    {"added_tokens.0.content", "4", "added_tokens[0].content: 4"},
+    {"added_tokens.0.id", NULL, "added_tokens[0].id: missing"},
+    {"added_tokens.0.id", "3.5", "added_tokens[0].id: 3.5"},
+    {"added_tokens.0.id", "5", "added_tokens[0].id: 5, of \"<s>\", is that of"},
+    {"added_tokens.0.content", "\"he\"", "added_tokens[0].id: 261, but model.vocab gives \"he\" the id 256"},
+    {"added_tokens.0.content", "\"<tool>\"", "\"<tool>\" is there twice, as 261 and as 262"},
+};
+
+/* Puts a copy of `value`, or nothing, where `field` says. */
+static void edit(json_t *at, const char *field, json_t *value)
+{
+    char key[64];
+    const size_t n = strcspn(field, ".");
+    snprintf(key, sizeof key, "%.*s", (int)n, field);
+    if (field[n]) {
+        json_t *next = json_is_array(at) ? json_array_get(at, (size_t)atoi(key)) : json_object_get(at, key);
+        assert_non_null(next);
+        edit(next, field + n + 1, value);
+    } else if (json_is_array(at)) {
+        assert_int_equal(json_array_set(at, (size_t)atoi(key), value), 0);
+    } else if (value) {
+        assert_int_equal(json_object_set(at, key, value), 0);
+    } else {
+        assert_int_equal(json_object_del(at, key), 0);
+    }
+}
+
+static void broken_json(void **state)
+{
+    (void)state;
+    char *folder = folder_temporary();
+    for (size_t i = 0; i < sizeof json_cases / sizeof *json_cases; i++) {
+        const struct json_case *c = json_cases + i;
+        struct error e;
+        struct tokenizer *t;
+        json_t *root = small_json(), *value = c->value ? json_loads(c->value, JSON_DECODE_ANY, NULL) : NULL;
+        if (*c->field) {
+            edit(root, c->field, value);
+        } else {
+            json_decref(root);
+            root = json_incref(value);
+        }
+        json_decref(value);
+        assert_error(small_open(&t, folder, root, &e), &e, ERROR_INPUT, c->message);
+        assert_non_null(strstr(e.text, "tokenizer.json: "));
+    }
+    folder_remove(folder);
+}
+
+static void broken_config(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"[]", "tokenizer_config: []"},
+        {"{\"bos_token\": \"<none>\"}", "bos_token: \"<none>\""},
+        {"{\"eos_token\": 7}", "eos_token: 7"},
+        {"{\"eos_token\": {\"text\": \"<s>\"}}", "eos_token: missing"},
+        {"{\"add_bos_token\": 1}", "add_bos_token: 1"},
+        {"{\"add_bos_token\": true}", "bos: a BOS is to be added"},
+        {"{\"add_eos_token\": true}", "add_eos_token: true"},
+        {"{\"add_prefix_space\": true}", "add_prefix_space: true"},
+        {"{\"bos_token\"", "line 1"},
+    };
+    char *folder = folder_temporary();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error e;
+        struct tokenizer *t;
+        free(file_put(folder, "tokenizer_config.json", cases[i][0], strlen(cases[i][0])));
+        assert_error(small_open(&t, folder, small_json(), &e), &e, ERROR_INPUT, cases[i][1]);
+    }
+    folder_remove(folder);
+}
+
+static void no_tokenizer(void **state)
+{
+    (void)state;
+    struct error e;
+    struct tokenizer *t;
+    char *folder = folder_temporary();
+    assert_error(tokenizer_open(&t, folder, &e), &e, ERROR_INPUT, "holds no tokenizer.json");
+    assert_int_not_equal(tokenizer_open(&t, "/nowhere/at/all.gguf", &e), 0);
+    static const char *const contents[] = {"", "GGUF", "not JSON", "{\"model\": ", "\xFF\xFE"};
+    for (size_t i = 0; i < sizeof contents / sizeof *contents; i++) {
+        char *path = file_put(folder, "file", contents[i], strlen(contents[i]));
+        assert_error(tokenizer_open(&t, path, &e), &e, ERROR_INPUT, "file: ");
+        free(path);
+    }
+    folder_remove(folder);
+}
+
+/* --- GGUF --- */
+
+struct gguf_case {
+    const char *key; /* without "tokenizer.ggml.": what is left out before `put` writes its own */
+    void (*put)(struct gguf_writer *w, const char *key, const struct gguf_value *old);
+    const char *message;
+};
+
+static void put_nothing(struct gguf_writer *w, const char *key, const struct gguf_value *old)
+{
+    (void)w, (void)key, (void)old;
+}
+
+static void put_number(struct gguf_writer *w, const char *key, const struct gguf_value *old)
+{
+    (void)old;
+    gguf_write_u32(w, key, 263 + 400);
+}
+
+static void put_none(struct gguf_writer *w, const char *key, const struct gguf_value *old)
+{
+    (void)old;
+    gguf_write_u32(w, key, UINT32_MAX);
+}
+
+static void put_true(struct gguf_writer *w, const char *key, const struct gguf_value *old)
+{
+    (void)old;
+    gguf_write_bool(w, key, true);
+}
+
+static void put_word(struct gguf_writer *w, const char *key, const struct gguf_value *old)
+{
+    (void)old;
+    gguf_write_string(w, key, "default");
+}
+
+static void put_integers(struct gguf_writer *w, const char *key, const struct gguf_value *old)
+{
+    int32_t numbers[512];
+    assert_true(old->count <= 512);
+    for (size_t i = 0; i < old->count; i++) numbers[i] = 7;
+    gguf_write_i32s(w, key, numbers, old->count);
+}
+
+static void put_not_finite(struct gguf_writer *w, const char *key, const struct gguf_value *old)
+{
+    float numbers[512] = {0};
+    assert_true(old->count <= 512);
+    numbers[2] = NAN;
+    gguf_write_f32s(w, key, numbers, old->count);
+}
+
+static void put_bytes(struct gguf_writer *w, const char *key, const struct gguf_value *old)
+{
+    const struct gguf_value v = {{key, strlen(key)}, GGUF_ARRAY, GGUF_I8, old->count, old->data, (size_t)old->count};
+    gguf_write_value(w, &v);
+}
+
+/* Zeros, one fewer than there were elements. */
+static void put_short(struct gguf_writer *w, const char *key, const struct gguf_value *old)
+{
+    int32_t numbers[512] = {1};
+    float reals[512] = {0};
+    if (old->element == GGUF_F32)
+        gguf_write_f32s(w, key, reals, old->count - 1);
+    else
+        gguf_write_i32s(w, key, numbers, old->count - 1);
+}
+
+/* Writes the strings of `old` with number i as `s`. */
+static void put_changed(struct gguf_writer *w, const char *key, const struct gguf_value *old, size_t i, const char *s,
+                        size_t n)
+{
+    struct gguf_string all[512];
+    const uint8_t *p = old->data;
+    assert_true(old->count <= 512 && i < old->count);
+    for (size_t k = 0; k < old->count; k++) {
+        uint64_t length;
+        memcpy(&length, p, 8);
+        all[k] = (struct gguf_string){(const char *)p + 8, (size_t)length};
+        p += 8 + length;
+    }
+    all[i] = (struct gguf_string){s, n};
+    gguf_write_strings(w, key, all, old->count);
+}
+
+static void put_no_strings(struct gguf_writer *w, const char *key, const struct gguf_value *old)
+{
+    (void)old;
+    gguf_write_strings(w, key, NULL, 0);
+}
+
+#define CHANGED(name, i, s)                                                                                            \
+    static void name(struct gguf_writer *w, const char *key, const struct gguf_value *old)                             \
+    {                                                                                                                  \
+        put_changed(w, key, old, i, s, sizeof s - 1);                                                                  \
+    }
+CHANGED(put_a_twice, 'b', "a")
+CHANGED(put_long_byte, 'b', "bbb")
+CHANGED(put_one_word, 2, "hell")
+CHANGED(put_three_words, 2, "he l l")
+CHANGED(put_half, 2, "he ")
+CHANGED(put_unknown, 2, "he zz")
+CHANGED(put_same_again, 2, "h e")
+CHANGED(put_same_byte, 5, "<0x01>")
+CHANGED(put_no_byte, 5, "<0xZZ>")
+CHANGED(put_no_mark, 259, "m")
+CHANGED(put_not_utf8, 260, "a\xFF")
+CHANGED(put_empty, 260, "")
+
+static void put_long(struct gguf_writer *w, const char *key, const struct gguf_value *old)
+{
+    char piece[2000];
+    memset(piece, 'x', sizeof piece);
+    put_changed(w, key, old, 260, piece, sizeof piece);
+}
+
+static void put_long_special(struct gguf_writer *w, const char *key, const struct gguf_value *old)
+{
+    char piece[2000];
+    memset(piece, 'x', sizeof piece);
+    put_changed(w, key, old, 261, piece, sizeof piece);
+}
+
+static const struct gguf_case bpe_cases[] = {
+    {"model", put_nothing, "tokenizer.ggml.model: is missing"},
+    {"model", put_number, "tokenizer.ggml.model: must be a string"},
+    {"model", put_word, "tokenizer.ggml.model: \"default\" is not supported; known are \"gpt2\", \"llama\""},
+    {"pre", put_nothing, "tokenizer.ggml.pre: is missing"},
+    {"pre", put_number, "tokenizer.ggml.pre: must be a string"},
+    {"pre", put_word, "tokenizer.ggml.pre: pre-split \"default\" is not supported"},
+    {"tokens", put_nothing, "tokenizer.ggml.tokens: is missing"},
+    {"tokens", put_word, "tokenizer.ggml.tokens: type "},
+    {"tokens", put_integers, "tokenizer.ggml.tokens: an array of "},
+    {"tokens", put_no_strings, "tokens: 0 pieces"},
+    {"tokens", put_a_twice, "tokens: \"a\" is there twice"},
+    {"tokens", put_long_byte, "tokens: \"b\", the piece of byte 0x62, is missing"},
+    {"tokens", put_long_special, "tokens[261]: a special token of 2000 bytes"},
+    {"token_type", put_nothing, "tokenizer.ggml.token_type: is missing"},
+    {"token_type", put_word, "tokenizer.ggml.token_type: type "},
+    {"token_type", put_integers, "tokenizer.ggml.token_type[0]: not a token type"},
+    {"token_type", put_not_finite, "tokenizer.ggml.token_type[0]: not a token type"},
+    {"token_type", put_short, "tokenizer.ggml.token_type: 262 elements, but there are 263 tokens"},
+    {"merges", put_nothing, "tokenizer.ggml.merges: is missing"},
+    {"merges", put_integers, "tokenizer.ggml.merges: an array of "},
+    {"merges", put_one_word, "merges[2]: \"hell\" is not two pieces"},
+    {"merges", put_three_words, "merges[2]: \"he l l\" is not two pieces"},
+    {"merges", put_half, "merges[2]: an empty piece"},
+    {"merges", put_unknown, "merges[2]: right \"zz\" is not in the vocabulary"},
+    {"merges", put_same_again, "merges[2]: the same pair is there before"},
+    {"bos_token_id", put_number, "tokenizer.ggml.bos_token_id: 663 is out of range"},
+    {"eos_token_id", put_word, "tokenizer.ggml.eos_token_id: must be an integer"},
+    {"add_bos_token", put_number, "tokenizer.ggml.add_bos_token: must be a bool"},
+    {"add_bos_token", put_true, "bos: a BOS is to be added, but there is none"},
+    {"add_eos_token", put_true, "tokenizer.ggml.add_eos_token: true is not supported"},
+    {"add_space_prefix", put_word, "tokenizer.ggml.add_space_prefix: must be a bool"},
+};
+
+static const struct gguf_case sentencepiece_cases[] = {
+    {"scores", put_nothing, "tokenizer.ggml.scores: is missing"},
+    {"scores", put_bytes, "tokenizer.ggml.scores: an array of i8, but must be one of f32"},
+    {"scores", put_integers, "tokenizer.ggml.scores: an array of i32"},
+    {"scores", put_short, "tokenizer.ggml.scores: 260 elements, but there are 261 tokens"},
+    {"scores", put_not_finite, "tokenizer.ggml.scores[2]: a score must be finite"},
+    {"tokens", put_same_byte, "tokens: the byte piece <0x02> is missing"},
+    {"tokens", put_no_byte, "tokens[5]: a byte piece is spelled <0x00> to <0xFF>, not \"<0xZZ>\""},
+    {"tokens", put_no_mark, "U+2581, the piece of the space, is missing"},
+    {"tokens", put_not_utf8, "tokens[260]: \"a\xFF\" is not UTF-8"},
+    {"tokens", put_empty, "tokens[260]: a piece of 0 bytes"},
+    {"tokens", put_long, "tokens[260]: a piece of 2000 bytes"},
+    {"bos_token_id", put_nothing, "bos: a BOS is to be added, but there is none"},
+    {"bos_token_id", put_none, "bos: a BOS is to be added, but there is none"},
+    {"eos_token_id", put_number, "tokenizer.ggml.eos_token_id: 663 is out of range"},
+    {"remove_extra_whitespaces", put_true, "tokenizer.ggml.remove_extra_whitespaces: true is not supported"},
+};
+
+/* Writes what `whole` holds to `path`, with one key the way the case wants it. */
+static void write_case(const char *path, const char *whole, const struct gguf_case *c)
+{
+    struct error e;
+    struct gguf *g;
+    struct gguf_writer *w;
+    char key[64];
+    snprintf(key, sizeof key, "tokenizer.ggml.%s", c->key);
+    assert_ok(gguf_open(&g, whole, &e), &e);
+    assert_ok(gguf_writer_open(&w, path, &e), &e);
+    for (size_t i = 0; i < gguf_value_count(g); i++) {
+        const struct gguf_value *v = gguf_value(g, i);
+        if (v->key.length != strlen(key) || memcmp(v->key.bytes, key, v->key.length) != 0) gguf_write_value(w, v);
+    }
+    c->put(w, key, gguf_find(g, key));
+    assert_ok(gguf_writer_commit(&w, &e), &e);
+    gguf_close(g);
+}
+
+static void assert_cases(char *folder, const char *whole, const struct gguf_case *cases, size_t n)
+{
+    char *path = file_put(folder, "case.gguf", "", 0);
+    for (size_t i = 0; i < n; i++) {
+        struct error e;
+        struct tokenizer *t;
+        write_case(path, whole, cases + i);
+        assert_error(tokenizer_open(&t, path, &e), &e, ERROR_INPUT, cases[i].message);
+        assert_non_null(strstr(e.text, "case.gguf: "));
+    }
+    free(path);
+}
+
+static void broken_bpe(void **state)
+{
+    (void)state;
+    struct error e;
+    struct tokenizer *t;
+    struct gguf_writer *w;
+    char *folder = folder_temporary();
+    char *whole = file_put(folder, "whole.gguf", "", 0);
+    assert_ok(small_open(&t, folder, small_json(), &e), &e);
+    assert_ok(gguf_writer_open(&w, whole, &e), &e);
+    tokenizer_write_gguf(t, w);
+    assert_ok(gguf_writer_commit(&w, &e), &e);
+    tokenizer_close(t);
+    assert_cases(folder, whole, bpe_cases, sizeof bpe_cases / sizeof *bpe_cases);
+    free(whole);
+    folder_remove(folder);
+}
+
+static void broken_sentencepiece(void **state)
+{
+    (void)state;
+    struct error e;
+    struct tokenizer *t;
+    struct gguf_writer *w;
+    char *folder = folder_temporary();
+    char *whole = file_put(folder, "whole.gguf", "", 0);
+    assert_ok(gguf_writer_open(&w, whole, &e), &e);
+    small_sentencepiece(w, (const char *[]){"\xE2\x96\x81", "a"}, NULL, (const float[]){-1, -2}, 2);
+    assert_ok(gguf_writer_commit(&w, &e), &e);
+    assert_cases(folder, whole, sentencepiece_cases, sizeof sentencepiece_cases / sizeof *sentencepiece_cases);
+    /* "none" is a good value for the EOS */
+    const struct gguf_case none = {"eos_token_id", put_none, ""};
+    char *path = file_put(folder, "none.gguf", "", 0);
+    write_case(path, whole, &none);
+    assert_ok(tokenizer_open(&t, path, &e), &e);
+    assert_int_equal(tokenizer_eos(t), -1);
+    tokenizer_close(t);
+    free(path);
+    free(whole);
+    folder_remove(folder);
+}
+
+/* Without tokenizer.ggml.pre, GPT-2 itself is the one architecture whose pre-split is known. */
+static void absent_pre_split(void **state)
+{
+    (void)state;
+    struct error e;
+    struct tokenizer *t;
+    struct gguf_writer *w;
+    char *folder = folder_temporary();
+    char *whole = file_put(folder, "whole.gguf", "", 0);
+    const struct gguf_case absent = {"pre", put_nothing, "tokenizer.ggml.pre: is missing"};
+    assert_ok(small_open(&t, folder, small_json(), &e), &e);
+    static const char *const architectures[] = {"gpt2", "gptj"};
+    for (size_t i = 0; i < 2; i++) {
+        struct tokenizer *again;
+        char *path = file_put(folder, "absent.gguf", "", 0);
+        assert_ok(gguf_writer_open(&w, whole, &e), &e);
+        gguf_write_string(w, "general.architecture", architectures[i]);
+        tokenizer_write_gguf(t, w);
+        assert_ok(gguf_writer_commit(&w, &e), &e);
+        write_case(path, whole, &absent);
+        const int status = tokenizer_open(&again, path, &e);
+        if (i) {
+            assert_error(status, &e, ERROR_INPUT, absent.message);
+        } else {
+            assert_ok(status, &e);
+            assert_string_equal(tokenizer_hash(again), tokenizer_hash(t));
+            tokenizer_close(again);
+        }
+        free(path);
+    }
+    tokenizer_close(t);
+    free(whole);
+    folder_remove(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(broken_json), cmocka_unit_test(broken_config),        cmocka_unit_test(no_tokenizer),
+        cmocka_unit_test(broken_bpe),  cmocka_unit_test(broken_sentencepiece), cmocka_unit_test(absent_pre_split),
+    };
+    return cmocka_run_group_tests_name("corrupt/tokenizer", tests, NULL, NULL);
+}

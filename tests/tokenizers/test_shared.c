@@ -1,0 +1,121 @@
+/* Vocabularies of others, with the ids that llama.cpp's tests ask for. */
+#include "tests/tokenizers/small.h"
+
+#include "engine/base/file.h"
+
+/* The end of the text that starts at `at`: the line that parts the texts, or the end of the file. */
+static const char *text_end(const char *at, const char *end)
+{
+    static const char part[] = "\n__ggml_vocab_test__\n";
+    const char *found = memmem(at, (size_t)(end - at), part, sizeof part - 1);
+    return found ? found : end;
+}
+
+static void compare(const struct tokenizer *t, const char *text, size_t n, const char *line, size_t line_length)
+{
+    struct ids ids = encode(t, text, n, 0);
+    struct text got = {0};
+    for (size_t i = 0; i < ids.count; i++) text_printf(&got, " %d", ids.at[i]);
+    if (got.length != line_length || (line_length && memcmp(got.bytes, line, line_length) != 0))
+        fail_msg("\"%.*s\":%s, not%.*s", (int)n, text, text_c(&got), (int)line_length, line);
+    text_free(&got);
+    ids_free(&ids);
+    assert_round_trip(t, text, n, 0);
+    assert_round_trip(t, text, n, TOKENIZER_PLAIN);
+}
+
+static void assert_texts(const struct tokenizer *t, const char *name)
+{
+    struct error e;
+    struct file texts, wanted;
+    char path[200];
+    snprintf(path, sizeof path, "%s.inp", name);
+    assert_ok(file_map(&texts, shared_path(path), &e), &e);
+    snprintf(path, sizeof path, "%s.out", name);
+    assert_ok(file_map(&wanted, shared_path(path), &e), &e);
+    const char *text = (const char *)texts.data, *end = text + texts.size;
+    const char *line = (const char *)wanted.data, *lines_end = line + wanted.size;
+    size_t count = 0;
+    for (; line < lines_end; count++) {
+        const char *line_end = memchr(line, '\n', (size_t)(lines_end - line)), *stop = text_end(text, end);
+        compare(t, text, (size_t)(stop - text), line, (size_t)(line_end - line));
+        line = line_end + 1;
+        text = stop == end ? end : stop + sizeof "\n__ggml_vocab_test__\n" - 1;
+    }
+    assert_true(count > 40);
+    file_unmap(&texts);
+    file_unmap(&wanted);
+}
+
+static void run(const char *name, const char *kind, size_t size)
+{
+    struct error e;
+    struct tokenizer *t;
+    assert_ok(tokenizer_open(&t, shared_path(name), &e), &e);
+    assert_string_equal(tokenizer_kind_name(t), kind);
+    assert_int_equal(tokenizer_size(t), size);
+    assert_texts(t, name);
+    assert_written_equal(t);
+    tokenizer_close(t);
+}
+
+static void gpt_2(void **state)
+{
+    (void)state;
+    run("data/tokenizers/ggml-vocab-gpt-2.gguf", "bpe", 50257);
+}
+
+static void llama_spm(void **state)
+{
+    (void)state;
+    run("data/tokenizers/ggml-vocab-llama-spm.gguf", "sentencepiece", 32000);
+}
+
+static void phi_3(void **state)
+{
+    (void)state;
+    run("data/tokenizers/ggml-vocab-phi-3.gguf", "sentencepiece", 32064);
+}
+
+static void stories(void **state)
+{
+    (void)state;
+    struct error e;
+    struct tokenizer *t;
+    assert_ok(tokenizer_open(&t, shared_path("data/models/stories260K.gguf"), &e), &e);
+    assert_string_equal(tokenizer_kind_name(t), "sentencepiece");
+    assert_int_equal(tokenizer_bos(t), 1);
+    assert_true(tokenizer_adds_bos(t));
+    assert_round_trip(t, "Once upon a time, there was a \xF0\x9F\x90\xAE.", 35, 0);
+    assert_written_equal(t);
+    tokenizer_close(t);
+}
+
+static void other_pre_splits_are_refused(void **state)
+{
+    (void)state;
+    struct error e;
+    struct tokenizer *t;
+    assert_error(tokenizer_open(&t, shared_path("data/tokenizers/ggml-vocab-falcon.gguf"), &e), &e, ERROR_INPUT,
+                 "tokenizer.ggml.pre: pre-split \"falcon\"");
+    assert_error(tokenizer_open(&t, shared_path("data/tokenizers/ggml-vocab-bert-bge.gguf"), &e), &e, ERROR_INPUT,
+                 "tokenizer.ggml.model: \"bert\" is not supported");
+    assert_error(tokenizer_open(&t, shared_path("data/tokenizers/phi-3.tokenizer.json"), &e), &e, ERROR_INPUT,
+                 "normalizer");
+    assert_error(tokenizer_open(&t, shared_path("data/tokenizers/falcon.tokenizer.json"), &e), &e, ERROR_INPUT,
+                 "pre_tokenizer");
+    assert_error(tokenizer_open(&t, shared_path("data/tokenizers/t5-small.tokenizer.json"), &e), &e, ERROR_INPUT,
+                 "model.type: ");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gpt_2),
+        cmocka_unit_test(llama_spm),
+        cmocka_unit_test(phi_3),
+        cmocka_unit_test(stories),
+        cmocka_unit_test(other_pre_splits_are_refused),
+    };
+    return cmocka_run_group_tests_name("tokenizers/shared", tests, NULL, NULL);
+}
