@@ -2,7 +2,9 @@
 #include "engine/base/text.h"
 #include "version.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct command *const commands[] = {&command_eval,     &command_compare, &command_suites,
                                                  &command_backends, &command_inspect, &command_generate,
@@ -67,8 +69,19 @@ static int run(int argc, char **argv, struct error *e)
     return c->run(argc - 2, argv + 2, false, e);
 }
 
+/* GNU OpenMP's threads spin for milliseconds before they sleep. On a machine that does anything else besides, they then
+ * keep each other from running: two runs at once on two cores took 24 times as long as one after the other
+ * (docs/performance.md). The library reads its settings before main() begins, so the program starts itself again with
+ * a short spin, unless the user chose one. */
+static void share_cores(char **argv)
+{
+    if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY") || setenv("GOMP_SPINCOUNT", "1000", 1)) return;
+    execv("/proc/self/exe", argv); /* where this fails the program runs on as it is */
+}
+
 int main(int argc, char **argv)
 {
+    share_cores(argv);
     struct error e = {0};
     int status = run(argc, argv, &e);
     if (!status && fflush(stdout)) status = error_errno(&e, "standard output", "write");
