@@ -117,6 +117,7 @@ void note(const char *format, ...)
     va_end(args);
     struct text safe = {0};
     if (n > 0) text_terminal(&safe, line, strlen(line));
+    fflush(stdout); /* what was printed before stands before, also where both go to one file */
     fprintf(stderr, "%s\n", text_c(&safe));
     text_free(&safe);
 }
