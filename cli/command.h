@@ -19,6 +19,7 @@ struct command {
 
 struct subject {
     char *name;  /* "millbrook-llama@int8:absmax", canonical */
+    char *model; /* "millbrook-llama", as given */
     char *path;  /* of the model */
     bool stored; /* no backend was given: weights as they are */
     struct backend_options how;

@@ -117,7 +117,7 @@ static int compare(struct comparing *c, char **operands, struct error *e)
     int status = engine_open(c->o.threads, e);
     if (!status) status = parse_subjects(c, operands, e);
     if (!status) status = evaluate_suites(&c->o, &c->suites, &c->n_suites, e);
-    if (!status) status = folder_make(c->o.out, e);
+    if (!status) status = evaluate_folder(c->o.out, e);
     progress_catch_signals();
     for (size_t i = 0; i < c->n && !status; i++) {
         status = evaluate(&c->subjects[i], c->suites, &c->o, &c->runs[i], e);

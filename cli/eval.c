@@ -28,6 +28,7 @@ static int run(int argc, char **argv, bool help, struct error *e)
     if (!status) status = engine_open(o.threads, e);
     if (!status) status = subject_parse(&s, operands[0], NULL, e);
     if (!status) status = evaluate_suites(&o, &suites, &n_suites, e);
+    if (!status && o.out) status = evaluate_folder(o.out, e);
     if (!status) {
         progress_catch_signals();
         status = evaluate(&s, suites, &o, &x, e);

@@ -1,5 +1,7 @@
 #include "cli/evaluate.h"
+#include "engine/base/file.h"
 #include "engine/base/memory.h"
+#include "engine/base/table.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +27,18 @@ void evaluate_table(struct evaluate_options *o, struct option table[EVALUATE_OPT
     memcpy(table, rows, sizeof rows);
 }
 
+int evaluate_folder(const char *folder, struct error *e)
+{
+    if (!*folder) return error_set(e, ERROR_USAGE, "--out: an empty name is no folder");
+    int status = folder_make(folder, e);
+    char *path = status ? NULL : path_join(folder, "run.json", e);
+    struct output trial;
+    if (!status) status = path ? output_open(&trial, path, e) : ERROR_IO;
+    if (!status) output_abandon(&trial);
+    free(path);
+    return status;
+}
+
 struct resampling evaluate_resampling(const struct evaluate_options *o)
 {
     return (struct resampling){.seed = (uint64_t)o->seed};
@@ -45,6 +59,27 @@ static int append_names(char ***names, size_t *n, char **more, struct error *e)
     return 0;
 }
 
+/* A broken file shows before hours of work, not after; so do two suites whose samples would go to one file. */
+static int check_suites(char *const *names, size_t n, struct error *e)
+{
+    struct table seen = {0};
+    struct suite **suites = memory_new(n, sizeof *suites, "suites", e);
+    int status = suites ? 0 : ERROR_IO;
+    for (size_t i = 0; i < n && !status; i++) {
+        bool twice = false;
+        status = suite_load(&suites[i], names[i], e);
+        if (!status) status = table_add(&seen, suites[i]->name, strlen(suites[i]->name), 0, &twice, e);
+        if (!status && twice)
+            status = error_set(e, ERROR_USAGE,
+                               "--suite %s: another suite given is called \"%s\" too: change its task:", names[i],
+                               suites[i]->name);
+    }
+    for (size_t i = 0; suites && i < n; i++) suite_free(suites[i]);
+    free(suites);
+    table_free(&seen);
+    return status;
+}
+
 int evaluate_suites(const struct evaluate_options *o, char ***names, size_t *n, struct error *e)
 {
     static const char *const all[] = {"millbrook", NULL};
@@ -58,12 +93,11 @@ int evaluate_suites(const struct evaluate_options *o, char ***names, size_t *n, 
         status = append_names(names, n, expanded, e);
         names_free(expanded);
     }
-    for (size_t i = 0; i < *n && !status; i++) { /* a broken file shows before hours of work, not after */
-        struct suite *s;
-        status = suite_load(&s, (*names)[i], e);
-        if (!status) suite_free(s);
+    if (!status) status = check_suites(*names, *n, e);
+    if (status) {
+        names_free(*names);
+        *names = NULL;
     }
-    if (status) names_free(*names);
     return status;
 }
 
@@ -120,7 +154,7 @@ int evaluate(const struct subject *s, char *const *suites, const struct evaluate
         note("note: %s: %lld matrices have columns that do not divide into the type's blocks and stay F16", s->name,
              (long long)model_facts(m)->unpackable);
     status = run_suites(m, s, suites, o, out, e);
-    if (!status) out->run = run_record(m, s->name, seconds_now() - start, out->results, n, e);
+    if (!status) out->run = run_record(m, s->name, s->model, seconds_now() - start, out->results, n, e);
     if (!status && !out->run) status = ERROR_IO;
     if (!status) {
         record_build(out->run);

@@ -20,6 +20,9 @@ void evaluate_table(struct evaluate_options *o, struct option table[EVALUATE_OPT
 /* Groups written out, every name checked: a NULL-terminated array, names_free(). */
 int evaluate_suites(const struct evaluate_options *o, char ***names, size_t *n, struct error *e);
 
+/* Makes the folder and checks that files can be made there: before the work, not after. */
+int evaluate_folder(const char *folder, struct error *e);
+
 struct evaluated {
     struct suite_result *results; /* [n_suites] */
     size_t n_suites;

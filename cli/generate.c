@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static bool on_progress(void *user, size_t done) { return progress_update(user, "texts", done, 1); }
 
@@ -20,6 +21,21 @@ static int encode(const struct model *m, const char *prompt, struct ids *ids, st
     return status;
 }
 
+/* The bytes as they are; on a terminal without what it would act on, line ends and tabs aside. */
+static void print(const char *s, size_t n)
+{
+    struct text safe = {0};
+    bool raw = !isatty(STDOUT_FILENO);
+    for (size_t i = 0; i < n && !raw; i++) {
+        size_t plain = strcspn(s + i, "\n\t");
+        if (plain > n - i) plain = n - i;
+        text_terminal(&safe, s + i, plain);
+        if ((i += plain) < n) text_char(&safe, s[i]);
+    }
+    fwrite(raw ? s : text_c(&safe), 1, raw ? n : safe.length, stdout);
+    text_free(&safe);
+}
+
 static int continue_prompt(const struct model *m, const char *prompt, int64_t limit, const char *const *stops,
                            struct error *e)
 {
@@ -27,7 +43,8 @@ static int continue_prompt(const struct model *m, const char *prompt, int64_t li
     int status = encode(m, prompt, &ids, e);
     struct generation g = {.prompt = ids.at, .n_prompt = (int64_t)ids.count, .limit = limit, .stops = stops};
     while (stops[g.n_stops]) g.n_stops++;
-    if (!status && g.n_prompt + limit > model_hyper(m)->context)
+    int64_t room = model_hyper(m)->context - limit;
+    if (!status && room > 0 && g.n_prompt > room)
         note("note: the prompt's %lld tokens and %lld new ones exceed the context of %lld: the prompt is cut on the "
              "left",
              (long long)g.n_prompt, (long long)limit, (long long)model_hyper(m)->context);
@@ -37,7 +54,7 @@ static int continue_prompt(const struct model *m, const char *prompt, int64_t li
     if (!status) status = generate(m, &strategy_greedy, &g, 1, &options, e);
     progress_close(&progress);
     if (!status) {
-        fwrite(text_c(&g.text), 1, g.text.length, stdout);
+        print(text_c(&g.text), g.text.length);
         putchar('\n');
     }
     generation_free(&g);

@@ -4,26 +4,27 @@
 #include "engine/base/memory.h"
 #include "engine/base/text.h"
 #include "engine/formats/checkpoint.h"
+#include "engine/formats/json.h"
 #include "engine/kernels/kernels.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHOWN_CHARACTERS = 60, SHOWN_ELEMENTS = 4 };
+enum {
+    SHOWN_CHARACTERS = 60,
+    SHOWN_ELEMENTS = 4,
+    JSON_ELEMENTS = 1 << 20 /* of one array; no vocabulary is larger */
+};
 
 /* --- as JSON --- */
 
-static json_t *string_json(struct gguf_string s)
-{
-    json_t *j = json_stringn(s.bytes, s.length);
-    if (j) return j;
-    struct text safe = {0};
-    text_terminal(&safe, s.bytes, s.length);
-    j = json_string(text_c(&safe));
-    text_free(&safe);
-    return j;
-}
+static json_t *string_json(struct gguf_string s) { return json_text(s.bytes, s.length); }
+
+/* JSON has no NaN and no infinities. */
+static json_t *number_json(double v) { return isfinite(v) ? json_real(v) : json_null(); }
 
 static json_t *element_json(const struct gguf_value *v, const struct gguf_string *strings, uint64_t i)
 {
@@ -32,7 +33,7 @@ static json_t *element_json(const struct gguf_value *v, const struct gguf_string
     if (strings) return string_json(strings[i]);
     if (v->element == GGUF_BOOL) return json_boolean(v->data[i]);
     if (gguf_element_i64(v, i, &whole)) return json_integer(whole);
-    return gguf_element_f64(v, i, &real) ? json_real(real) : json_null();
+    return gguf_element_f64(v, i, &real) ? number_json(real) : json_null();
 }
 
 /* At most `most` elements of an array. */
@@ -47,13 +48,16 @@ static json_t *value_json(const struct gguf *g, const struct gguf_value *v, uint
         struct gguf_string *strings = v->element == GGUF_STRING ? gguf_strings(g, v, &ignored) : NULL;
         json_t *all = json_array();
         for (uint64_t i = 0; i < v->count && i < most; i++) json_array_append_new(all, element_json(v, strings, i));
+        if (most == JSON_ELEMENTS && v->count > most)
+            note("note: %.*s: the first %d of %" PRIu64 " elements are written", (int)v->key.length, v->key.bytes,
+                 JSON_ELEMENTS, v->count);
         free(strings);
         return all;
     }
     if (v->type == GGUF_STRING) return gguf_as_string(v, &s) ? string_json(s) : json_null();
     if (v->type == GGUF_BOOL) return gguf_as_bool(v, &b) ? json_boolean(b) : json_null();
     if (gguf_as_u64(v, &u) && u <= INT64_MAX) return json_integer((json_int_t)u);
-    return gguf_as_f64(v, &d) ? json_real(d) : json_null();
+    return gguf_as_f64(v, &d) ? number_json(d) : json_null();
 }
 
 static json_t *metadata_json(const struct checkpoint *c, uint64_t most)
@@ -85,16 +89,34 @@ static json_t *tensors_json(const struct checkpoint *c)
     return all;
 }
 
+/* DEL is the one control character that jansson leaves as it is. */
+static int print_part(const char *bytes, size_t n, void *user)
+{
+    (void)user;
+    for (const char *del; (del = memchr(bytes, 0x7F, n)) != NULL;) {
+        size_t before = (size_t)(del - bytes);
+        fwrite(bytes, 1, before, stdout);
+        fputs("\\u007f", stdout);
+        bytes = del + 1;
+        n -= before + 1;
+    }
+    return fwrite(bytes, 1, n, stdout) == n ? 0 : -1;
+}
+
 static int print_json(const struct checkpoint *c, struct error *e)
 {
     const struct gguf *g = checkpoint_gguf(c);
-    json_t *all = json_pack("{s:s, s:s, s:o, s:o}", "path", checkpoint_path(c), "format", g ? "gguf" : "huggingface",
-                            "metadata", metadata_json(c, UINT64_MAX), "tensors", tensors_json(c));
-    if (g && all) json_object_set_new(all, "version", json_integer(gguf_version(g)));
-    int status = all ? json_dumpf(all, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : 1;
+    const char *path = checkpoint_path(c);
+    json_t *all =
+        json_pack("{s:o, s:s, s:o, s:o}", "path", json_text(path, strlen(path)), "format", g ? "gguf" : "huggingface",
+                  "metadata", metadata_json(c, JSON_ELEMENTS), "tensors", tensors_json(c));
+    if (!all) return error_set(e, ERROR_IO, "%s: out of memory for its JSON", path);
+    if (g) json_object_set_new(all, "version", json_integer(gguf_version(g)));
+    errno = 0;
+    int status = json_dump_callback(all, print_part, NULL, JSON_INDENT(1) | JSON_REAL_PRECISION(9) | JSON_ENSURE_ASCII);
     json_decref(all);
     puts("");
-    return status ? error_set(e, ERROR_IO, "%s: cannot be written as JSON", checkpoint_path(c)) : 0;
+    return status ? error_errno(e, "standard output", "write") : 0;
 }
 
 /* --- as text --- */
@@ -198,12 +220,20 @@ static int dump_tensor(const struct checkpoint *c, const char *name, const char 
     if (status) return status;
     float part[1024]; /* a multiple of every block */
     int64_t n = tensor_elements(t);
-    for (int64_t i = 0; i < n; i += 1024) {
+    struct progress progress;
+    progress_open(&progress, name);
+    progress_catch_signals();
+    for (int64_t i = 0; i < n && !status; i += 1024) {
+        if (!progress_update(&progress, "elements", (size_t)i, (size_t)n))
+            status = error_set(e, ERROR_INTERRUPTED, "interrupted");
         int64_t here = n - i < 1024 ? n - i : 1024;
         kernels_get()->decode[t->type]((const uint8_t *)t->data + (size_t)(i / d->block) * d->block_bytes, part, here);
         fwrite(part, sizeof *part, (size_t)here, out.stream); /* a short write shows at commit */
     }
-    return output_commit(&out, e);
+    progress_close(&progress);
+    if (!status) return output_commit(&out, e);
+    output_abandon(&out);
+    return status;
 }
 
 static int run(int argc, char **argv, bool help, struct error *e)

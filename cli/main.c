@@ -34,13 +34,6 @@ static void print_command_help(const struct command *c)
     printf("\nexamples:\n%s", c->examples);
 }
 
-static bool asks_help(int argc, char **argv)
-{
-    for (int i = 0; i < argc && strcmp(argv[i], "--"); i++)
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return true;
-    return false;
-}
-
 static const struct command *find(const char *name, struct error *e)
 {
     const char *names[COMMANDS];
@@ -65,8 +58,8 @@ static int run(int argc, char **argv, struct error *e)
         return printf("kerf %s (%s, %s, %s)\n", KERF_VERSION, KERF_COMMIT, KERF_COMPILER, KERF_BUILD_TYPE), 0;
     const struct command *c = find(argv[1], e);
     if (!c) return ERROR_USAGE;
-    if (asks_help(argc - 2, argv + 2)) return print_command_help(c), 0;
-    return c->run(argc - 2, argv + 2, false, e);
+    int status = c->run(argc - 2, argv + 2, false, e);
+    return status == OPTIONS_HELP ? print_command_help(c), 0 : status;
 }
 
 /* GNU OpenMP's threads spin for milliseconds before they sleep. On a machine that does anything else besides, they then

@@ -2,6 +2,7 @@
 #include "engine/base/text.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,8 +31,8 @@ static int store(const struct option *o, const char *value, struct error *e)
         errno = 0;
         long long v = strtoll(value, &end, 10);
         if (errno || end == value || *end || v < o->least)
-            return error_set(e, ERROR_USAGE, "%s: \"%s\" must be a whole number of at least %lld", o->name, value,
-                             (long long)o->least);
+            return error_set(e, ERROR_USAGE, "%s: \"%s\" must be a whole number from %lld to %lld", o->name, value,
+                             (long long)o->least, LLONG_MAX);
         *o->number = v;
     }
     return 0;
@@ -59,6 +60,7 @@ int options_parse(const struct option *options, int argc, char **argv, char ***o
             ended = true;
             continue;
         }
+        if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) return OPTIONS_HELP;
         size_t length = strcspn(arg, "=");
         const struct option *o = find(options, arg, length);
         if (!o) return unknown(options, arg, e);

@@ -5,7 +5,8 @@
  *     char **operands; size_t n;
  *     if (options_parse(options, argc, argv, &operands, &n, e)) return e->code;
  *
- * Options may stand anywhere; "--" ends them; --name=value and --name value are the same. */
+ * Options may stand anywhere; "--" ends them; --name=value and --name value are the same. --help and -h, where no
+ * option takes them for its value, end the parsing with OPTIONS_HELP, which commands pass on. */
 #ifndef KERF_CLI_OPTIONS_H
 #define KERF_CLI_OPTIONS_H
 
@@ -16,7 +17,7 @@
 
 enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_NUMBER, OPTION_LIST };
 
-enum { OPTION_LIST_MOST = 64 };
+enum { OPTION_LIST_MOST = 64, OPTIONS_HELP = -1 };
 
 struct option {
     const char *name; /* "--limit", or "-o"; NULL ends a table */

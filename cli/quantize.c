@@ -5,11 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static void on_tensor(void *user, const char *name, size_t done, size_t total)
-{
-    (void)name;
-    progress_update(user, "tensors", done, total);
-}
+static bool on_tensor(void *user, size_t done, size_t total) { return progress_update(user, "tensors", done, total); }
 
 static int export(const struct subject *s, const char *out, struct error *e)
 {
@@ -37,6 +33,7 @@ static int run(int argc, char **argv, bool help, struct error *e)
     int status = options_parse(options, argc, argv, &operands, &n, e);
     if (!status && n != 1) status = error_set(e, ERROR_USAGE, "quantize takes one SUBJECT, not %zu", n);
     if (!status && !out) status = error_set(e, ERROR_USAGE, "-o FILE.gguf is missing");
+    progress_catch_signals();
     if (!status) status = engine_open(0, e);
     if (!status) status = subject_parse(&s, operands[0], NULL, e);
     if (!status) status = export(&s, out, e);

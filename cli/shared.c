@@ -43,31 +43,36 @@ int model_path(const char *model, char **path, struct error *e)
                      near ? "?" : "");
 }
 
+/* The @ before a backend: the last one, unless it belongs to a path that exists or that goes on behind it. */
+static const char *backend_mark(const char *text)
+{
+    const char *at = path_exists(text) ? NULL : strrchr(text, '@');
+    return at && !strchr(at, '/') ? at : NULL;
+}
+
 int subject_parse(struct subject *s, const char *text, const struct subject *baseline, struct error *e)
 {
     *s = (struct subject){0};
-    const char *at = path_exists(text) ? NULL : strrchr(text, '@');
+    const char *at = backend_mark(text);
     size_t length = at ? (size_t)(at - text) : strlen(text);
-    int status = 0;
     s->stored = !at;
-    if (!length && !baseline) return error_set(e, ERROR_USAGE, "subject \"%s\": a model must stand before the @", text);
-    if (at) status = backend_parse(&s->how, at + 1, e);
-    char *model = status ? NULL : length ? memory_bytes(text, length, e) : memory_string(baseline->path, e);
-    if (!status) status = model ? model_path(model, &s->path, e) : ERROR_IO;
-    free(model);
-    if (status) return status;
-    const char *shown = length ? text : baseline->name, *end = length ? at : strrchr(baseline->name, '@');
-    size_t n = length ? length : end ? (size_t)(end - shown) : strlen(shown);
-    size_t size = n + BACKEND_SPEC + 2;
-    s->name = memory_new(size, 1, "a name", e);
-    if (!s->name) return ERROR_IO;
-    snprintf(s->name, size, "%.*s%s%s", (int)n, shown, at ? "@" : "", s->how.spec);
-    return 0;
+    if (!length && !(at && baseline))
+        return error_set(e, ERROR_USAGE, "subject \"%s\": a model must stand before the @", text);
+    if (at && backend_parse(&s->how, at + 1, e)) return (int)e->code;
+    s->model = length ? memory_bytes(text, length, e) : memory_string(baseline->model, e);
+    if (!s->model) return ERROR_IO;
+    int status = model_path(s->model, &s->path, e);
+    struct text name = {0};
+    text_printf(&name, "%s%s%s", s->model, at ? "@" : "", s->how.spec);
+    s->name = name.bytes;
+    if (!status && name.failed) status = error_set(e, ERROR_IO, "out of memory for a name");
+    return status;
 }
 
 void subject_free(struct subject *s)
 {
     free(s->name);
+    free(s->model);
     free(s->path);
     *s = (struct subject){0};
 }

@@ -1,5 +1,6 @@
 /* kerf suites: what can be run. kerf backends: how weights can be stored. */
 #include "cli/command.h"
+#include "engine/base/text.h"
 #include "suites/suite.h"
 
 #include <stdlib.h>
@@ -12,7 +13,10 @@ static int print_suite(const char *name, struct error *e)
     if (status) return status;
     printf("%-16s %-22s ", s->name, outcome_kind_name(s->kind));
     for (size_t i = 0; i < s->n_metrics; i++) printf("%s%s", i ? ", " : "", s->metrics[i]->name);
-    printf("\n%-16s %s\n", "", s->description ? s->description : "");
+    struct text description = {0};
+    if (s->description) text_terminal(&description, s->description, strlen(s->description));
+    printf("\n%-16s %s\n", "", text_c(&description));
+    text_free(&description);
     suite_free(s);
     return 0;
 }
@@ -58,9 +62,12 @@ static int run_suites(int argc, char **argv, bool help, struct error *e)
     }
     status = suite_names(&names, e);
     if (status) return status;
-    for (char **name = names; *name && !status; name++) status = print_suite(*name, e);
+    for (char **name = names; *name; name++) { /* one that is broken does not hide the others */
+        int broken = print_suite(*name, e);
+        if (broken) status = broken;
+    }
     names_free(names);
-    if (!status) print_readers();
+    print_readers();
     return status;
 }
 

@@ -8,25 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-json_t *run_record(const struct model *m, const char *name, double seconds, const struct suite_result *results,
-                   size_t n, struct error *e)
+json_t *run_record(const struct model *m, const char *name, const char *model, double seconds,
+                   const struct suite_result *results, size_t n, struct error *e)
 {
     const struct facts *f = model_facts(m);
     json_t *suites = json_array();
     for (size_t i = 0; i < n; i++) json_array_append(suites, results[i].record);
-    const char *at = strrchr(name, '@');
-    char *model = memory_bytes(name, at ? (size_t)(at - name) : strlen(name), e);
-    json_t *run =
-        model ? json_pack("{s:s, s:{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:I, s:f, s:I, s:s}, s:o, s:f}", "schema",
-                          "kerf-run-1", "subject", "name", name, "model", model, "path", f->path, "sha256", f->hash,
-                          "architecture", f->architecture, "parameters", (json_int_t)f->parameters, "backend",
-                          f->backend, "math", "exact", "weight_bytes", (json_int_t)f->weight_bytes, "bits_per_weight",
-                          8.0 * (double)f->weight_bytes / (double)f->parameters, "unpackable_matrices",
-                          (json_int_t)f->unpackable, "tokenizer_sha256", tokenizer_hash(model_tokenizer(m)), "suites",
-                          suites, "seconds", seconds)
-              : NULL;
-    free(model);
-    if (!run) error_set(e, ERROR_IO, "out of memory for a record (or a path that is not UTF-8)");
+    json_t *run = json_pack("{s:s, s:{s:o, s:o, s:o, s:s, s:s, s:I, s:s, s:s, s:I, s:f, s:I, s:s}, s:o, s:f}", "schema",
+                            "kerf-run-1", "subject", "name", json_text(name, strlen(name)), "model",
+                            json_text(model, strlen(model)), "path", json_text(f->path, strlen(f->path)), "sha256",
+                            f->hash, "architecture", f->architecture, "parameters", (json_int_t)f->parameters,
+                            "backend", f->backend, "math", "exact", "weight_bytes", (json_int_t)f->weight_bytes,
+                            "bits_per_weight", 8.0 * (double)f->weight_bytes / (double)f->parameters,
+                            "unpackable_matrices", (json_int_t)f->unpackable, "tokenizer_sha256",
+                            tokenizer_hash(model_tokenizer(m)), "suites", suites, "seconds", seconds);
+    if (!run) error_set(e, ERROR_IO, "out of memory for a record");
     return run;
 }
 

@@ -15,6 +15,7 @@ struct maker {
     const struct suite *suite;
     const struct model *m;
     const struct tokenizer *t;
+    size_t limit;    /* of chunks; 0: none */
     int32_t opening; /* BOS, else EOS, else -1: what stands before a text that nothing stands before */
 };
 
@@ -75,9 +76,14 @@ static int encode_continuation(const struct maker *k, size_t index, const char *
     int status = whole.failed ? error_set(e, ERROR_IO, "out of memory for a text")
                               : tokenizer_encode(k->t, text_c(&whole), whole.length, TOKENIZER_CONTINUES, pool, e);
     text_free(&whole);
-    if (!status && pool->count == at)
-        return error_set(e, ERROR_INPUT, "%s: item %zu: a continuation has no tokens", k->suite->data_path, index);
-    return status ? status : add_part(k->r, at, (int64_t)(pool->count - at), e);
+    if (status) return status;
+    int64_t n = (int64_t)(pool->count - at), context = model_hyper(k->m)->context;
+    if (!n) return error_set(e, ERROR_INPUT, "%s: item %zu: a continuation has no tokens", k->suite->data_path, index);
+    if (n > context)
+        return error_set(e, ERROR_INPUT,
+                         "%s: item %zu: a continuation of %lld tokens exceeds the context of %lld of %s",
+                         k->suite->data_path, index, (long long)n, (long long)context, model_facts(k->m)->path);
+    return add_part(k->r, at, n, e);
 }
 
 static int make_scored(const struct maker *k, const struct item *item, size_t index, struct error *e)
@@ -125,7 +131,12 @@ static int make_chunked(const struct maker *k, const struct item *item, size_t i
     size_t at;
     int64_t n, window = k->r->context, before = window / 2 + 1;
     int status = encode_document(k, item, &at, &n, e);
+    if (window < 4)
+        return error_set(e, ERROR_INPUT,
+                         "%s: a context of %lld is too short for the chunked protocol: it needs 4 tokens",
+                         model_facts(k->m)->path, (long long)window);
     for (int64_t first = 0; first + window <= n + 1 && !status; first += window) {
+        if (k->limit && k->r->n_groups == k->limit) break;
         size_t copy = pool->count;
         status = ids_add(pool, k->opening, e);
         for (int64_t i = 1; i < window && !status; i++) status = ids_add(pool, pool->at[at + (size_t)(first + i)], e);
@@ -186,13 +197,17 @@ static int make_item(const struct maker *k, const struct item *item, size_t inde
 }
 
 int requests_make(struct requests *r, const struct model *m, const struct suite *s, const struct item *items, size_t n,
-                  struct error *e)
+                  size_t limit, struct error *e)
 {
     *r = (struct requests){.context = model_hyper(m)->context};
     if (s->context && s->context < r->context) r->context = s->context;
     const struct tokenizer *t = model_tokenizer(m);
-    struct maker k = {r, s, m, t, tokenizer_bos(t) >= 0 ? tokenizer_bos(t) : tokenizer_eos(t)};
+    struct maker k = {r, s, m, t, limit, tokenizer_bos(t) >= 0 ? tokenizer_bos(t) : tokenizer_eos(t)};
     int status = 0;
+    if (s->kind == OUTCOME_GENERATION && s->max_tokens >= model_hyper(m)->context)
+        return error_set(e, ERROR_INPUT,
+                         "%s: max_gen_toks: %d new tokens leave no room for a prompt in the context of %lld of %s",
+                         s->path, s->max_tokens, (long long)model_hyper(m)->context, model_facts(m)->path);
     if (s->kind == OUTCOME_GENERATION) {
         r->generations = memory_new(n, sizeof *r->generations, "requests", e);
         r->n_generations = n;

@@ -27,8 +27,9 @@ struct requests {
     size_t n_slices, group_capacity, part_capacity, slice_capacity;
 };
 
+/* limit: of the chunks of a chunked document; 0: all. */
 int requests_make(struct requests *r, const struct model *m, const struct suite *s, const struct item *items, size_t n,
-                  struct error *e);
+                  size_t limit, struct error *e);
 void requests_free(struct requests *r);
 
 #endif

@@ -245,6 +245,7 @@ static int execute(struct running *r, struct error *e)
         r->tally.computed += q->generations[i].n_prompt + (int64_t)q->generations[i].ids.count;
     }
     r->seconds = now() - start;
+    if (status && status != ERROR_INTERRUPTED) error_prefix(e, "suite %s", r->result->suite->name);
     return status;
 }
 
@@ -255,7 +256,7 @@ int suite_run(const struct model *m, const char *suite, const struct run_options
     struct running r = {.m = m, .options = options, .result = out};
     int status = suite_load(&out->suite, suite, e);
     if (!status) status = suite_items(out->suite, options->limit, &out->items, &out->n_items, e);
-    if (!status) status = requests_make(&r.requests, m, out->suite, out->items, out->n_items, e);
+    if (!status) status = requests_make(&r.requests, m, out->suite, out->items, out->n_items, options->limit, e);
     if (!status) status = execute(&r, e);
     if (!status) status = make_outcomes(&r, e);
     if (!status) status = measure(&r, e);

@@ -14,7 +14,7 @@
 #include "suites/suite.h"
 
 struct run_options {
-    size_t limit; /* items of each suite; 0: all */
+    size_t limit; /* items (or chunks) of each suite; 0: all */
     size_t batch; /* sequences in one pass, at least 1 */
     struct resampling resampling;
     void *user;
@@ -38,9 +38,10 @@ int suite_run(const struct model *m, const char *suite, const struct run_options
               struct error *e);
 void suite_result_free(struct suite_result *r);
 
-/* run.json without "kerf" and "machine", which the caller knows. `name` is the subject as given. */
-json_t *run_record(const struct model *m, const char *name, double seconds, const struct suite_result *results,
-                   size_t n, struct error *e);
+/* run.json without "kerf" and "machine", which the caller knows. `name` is the subject and `model` its model, as given.
+ */
+json_t *run_record(const struct model *m, const char *name, const char *model, double seconds,
+                   const struct suite_result *results, size_t n, struct error *e);
 /* run.json and a samples_SUITE.jsonl for each suite, in `folder` (made if need be). */
 int run_write(const char *folder, const json_t *run, const struct suite_result *results, size_t n, struct error *e);
 

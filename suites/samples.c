@@ -1,26 +1,9 @@
 #include "suites/samples.h"
+#include "engine/formats/json.h"
 
 #include <string.h>
 
-/* Model output may be any bytes; JSON is UTF-8. */
-static json_t *string_of(const char *s)
-{
-    json_t *j = json_string(s);
-    if (j) return j;
-    struct text clean = {0};
-    for (size_t i = 0, n = strlen(s); i < n;) {
-        uint32_t c;
-        size_t size = utf8_decode(s + i, n - i, &c);
-        if (size)
-            text_bytes(&clean, s + i, size);
-        else
-            text_codepoint(&clean, 0xFFFD);
-        i += size ? size : 1;
-    }
-    j = json_string(text_c(&clean));
-    text_free(&clean);
-    return j;
-}
+static json_t *string_of(const char *s) { return json_text(s, strlen(s)); }
 
 static json_t *continuation_of(const struct suite *s, const char *target)
 {

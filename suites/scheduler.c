@@ -203,28 +203,50 @@ static int shared_rows(struct batch *b, struct error *e)
     return status;
 }
 
-/* Second pass: what follows the first token of each of several parts, behind the context that they share. */
-static int second_pass(struct batch *b, struct tally *tally, struct error *e)
+static int flush_forks(struct batch *b, size_t *first_row, struct tally *tally, struct error *e)
+{
+    int status = run_pass(b, *first_row, tally, e);
+    for (size_t i = 0; i < b->n_forks; i++) cache_free(b->forks[i]);
+    b->n_forks = b->n_spans = 0;
+    *first_row = b->n_rows;
+    return status;
+}
+
+/* What follows the first token of a part, behind the context that it shares. */
+static int add_fork(struct batch *b, const struct job *j, const struct part *part, struct error *e)
+{
+    if (memory_reserve((void **)&b->forks, &b->fork_capacity, b->n_forks + 1, sizeof(struct cache *), "caches", e))
+        return ERROR_IO;
+    struct cache *fork = cache_new(b->m, j->cache, j->n_context, part->n - 1, e);
+    if (!fork) return ERROR_IO;
+    b->forks[b->n_forks++] = fork;
+    if (add_span(b, (struct span){fork, part->ids, part->n - 1, 0}, e)) return ERROR_IO;
+    for (int64_t t = 1; t < part->n; t++)
+        if (add_row(b, part->ids[t], e)) return ERROR_IO;
+    return 0;
+}
+
+/* Second pass, in slices no larger than a batch: an item may have any number of choices. */
+static int second_pass(struct batch *b, const struct schedule *how, struct tally *tally, struct error *e)
 {
     size_t first_row = b->n_rows;
+    int64_t tokens = 0;
+    int status = 0;
     b->n_spans = 0;
     for (size_t i = 0; i < b->n_jobs; i++) {
-        struct job *j = &b->jobs[i];
-        for (size_t p = 0; j->n_parts > 1 && p < j->n_parts; p++) {
+        const struct job *j = &b->jobs[i];
+        for (size_t p = 0; j->n_parts > 1 && p < j->n_parts && !status; p++) {
             const struct part *part = &j->parts[p];
             if (part->n == 1) continue;
-            if (memory_reserve((void **)&b->forks, &b->fork_capacity, b->n_forks + 1, sizeof(struct cache *), "caches",
-                               e))
-                return ERROR_IO;
-            struct cache *fork = cache_new(b->m, j->cache, j->n_context, part->n - 1, e);
-            if (!fork) return ERROR_IO;
-            b->forks[b->n_forks++] = fork;
-            if (add_span(b, (struct span){fork, part->ids, part->n - 1, 0}, e)) return ERROR_IO;
-            for (int64_t t = 1; t < part->n; t++)
-                if (add_row(b, part->ids[t], e)) return ERROR_IO;
+            if (b->n_forks && (b->n_forks == how->batch || tokens + part->n > PASS_TOKENS)) {
+                status = flush_forks(b, &first_row, tally, e);
+                tokens = 0;
+            }
+            tokens += part->n;
+            if (!status) status = add_fork(b, j, part, e);
         }
     }
-    return run_pass(b, first_row, tally, e);
+    return status ? status : flush_forks(b, &first_row, tally, e);
 }
 
 /* Walks the rows in the order in which the passes made them. */
@@ -250,11 +272,11 @@ static void collect(struct batch *b)
     }
 }
 
-static int run_batch(struct batch *b, struct tally *tally, struct error *e)
+static int run_batch(struct batch *b, const struct schedule *how, struct tally *tally, struct error *e)
 {
     int status = first_pass(b, tally, e);
     if (!status) status = shared_rows(b, e);
-    if (!status) status = second_pass(b, tally, e);
+    if (!status) status = second_pass(b, how, tally, e);
     if (!status) collect(b);
     for (size_t i = 0; i < b->n_forks; i++) cache_free(b->forks[i]);
     b->n_forks = 0;
@@ -278,7 +300,7 @@ static int run_jobs(struct batch *b, struct job *jobs, size_t n, const struct sc
             tokens += jobs[at].n_context + jobs[at].longest * (int64_t)jobs[at].n_parts;
             if (b->n_jobs && (sequences > how->batch || tokens > PASS_TOKENS)) break;
         }
-        status = run_batch(b, tally, e);
+        status = run_batch(b, how, tally, e);
         if (!status && how->progress && !how->progress(how->user, at))
             status = error_set(e, ERROR_INTERRUPTED, "interrupted");
     }

@@ -1,6 +1,9 @@
 #include "tests/testing.h"
 #include "engine/base/file.h"
+#include "engine/base/random.h"
+#include "engine/models/model.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,4 +64,36 @@ char *file_put(const char *folder, const char *name, const void *data, size_t n)
     FILE *f = fopen(path, "wb");
     if (!f || fwrite(data, 1, n, f) != n || fclose(f)) fail_msg("cannot write %s", path);
     return path;
+}
+
+void assert_near(double got, double wanted, double tolerance, const char *what)
+{
+    if (!(fabs(got - wanted) <= tolerance))
+        fail_msg("%s: %.17g instead of %.17g (+- %g)", what, got, wanted, tolerance);
+}
+
+size_t test_items(size_t wanted)
+{
+    const char *most = getenv("KERF_TEST_ITEMS");
+    size_t n = most ? strtoul(most, NULL, 10) : 0;
+    return n && n < wanted ? n : wanted;
+}
+
+void fill_random(float *x, size_t n, float scale, uint64_t seed)
+{
+    struct random r = {seed};
+    for (size_t i = 0; i < n; i++) x[i] = scale * (float)(2 * random_unit(&r) - 1);
+}
+
+struct model *model_shipped(const char *name, const char *spec)
+{
+    struct error e;
+    struct model *m;
+    struct backend_options how;
+    char path[64];
+    snprintf(path, sizeof path, "datasets/millbrook/%s", name);
+    assert_ok(blas_open(&e), &e);
+    if (spec) assert_ok(backend_parse(&how, spec, &e), &e);
+    assert_ok(model_open(&m, path, spec ? &how : NULL, &e), &e);
+    return m;
 }

@@ -1,4 +1,5 @@
-/* What the tests share: cmocka with its includes in order, paths of public data, JSON goldens, temporary folders. */
+/* What the tests share: cmocka with its includes in order, paths of public data, JSON goldens, temporary folders, the
+ * shipped models. */
 #ifndef KERF_TESTS_TESTING_H
 #define KERF_TESTS_TESTING_H
 
@@ -11,6 +12,8 @@
 #include <jansson.h>
 
 #include "engine/base/error.h"
+
+struct model;
 
 /* Fails the test with the error's words when status is not 0. */
 void assert_ok(int status, const struct error *e);
@@ -26,5 +29,13 @@ char *folder_temporary(void);
 void folder_remove(char *folder);
 /* Writes a file into a folder and returns its path, to be freed. */
 char *file_put(const char *folder, const char *name, const void *data, size_t n);
+/* Fails the test, with `what` and both numbers, unless |got - wanted| <= tolerance. */
+void assert_near(double got, double wanted, double tolerance, const char *what);
+/* How many of `wanted` items a test takes: no more than $KERF_TEST_ITEMS, for builds that are slow. */
+size_t test_items(size_t wanted);
+/* Uniform in [-scale, scale); the same seed gives the same numbers. */
+void fill_random(float *x, size_t n, float scale, uint64_t seed);
+/* A model that ships, "llama" or "gpt2", by the backend of this spec (NULL: as stored), to be closed. */
+struct model *model_shipped(const char *name, const char *spec);
 
 #endif

@@ -37,13 +37,18 @@ static float largest(const float *x, int64_t n)
     return most;
 }
 
+/* The last bit gives way where 127 of the scale would round to infinity. */
+static float scale_for(float most)
+{
+    float scale = most / 127.f;
+    return isinf(scale * 127.f) ? nextafterf(scale, 0.f) : scale;
+}
+
+/* In double, where 127 / most is finite for the smallest weights too. */
 static void quantize(const float *x, float most, int8_t *q, int64_t n)
 {
-    float inverse = most > 0 ? 127.f / most : 0.f;
-    for (int64_t i = 0; i < n; i++) {
-        float r = nearbyintf(x[i] * inverse); /* 127 / most may overflow for the smallest weights: clamp */
-        q[i] = (int8_t)(r > 127.f ? 127.f : r < -127.f ? -127.f : r);
-    }
+    double inverse = most > 0 ? 127.0 / (double)most : 0.0;
+    for (int64_t i = 0; i < n; i++) q[i] = (int8_t)nearbyint((double)x[i] * inverse);
 }
 
 static int pack(struct matrix *out, const struct tensor *w, const struct backend_options *o, struct error *e)
@@ -67,7 +72,7 @@ static int pack(struct matrix *out, const struct tensor *w, const struct backend
         status = row_finite(w, r, row, e);
         if (!o->per_tensor) most = largest(row, cols);
         if (!status) quantize(row, most, data + r * cols, cols);
-        if (!status) scales[o->per_tensor ? 0 : r] = most / 127.f;
+        if (!status) scales[o->per_tensor ? 0 : r] = scale_for(most);
     }
     free(row);
     out->data = (const uint8_t *)data;

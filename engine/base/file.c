@@ -46,23 +46,41 @@ void file_unmap(struct file *f)
     *f = (struct file){.data = nothing};
 }
 
+/* A device or a pipe is written to as it is: a rename would put a file in its place. */
+static bool is_special(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
+/* The file that is replaced in the end: what a link points to, not the link. */
+static char *output_target(const char *path, struct error *e)
+{
+    char *real = realpath(path, NULL);
+    return real ? real : memory_string(path, e);
+}
+
 int output_open(struct output *o, const char *path, struct error *e)
 {
-    *o = (struct output){0};
-    size_t n = strlen(path);
-    o->path = memory_string(path, e);
-    o->temporary = memory_new(n + 16, 1, "a path", e);
-    if (!o->path || !o->temporary) {
+    *o = (struct output){.path = output_target(path, e)};
+    size_t n = o->path ? strlen(o->path) + 16 : 0;
+    o->temporary = o->path ? memory_new(n, 1, "a path", e) : NULL;
+    if (!o->temporary) {
         output_abandon(o);
         return ERROR_IO;
     }
-    snprintf(o->temporary, n + 16, "%s.tmpXXXXXX", path);
-    int fd = mkstemp(o->temporary);
-    if (fd < 0) {
-        o->temporary[0] = 0;
-    } else if (fchmod(fd, 0644) == 0 && (o->stream = fdopen(fd, "wb")) != NULL) {
-        return 0;
+    int fd;
+    if (is_special(o->path)) {
+        fd = open(o->path, O_WRONLY | O_CLOEXEC);
+    } else {
+        snprintf(o->temporary, n, "%s.tmpXXXXXX", o->path);
+        fd = mkstemp(o->temporary);
+        if (fd < 0)
+            o->temporary[0] = 0;
+        else
+            fchmod(fd, 0644);
     }
+    if (fd >= 0 && (o->stream = fdopen(fd, "wb")) != NULL) return 0;
     int status = error_errno(e, path, "create");
     if (fd >= 0) close(fd);
     output_abandon(o);
@@ -72,10 +90,12 @@ int output_open(struct output *o, const char *path, struct error *e)
 int output_commit(struct output *o, struct error *e)
 {
     int status = 0;
-    if (fflush(o->stream) || ferror(o->stream) || fsync(fileno(o->stream))) status = error_errno(e, o->path, "write");
+    bool special = !o->temporary[0];
+    if (fflush(o->stream) || ferror(o->stream) || (!special && fsync(fileno(o->stream))))
+        status = error_errno(e, o->path, "write");
     if (fclose(o->stream) && !status) status = error_errno(e, o->path, "write");
     o->stream = NULL;
-    if (!status && rename(o->temporary, o->path)) status = error_errno(e, o->path, "rename");
+    if (!status && !special && rename(o->temporary, o->path)) status = error_errno(e, o->path, "rename");
     if (!status) o->temporary[0] = 0;
     output_abandon(o);
     return status;

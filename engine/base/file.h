@@ -35,9 +35,10 @@ struct output {
     char *path, *temporary;
 };
 
-int output_open(struct output *o, const char *path, struct error *e); /* writes to a temporary file beside path */
-int output_commit(struct output *o, struct error *e);                 /* flush, fsync, rename; abandons on failure */
-void output_abandon(struct output *o);                                /* removes the temporary file */
+/* Writes to a temporary file beside path, or beside what path links to; to a device or pipe directly. */
+int output_open(struct output *o, const char *path, struct error *e);
+int output_commit(struct output *o, struct error *e); /* flush, fsync, rename; abandons on failure */
+void output_abandon(struct output *o);                /* removes the temporary file */
 int file_write(const char *path, const void *data, size_t n, struct error *e); /* the three in one */
 
 bool path_exists(const char *path);

@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PASS_TOKENS = 2048 }; /* prompt tokens that one pass takes up, unless a single prompt is longer */
+enum {
+    PASS_TOKENS = 2048, /* prompt tokens that one pass takes up, unless a single prompt is longer */
+    EXPECTED = 64       /* new tokens that a cache is made for; it grows */
+};
 
 /* A place in the batch. */
 struct lane {
@@ -47,7 +50,7 @@ static int fill(struct work *w, size_t *n_spans, struct error *e)
             struct generation *g = &w->all[w->taken];
             cut_prompt(w->m, g, &s.ids, &s.count);
             if (fresh && fresh + s.count > PASS_TOKENS) continue;
-            l->cache = cache_new(w->m, NULL, 0, s.count + g->limit, e);
+            l->cache = cache_new(w->m, NULL, 0, s.count + (g->limit < EXPECTED ? g->limit : EXPECTED), e);
             if (!l->cache) return ERROR_IO;
             l->g = g;
             w->taken++;
@@ -73,7 +76,7 @@ static const char *take(const struct model *m, struct generation *g, int32_t id,
     if (*status) return NULL;
     char *first = NULL;
     for (size_t i = 0; i < g->n_stops; i++) {
-        char *at = g->text.bytes ? strstr(g->text.bytes, g->stops[i]) : NULL;
+        char *at = g->text.bytes ? memmem(g->text.bytes, g->text.length, g->stops[i], strlen(g->stops[i])) : NULL;
         if (at && (!first || at < first)) first = at;
     }
     if (first) {

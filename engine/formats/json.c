@@ -1,5 +1,6 @@
 #include "engine/formats/json.h"
 #include "engine/base/file.h"
+#include "engine/base/text.h"
 
 #include <string.h>
 
@@ -44,4 +45,23 @@ int json_write_file(const char *path, const json_t *value, struct error *e)
     }
     fputc('\n', o.stream); /* a failure shows in ferror() */
     return output_commit(&o, e);
+}
+
+json_t *json_text(const char *s, size_t n)
+{
+    json_t *j = json_stringn(s, n);
+    if (j) return j;
+    struct text clean = {0};
+    for (size_t i = 0; i < n;) {
+        uint32_t c;
+        size_t size = utf8_decode(s + i, n - i, &c);
+        if (size)
+            text_bytes(&clean, s + i, size);
+        else
+            text_codepoint(&clean, 0xFFFD);
+        i += size ? size : 1;
+    }
+    j = clean.failed ? NULL : json_stringn(text_c(&clean), clean.length);
+    text_free(&clean);
+    return j;
 }

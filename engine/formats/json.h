@@ -9,6 +9,8 @@
 json_t *json_read_file(const char *path, struct error *e);
 /* One JSON text in memory; `where` ("data.jsonl: line 3") opens the error. */
 json_t *json_read_bytes(const char *data, size_t n, const char *where, struct error *e);
+/* A JSON string of any bytes: what is not UTF-8 becomes U+FFFD. NULL when memory ran out. */
+json_t *json_text(const char *s, size_t n);
 /* Writes indented, keys in the order they were set, floats with 17 digits; temp, fsync, rename. */
 int json_write_file(const char *path, const json_t *value, struct error *e);
 

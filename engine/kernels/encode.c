@@ -57,13 +57,20 @@ static void encode_bf16(const float *x, uint8_t *out, int64_t n)
     }
 }
 
+/* 1 / d, and 0 for a d so small that it has none: the block is all zeros then. */
+static float inverse_of(float d)
+{
+    float inverse = d != 0.f ? 1.f / d : 0.f;
+    return isfinite(inverse) ? inverse : 0.f;
+}
+
 /* d = max |x| / 127, q = round(x / d) */
 static void encode_q8_0(const float *x, uint8_t *out, int64_t n)
 {
     for (; n > 0; n -= 32, x += 32, out += 34) {
         float most = 0;
         for (int i = 0; i < 32; i++) most = fmaxf(most, fabsf(x[i]));
-        float d = most / 127.f, inverse = d != 0.f ? 1.f / d : 0.f;
+        float d = most / 127.f, inverse = inverse_of(d);
         uint16_t h = f16_from_f32(d);
         memcpy(out, &h, 2);
         for (int i = 0; i < 32; i++) out[2 + i] = (uint8_t)(int8_t)roundf(x[i] * inverse);
@@ -77,7 +84,7 @@ static void encode_q4_0(const float *x, uint8_t *out, int64_t n)
         float most = 0, signed_most = 0;
         for (int i = 0; i < 32; i++)
             if (fabsf(x[i]) > most) most = fabsf(x[i]), signed_most = x[i];
-        float d = signed_most / -8.f, inverse = d != 0.f ? 1.f / d : 0.f;
+        float d = signed_most / -8.f, inverse = inverse_of(d);
         uint16_t h = f16_from_f32(d);
         memcpy(out, &h, 2);
         for (int i = 0; i < 16; i++) {

@@ -13,68 +13,59 @@ struct entry {
     const char *name; /* the model's name, %d for the layer */
     int64_t layer;
     char full[96]; /* the name in the file that is written */
-    enum name_change change;
     int n_dims;
     int64_t shape[2];
+    bool multiplied;    /* a matrix that the backend packs */
     enum dtype_id type; /* as written */
+    enum name_change change;
 };
 
 struct export
 {
-    struct model m; /* source, architecture and hyper-parameters alone */
+    struct model *m; /* nothing loaded */
     const struct backend_options *how;
     struct entry *entries;
     size_t n, capacity;
 };
 
-/* Looked up and never multiplied, hence kept as float32. */
-static bool is_matrix(const struct entry *t) { return t->n_dims == 2 && strcmp(t->full, "position_embd.weight"); }
-
-static int stored_type(const struct export *x, struct entry *t, const struct tensor *w, struct error *e)
+static int choose_type(const struct export *x, struct entry *t, struct error *e)
 {
-    t->type = DTYPE_F32;
-    if (!is_matrix(t)) return 0;
-    t->type = w->type;
-    if (!x->how) return 0;
-    if (!x->how->backend->gguf_type)
-        return error_set(e, ERROR_USAGE, "backend \"%s\": GGUF has no type for it: use f32, f16, bf16 or gguf:TYPE",
-                         x->how->spec);
-    t->type = x->how->backend->gguf_type(x->how, t->shape[1]);
-    return 0;
-}
-
-static int add_entry(struct export *x, const struct name_map *map, int64_t layer, struct error *e)
-{
-    if (!source_has(x->m.source, map->name, layer)) return 0;
-    if (memory_reserve((void **)&x->entries, &x->capacity, x->n + 1, sizeof *x->entries, "tensors", e)) return ERROR_IO;
-    struct entry *t = &x->entries[x->n++];
-    *t = (struct entry){.name = map->name, .layer = layer, .change = map->change};
-    const char *hole = strstr(map->name, "%d");
-    if (hole)
-        snprintf(t->full, sizeof t->full, "%.*s%" PRId64 "%s", (int)(hole - map->name), map->name, layer, hole + 2);
-    else
-        snprintf(t->full, sizeof t->full, "%s", map->name);
-    struct tensor w;
-    t->n_dims = strstr(map->name, "norm.") || strstr(map->name, ".bias") ? 1 : 2;
-    int status = source_tensor(x->m.source, map->name, layer, t->n_dims, (int64_t[]){-1, -1}, &w, e);
-    if (status) return status;
-    memcpy(t->shape, w.shape, sizeof t->shape);
-    status = stored_type(x, t, &w, e);
-    free(w.owned);
+    enum dtype_id stored;
+    int status = source_check(x->m->source, t->name, t->layer, t->n_dims, t->shape, &stored, &t->change, e);
+    t->type = !t->multiplied ? DTYPE_F32 : x->how ? x->how->backend->gguf_type(x->how, t->shape[1]) : stored;
     return status;
 }
 
-/* Whole-model tensors first, then layer by layer. */
+static int add_entry(void *user, const char *name, int64_t layer, int n_dims, const int64_t *shape, bool multiplied,
+                     struct error *e)
+{
+    struct export *x = user;
+    if (memory_reserve((void **)&x->entries, &x->capacity, x->n + 1, sizeof *x->entries, "tensors", e)) return ERROR_IO;
+    struct entry *t = &x->entries[x->n++];
+    const struct name_map *known = x->m->architecture->names;
+    while (known->name && strcmp(known->name, name)) known++;
+    if (!known->name) return error_set(e, ERROR_IO, "%s: is not in the table of the architecture's names", name);
+    *t = (struct entry){.name = known->name, .layer = layer, .n_dims = n_dims, .multiplied = multiplied};
+    memcpy(t->shape, shape, (size_t)n_dims * sizeof *shape);
+    const char *hole = strstr(name, "%d");
+    if (hole)
+        snprintf(t->full, sizeof t->full, "%.*s%" PRId64 "%s", (int)(hole - name), name, layer, hole + 2);
+    else
+        snprintf(t->full, sizeof t->full, "%s", name);
+    return choose_type(x, t, e);
+}
+
+/* The tensors that the architecture loads, in its order. */
 static int list_tensors(struct export *x, struct error *e)
 {
-    int status = 0;
-    const struct name_map *names = x->m.architecture->names;
-    for (const struct name_map *n = names; n->name && !status; n++)
-        if (!strstr(n->name, "%d")) status = add_entry(x, n, 0, e);
-    for (int64_t layer = 0; layer < x->m.hyper.layers && !status; layer++)
-        for (const struct name_map *n = names; n->name && !status; n++)
-            if (strstr(n->name, "%d")) status = add_entry(x, n, layer, e);
-    return status ? status : source_all_used(x->m.source, e);
+    if (x->how && !x->how->backend->gguf_type)
+        return error_set(e, ERROR_USAGE, "backend \"%s\": GGUF has no type for it: use f32, f16, bf16 or gguf:TYPE",
+                         x->how->spec);
+    const struct recorder recorder = {x, add_entry};
+    x->m->recorder = &recorder;
+    int status = x->m->architecture->load(x->m, e);
+    x->m->recorder = NULL;
+    return status ? status : source_all_used(x->m->source, e);
 }
 
 /* llama.cpp's enum llama_ftype: what most of the file is. */
@@ -86,7 +77,7 @@ static uint32_t file_type(const struct export *x)
     } known[] = {{DTYPE_F32, 0}, {DTYPE_F16, 1}, {DTYPE_Q4_0, 2}, {DTYPE_Q8_0, 7}, {DTYPE_BF16, 32}};
     int64_t elements[DTYPE_LIMIT] = {0};
     for (size_t i = 0; i < x->n; i++)
-        if (is_matrix(&x->entries[i])) elements[x->entries[i].type] += x->entries[i].shape[0] * x->entries[i].shape[1];
+        if (x->entries[i].multiplied) elements[x->entries[i].type] += x->entries[i].shape[0] * x->entries[i].shape[1];
     int64_t most = -1;
     uint32_t number = 0;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
@@ -108,17 +99,17 @@ static bool is_key(const struct gguf_value *v, const char *key)
 
 static int write_folder_metadata(const struct export *x, struct gguf_writer *w, struct error *e)
 {
-    const struct architecture *a = x->m.architecture;
+    const struct architecture *a = x->m->architecture;
     char key[128];
     gguf_write_string(w, "general.architecture", a->name);
-    char *path = memory_string(x->m.facts.path, e);
+    char *path = memory_string(x->m->facts.path, e);
     if (!path) return ERROR_IO;
     for (size_t n = strlen(path); n > 1 && path[n - 1] == '/'; n--) path[n - 1] = 0;
     gguf_write_string(w, "general.name", path_name(path));
     free(path);
     const char *name;
     int64_t value;
-    for (size_t i = 0; hyper_number(i, &x->m.hyper, &name, &value); i++) {
+    for (size_t i = 0; hyper_number(i, &x->m->hyper, &name, &value); i++) {
         const struct key_map *k = a->keys;
         while (k->key && strcmp(k->key, name)) k++;
         if (!k->key) continue;
@@ -126,13 +117,13 @@ static int write_folder_metadata(const struct export *x, struct gguf_writer *w, 
         gguf_write_u32(w, key, (uint32_t)value);
     }
     snprintf(key, sizeof key, "%s.%s", a->name, a->eps_key);
-    gguf_write_f32(w, key, x->m.hyper.norm_eps);
-    if (x->m.hyper.rope_dims) {
+    gguf_write_f32(w, key, x->m->hyper.norm_eps);
+    if (x->m->hyper.rope_dims) {
         snprintf(key, sizeof key, "%s.rope.freq_base", a->name);
-        gguf_write_f32(w, key, (float)x->m.hyper.rope_base);
+        gguf_write_f32(w, key, (float)x->m->hyper.rope_base);
     }
     struct tokenizer *t;
-    int status = tokenizer_open(&t, x->m.facts.path, e);
+    int status = tokenizer_open(&t, x->m->facts.path, e);
     if (status) return status;
     tokenizer_write_gguf(t, w);
     tokenizer_close(t);
@@ -141,7 +132,7 @@ static int write_folder_metadata(const struct export *x, struct gguf_writer *w, 
 
 static int write_metadata(const struct export *x, struct gguf_writer *w, struct error *e)
 {
-    const struct gguf *g = checkpoint_gguf(source_checkpoint(x->m.source));
+    const struct gguf *g = checkpoint_gguf(source_checkpoint(x->m->source));
     int status = g ? 0 : write_folder_metadata(x, w, e);
     for (size_t i = 0; g && i < gguf_value_count(g); i++) {
         const struct gguf_value *v = gguf_value(g, i);
@@ -174,7 +165,7 @@ static int interleave(const struct model *m, struct tensor *t, struct error *e)
 
 static int write_vector(struct export *x, const struct entry *t, struct gguf_writer *w, struct error *e)
 {
-    float *v = source_vector(x->m.source, t->name, t->layer, t->shape[0], e);
+    float *v = source_vector(x->m->source, t->name, t->layer, t->shape[0], e);
     if (!v) return (int)e->code;
     gguf_write_data(w, v, (size_t)t->shape[0] * sizeof *v);
     free(v);
@@ -187,12 +178,13 @@ static int write_tensor(struct export *x, const struct entry *t, struct gguf_wri
     struct tensor tensor;
     struct backend_options f32;
     struct matrix m;
-    int status = source_tensor(x->m.source, t->name, t->layer, 2, t->shape, &tensor, e);
-    bool folder = !checkpoint_gguf(source_checkpoint(x->m.source));
-    if (!status && folder && t->change == ROPE_ROWS && x->m.architecture->rope_interleaved_in_gguf)
-        status = interleave(&x->m, &tensor, e);
+    int status = source_tensor(x->m->source, t->name, t->layer, 2, t->shape, &tensor, e);
+    bool folder = !checkpoint_gguf(source_checkpoint(x->m->source));
+    if (!status && folder && t->change == ROPE_ROWS && x->m->architecture->rope_interleaved_in_gguf)
+        status = interleave(x->m, &tensor, e);
     if (!status) status = backend_parse(&f32, "f32", e);
-    if (!status) status = matrix_pack(&m, &tensor, is_matrix(t) ? x->how : &f32, e);
+    if (!status && matrix_pack(&m, &tensor, t->multiplied ? x->how : &f32, e))
+        status = error_prefix(e, "%s", x->m->facts.path);
     if (status) return status;
     gguf_write_data(w, m.data, m.bytes);
     matrix_free(&m);
@@ -205,8 +197,10 @@ static int write_all(struct export *x, struct gguf_writer *w, const struct expor
     for (size_t i = 0; i < x->n; i++)
         gguf_write_tensor(w, x->entries[i].full, x->entries[i].type, x->entries[i].n_dims, x->entries[i].shape);
     for (size_t i = 0; i < x->n && !status; i++) {
-        if (progress) progress->tensor(progress->user, x->entries[i].full, i, x->n);
-        status = write_tensor(x, &x->entries[i], w, e);
+        if (progress && !progress->tensor(progress->user, i, x->n))
+            status = error_set(e, ERROR_INTERRUPTED, "interrupted");
+        else
+            status = write_tensor(x, &x->entries[i], w, e);
     }
     return status;
 }
@@ -214,20 +208,15 @@ static int write_all(struct export *x, struct gguf_writer *w, const struct expor
 int model_export(const char *path, const struct backend_options *how, const char *out_path,
                  const struct export_progress *progress, struct error *e)
 {
-    struct export x = {.how = how};
+    struct export x = {.m = memory_new(1, sizeof *x.m, "a model", e), .how = how};
     struct gguf_writer *w = NULL;
-    int status = source_open(&x.m.source, path, e);
-    if (!status) {
-        x.m.architecture = source_architecture(x.m.source);
-        x.m.facts.path = checkpoint_path(source_checkpoint(x.m.source));
-        status = load_hyper(&x.m, e);
-    }
+    int status = x.m ? model_prepare(x.m, path, e) : ERROR_IO;
     if (!status) status = list_tensors(&x, e);
     if (!status) status = gguf_writer_open(&w, out_path, e);
     if (!status) status = write_all(&x, w, progress, e);
     if (!status) status = gguf_writer_commit(&w, e);
     gguf_writer_abandon(&w);
     free(x.entries);
-    source_close(x.m.source);
+    model_close(x.m);
     return status;
 }

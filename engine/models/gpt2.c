@@ -60,30 +60,12 @@ static int load_layer(struct model *m, int64_t i, struct error *e)
     return status;
 }
 
-/* The position table is looked up, never multiplied: it stays float32 under every backend. */
-static int load_positions(struct model *m, struct error *e)
-{
-    const struct hyper *h = &m->hyper;
-    struct tensor t;
-    int status = source_tensor(m->source, "position_embd.weight", 0, 2, (int64_t[]){h->context, h->width}, &t, e);
-    struct backend_options f32;
-    struct matrix table = {0};
-    if (!status) status = backend_parse(&f32, "f32", e);
-    if (!status && (status = matrix_pack(&table, &t, &f32, e)) != 0) return error_prefix(e, "%s", m->facts.path);
-    if (status) return status;
-    m->positions = memory_new((size_t)(h->context * h->width), sizeof *m->positions, t.name, e);
-    if (m->positions) matrix_unpack(&table, 0, h->context, m->positions);
-    m->facts.parameters += h->context * h->width;
-    m->facts.weight_bytes += (size_t)(h->context * h->width) * sizeof *m->positions;
-    matrix_free(&table);
-    return m->positions ? 0 : ERROR_IO;
-}
-
 static int load(struct model *m, struct error *e)
 {
+    const struct hyper *h = &m->hyper;
     int status = load_embeddings(m, e);
-    if (!status) status = load_positions(m, e);
-    for (int64_t i = 0; i < m->hyper.layers && !status; i++) status = load_layer(m, i, e);
+    if (!status) status = load_table(m, "position_embd.weight", h->context, h->width, &m->positions, e);
+    for (int64_t i = 0; i < h->layers && !status; i++) status = load_layer(m, i, e);
     if (!status) status = load_norm(m, "output_norm", true, 0, &m->final_norm, e);
     return status;
 }

@@ -24,8 +24,16 @@ struct layer {
     struct linear gate, up, down;
 };
 
+/* Given instead of loading: is told every tensor that the architecture would load, shapes checked, in order. */
+struct recorder {
+    void *user;
+    int (*add)(void *user, const char *name, int64_t layer, int n_dims, const int64_t *shape, bool multiplied,
+               struct error *e);
+};
+
 struct model {
     struct source *source;
+    const struct recorder *recorder;
     const struct architecture *architecture;
     const struct kernels *kernels;
     const struct backend_options *how; /* during load only */
@@ -39,6 +47,9 @@ struct model {
     struct layer *layers;
 };
 
+/* Source, architecture, hyper-parameters and room for the layers; nothing is loaded. */
+int model_prepare(struct model *m, const char *path, struct error *e);
+
 /* --- loading: each counts what it loads in m->facts --- */
 int load_matrix(struct model *m, const char *name, int64_t layer, int64_t rows, int64_t cols, struct matrix *out,
                 struct error *e);
@@ -47,6 +58,8 @@ int load_linear(struct model *m, const char *name, bool bias, int64_t layer, int
                 struct linear *out, struct error *e);
 int load_norm(struct model *m, const char *name, bool bias, int64_t layer, struct norm *out, struct error *e);
 int load_vector(struct model *m, const char *name, int64_t layer, int64_t n, float **out, struct error *e);
+/* A matrix that is looked up and never multiplied: float32 under every backend. */
+int load_table(struct model *m, const char *name, int64_t rows, int64_t cols, float **out, struct error *e);
 /* token_embd and, where it is there, output. */
 int load_embeddings(struct model *m, struct error *e);
 /* block_count, embedding_length, heads, ... and their sanity; key names as in GGUF. */
@@ -57,11 +70,11 @@ bool hyper_number(size_t i, const struct hyper *h, const char **key, int64_t *va
 /* --- one pass --- */
 struct cache {
     struct cache *prefix;
-    int64_t start;    /* positions that lie in the prefix */
-    int64_t length;   /* positions filled, from 0 */
-    int64_t capacity; /* positions held here: [start, start + capacity) */
-    int64_t width;    /* kv_heads * head */
-    float *k, *v;     /* [layers, capacity, width] */
+    int64_t start;         /* positions that lie in the prefix */
+    int64_t length;        /* positions filled, from 0 */
+    int64_t capacity;      /* positions held here: [start, start + capacity) */
+    int64_t layers, width; /* width: kv_heads * head */
+    float *k, *v;          /* [layers, capacity, width] */
 };
 
 struct pass {

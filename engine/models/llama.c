@@ -15,7 +15,7 @@ static const struct key_map keys[] = {
     {"attention.head_count_kv", "num_key_value_heads", NAN, "attention.head_count"},
     {"attention.key_length", "head_dim", 0, NULL},
     {"attention.layer_norm_rms_epsilon", "rms_norm_eps", NAN, NULL},
-    {"rope.dimension_count", "", 0, NULL},
+    {"rope.dimension_count", "head_dim", 0, NULL},
     {"rope.freq_base", "rope_theta", 10000, NULL},
     {"vocab_size", "vocab_size", 0, NULL},
     {NULL, NULL, 0, NULL},

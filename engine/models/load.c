@@ -1,4 +1,5 @@
 /* Loading: what all architectures share. */
+#include "engine/base/memory.h"
 #include "engine/models/internal.h"
 
 #include <inttypes.h>
@@ -13,20 +14,51 @@ static void count(struct model *m, int64_t elements, size_t bytes)
     m->facts.weight_bytes += bytes;
 }
 
+/* Under a recorder tensors are told to it and not loaded. */
+static int record(struct model *m, const char *name, int64_t layer, int n_dims, const int64_t *shape, bool multiplied,
+                  struct error *e)
+{
+    enum dtype_id type;
+    enum name_change change;
+    int status = source_check(m->source, name, layer, n_dims, shape, &type, &change, e);
+    return status ? status : m->recorder->add(m->recorder->user, name, layer, n_dims, shape, multiplied, e);
+}
+
 int load_matrix(struct model *m, const char *name, int64_t layer, int64_t rows, int64_t cols, struct matrix *out,
                 struct error *e)
 {
+    const int64_t shape[] = {rows, cols};
+    if (m->recorder) return record(m, name, layer, 2, shape, true, e);
     struct tensor t;
-    int status = source_tensor(m->source, name, layer, 2, (int64_t[]){rows, cols}, &t, e);
+    int status = source_tensor(m->source, name, layer, 2, shape, &t, e);
     if (status) return status;
-    if ((status = matrix_pack(out, &t, m->how, e)) != 0) return error_prefix(e, "%s", m->facts.path);
+    if (matrix_pack(out, &t, m->how, e)) return error_prefix(e, "%s", m->facts.path);
     if (m->how && out->type != m->how->type) m->facts.unpackable++;
     count(m, out->rows * out->cols, out->bytes);
     return 0;
 }
 
+int load_table(struct model *m, const char *name, int64_t rows, int64_t cols, float **out, struct error *e)
+{
+    const int64_t shape[] = {rows, cols};
+    if (m->recorder) return record(m, name, 0, 2, shape, false, e);
+    struct tensor t;
+    struct backend_options f32;
+    struct matrix table = {0};
+    int status = source_tensor(m->source, name, 0, 2, shape, &t, e);
+    if (!status) status = backend_parse(&f32, "f32", e);
+    if (!status && matrix_pack(&table, &t, &f32, e)) status = error_prefix(e, "%s", m->facts.path);
+    if (status) return status;
+    *out = memory_new((size_t)(rows * cols), sizeof **out, t.name, e);
+    if (*out) matrix_unpack(&table, 0, rows, *out);
+    matrix_free(&table);
+    count(m, rows * cols, (size_t)(rows * cols) * sizeof **out);
+    return *out ? 0 : ERROR_IO;
+}
+
 int load_vector(struct model *m, const char *name, int64_t layer, int64_t n, float **out, struct error *e)
 {
+    if (m->recorder) return record(m, name, layer, 1, &n, false, e);
     *out = source_vector(m->source, name, layer, n, e);
     if (!*out) return (int)e->code;
     count(m, n, (size_t)n * sizeof **out);
@@ -99,28 +131,30 @@ static bool has_key(const struct architecture *a, const char *key)
 static int check_hyper(const struct model *m, struct error *e)
 {
     const struct hyper *h = &m->hyper;
+    char key[SOURCE_KEY];
     if (h->layers > (int64_t)checkpoint_count(source_checkpoint(m->source)))
-        return error_set(e, ERROR_INPUT, "%s: block_count: %" PRId64 " layers cannot come from %zu tensors",
-                         m->facts.path, h->layers, checkpoint_count(source_checkpoint(m->source)));
+        return error_set(e, ERROR_INPUT, "%s: %s: %" PRId64 " layers cannot come from %zu tensors", m->facts.path,
+                         source_key(m->source, "block_count", key), h->layers,
+                         checkpoint_count(source_checkpoint(m->source)));
     if (h->heads % h->kv_heads)
-        return error_set(e, ERROR_INPUT,
-                         "%s: attention.head_count: %" PRId64 " heads do not divide into %" PRId64 " key heads",
-                         m->facts.path, h->heads, h->kv_heads);
+        return error_set(e, ERROR_INPUT, "%s: %s: %" PRId64 " heads do not divide into %" PRId64 " key heads",
+                         m->facts.path, source_key(m->source, "attention.head_count", key), h->heads, h->kv_heads);
     if (h->head * h->heads > 1 << 24)
-        return error_set(e, ERROR_INPUT, "%s: attention.key_length: %" PRId64 " x %" PRId64 " heads is too large",
-                         m->facts.path, h->head, h->heads);
+        return error_set(e, ERROR_INPUT, "%s: %s: %" PRId64 " x %" PRId64 " heads is too large", m->facts.path,
+                         source_key(m->source, "attention.key_length", key), h->head, h->heads);
     if (h->rope_dims % 2 || h->rope_dims > h->head || h->rope_dims > ROPE_DIMS)
-        return error_set(e, ERROR_INPUT,
-                         "%s: rope.dimension_count: %" PRId64 " must be even and at most the %" PRId64 " of a head",
-                         m->facts.path, h->rope_dims, h->head);
+        return error_set(e, ERROR_INPUT, "%s: %s: %" PRId64 " must be even and at most the %" PRId64 " of a head",
+                         m->facts.path, source_key(m->source, "rope.dimension_count", key), h->rope_dims, h->head);
     if (!(h->norm_eps >= 0) || !(h->rope_base > 0))
-        return error_set(e, ERROR_INPUT, "%s: the norms' epsilon and rope.freq_base must be positive", m->facts.path);
+        return error_set(e, ERROR_INPUT, "%s: %s: must be positive", m->facts.path,
+                         source_key(m->source, h->rope_base > 0 ? m->architecture->eps_key : "rope.freq_base", key));
     return 0;
 }
 
 int load_hyper(struct model *m, struct error *e)
 {
     struct hyper *h = &m->hyper;
+    char key[SOURCE_KEY];
     const struct architecture *a = m->architecture;
     for (size_t i = 0; i < NUMBERS; i++) {
         int64_t *to = (int64_t *)((char *)h + numbers[i].offset);
@@ -134,8 +168,8 @@ int load_hyper(struct model *m, struct error *e)
     h->vocab = embedding.shape[0];
     if (!h->kv_heads) h->kv_heads = h->heads;
     if (!h->head && h->width % h->heads)
-        return error_set(e, ERROR_INPUT, "%s: embedding_length: %" PRId64 " does not divide into %" PRId64 " heads",
-                         m->facts.path, h->width, h->heads);
+        return error_set(e, ERROR_INPUT, "%s: %s: %" PRId64 " does not divide into %" PRId64 " heads", m->facts.path,
+                         source_key(m->source, "embedding_length", key), h->width, h->heads);
     if (!h->head) h->head = h->width / h->heads;
     if (!h->ffn) h->ffn = 4 * h->width;
     double eps = 0, base = 10000;

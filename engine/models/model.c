@@ -11,18 +11,24 @@
 
 /* --- a model --- */
 
-static int load(struct model *m, const char *path, struct error *e)
+int model_prepare(struct model *m, const char *path, struct error *e)
 {
     int status = source_open(&m->source, path, e);
     if (status) return status;
-    const struct checkpoint *c = source_checkpoint(m->source);
     m->architecture = source_architecture(m->source);
     m->facts.architecture = m->architecture->name;
-    m->facts.path = checkpoint_path(c);
+    m->facts.path = checkpoint_path(source_checkpoint(m->source));
     status = load_hyper(m, e);
     if (status) return status;
     m->layers = memory_new((size_t)m->hyper.layers, sizeof *m->layers, "layers", e);
-    if (!m->layers) return ERROR_IO;
+    return m->layers ? 0 : ERROR_IO;
+}
+
+static int load(struct model *m, const char *path, struct error *e)
+{
+    int status = model_prepare(m, path, e);
+    if (status) return status;
+    const struct checkpoint *c = source_checkpoint(m->source);
     status = m->architecture->load(m, e);
     if (!status) status = source_all_used(m->source, e);
     if (!status) status = checkpoint_hash(c, m->facts.hash, e);
@@ -97,6 +103,33 @@ size_t cache_position_bytes(const struct model *m)
     return (size_t)(m->hyper.layers * m->hyper.kv_heads * m->hyper.head) * 2 * sizeof(float);
 }
 
+/* Moves keys or values into room for more positions; a layer's positions lie together. */
+static float *grown(const struct cache *c, const float *old, int64_t capacity, struct error *e)
+{
+    size_t row = (size_t)c->width * sizeof *old;
+    float *new = memory_new((size_t)capacity * (size_t)c->layers, row, "keys and values", e);
+    for (int64_t i = 0; new &&old &&i < c->layers; i++)
+        memcpy(new + i *capacity * c->width, old + i * c->capacity * c->width, (size_t)(c->length - c->start) * row);
+    return new;
+}
+
+static int cache_reserve(struct cache *c, int64_t positions, struct error *e)
+{
+    if (positions <= c->capacity) return 0;
+    int64_t capacity = positions > 2 * c->capacity ? positions : 2 * c->capacity;
+    float *k = grown(c, c->k, capacity, e), *v = k ? grown(c, c->v, capacity, e) : NULL;
+    if (!v) {
+        free(k);
+        return ERROR_IO;
+    }
+    free(c->k);
+    free(c->v);
+    c->k = k;
+    c->v = v;
+    c->capacity = capacity;
+    return 0;
+}
+
 struct cache *cache_new(const struct model *m, struct cache *prefix, int64_t prefix_length, int64_t capacity,
                         struct error *e)
 {
@@ -104,12 +137,9 @@ struct cache *cache_new(const struct model *m, struct cache *prefix, int64_t pre
     if (!c) return NULL;
     c->prefix = prefix;
     c->start = c->length = prefix ? prefix_length : 0;
-    c->capacity = capacity;
     c->width = m->hyper.kv_heads * m->hyper.head;
-    size_t n = (size_t)m->hyper.layers * (size_t)c->width;
-    c->k = memory_new((size_t)capacity, n * sizeof *c->k, "keys", e);
-    c->v = c->k ? memory_new((size_t)capacity, n * sizeof *c->v, "values", e) : NULL;
-    if (c->v) return c;
+    c->layers = m->hyper.layers;
+    if (cache_reserve(c, capacity, e) == 0) return c;
     cache_free(c);
     return NULL;
 }
@@ -131,20 +161,18 @@ void cache_truncate(struct cache *c, int64_t length)
 
 /* --- a forward pass --- */
 
+/* What a span asks for is there, and its cache has room for it. */
 static int check_span(const struct model *m, const struct span *s, struct error *e)
 {
     int64_t end = s->cache->length + s->count;
     if (end > m->hyper.context)
         return error_set(e, ERROR_INPUT, "%s: %" PRId64 " tokens do not fit in the model's context of %" PRId64,
                          m->facts.path, end, m->hyper.context);
-    if (end > s->cache->start + s->cache->capacity)
-        return error_set(e, ERROR_INPUT, "%s: %" PRId64 " tokens do not fit in a cache for %" PRId64, m->facts.path,
-                         end, s->cache->start + s->cache->capacity);
     for (int64_t i = 0; i < s->count; i++)
         if (s->ids[i] < 0 || s->ids[i] >= m->hyper.vocab)
             return error_set(e, ERROR_INPUT, "%s: token %d is outside the vocabulary of %" PRId64, m->facts.path,
                              s->ids[i], m->hyper.vocab);
-    return 0;
+    return cache_reserve(s->cache, end - s->cache->start, e);
 }
 
 /* Angles in float32, as the reference implementations have them: position * base^(-2i/dims). */

@@ -46,8 +46,9 @@ const struct hyper *model_hyper(const struct model *m);
 const struct facts *model_facts(const struct model *m);
 const struct tokenizer *model_tokenizer(const struct model *m);
 
-/* Keys and values of one sequence: positions [prefix_length, prefix_length + capacity), behind the first prefix_length
- * positions of `prefix` (or none), which is shared, must stay alive and may be shared by many. */
+/* Keys and values of one sequence, behind the first prefix_length positions of `prefix` (or none), which must stay
+ * alive and may be shared by many. Room for `capacity` positions beyond the prefix is made at once, more as it is
+ * needed. */
 struct cache;
 struct cache *cache_new(const struct model *m, struct cache *prefix, int64_t prefix_length, int64_t capacity,
                         struct error *e);
@@ -82,7 +83,7 @@ int model_logits(const struct model *m, const float *hidden /* [n, width] */, in
  * NULL. */
 struct export_progress {
     void *user;
-    void (*tensor)(void *user, const char *name, size_t done, size_t total);
+    bool (*tensor)(void *user, size_t done, size_t total); /* false ends with ERROR_INTERRUPTED */
 };
 int model_export(const char *path, const struct backend_options *how, const char *out_path,
                  const struct export_progress *progress, struct error *e);

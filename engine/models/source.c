@@ -145,40 +145,48 @@ static const struct key_map *find_key(const struct source *s, const char *key)
     return k->key ? k : NULL;
 }
 
+const char *source_key(const struct source *s, const char *key, char shown[SOURCE_KEY])
+{
+    const struct key_map *map = find_key(s, key);
+    if (checkpoint_gguf(s->checkpoint))
+        snprintf(shown, SOURCE_KEY, "%s.%s", s->architecture->name, key);
+    else
+        snprintf(shown, SOURCE_KEY, "config.json: %s", map ? map->folder_key : key);
+    return shown;
+}
+
 int source_f64(const struct source *s, const char *key, double *out, struct error *e)
 {
     const struct key_map *map = find_key(s, key);
-    bool folder = !checkpoint_gguf(s->checkpoint);
-    const char *shown = folder && map ? map->folder_key : key;
+    char shown[SOURCE_KEY];
     bool absent = true, number = false;
-    if (folder) {
+    if (checkpoint_gguf(s->checkpoint)) {
+        const struct gguf_value *v = gguf_key(s, key);
+        absent = !v;
+        number = v && gguf_as_f64(v, out);
+    } else {
         const json_t *v = json_object_get(checkpoint_config(s->checkpoint), map ? map->folder_key : key);
         absent = !v || json_is_null(v);
         number = json_is_number(v);
         *out = json_number_value(v);
-    } else {
-        const struct gguf_value *v = gguf_key(s, key);
-        absent = !v;
-        number = v && gguf_as_f64(v, out);
     }
     if (absent && map && map->like) return source_f64(s, map->like, out, e);
     if (absent && map && !isnan(map->fallback)) return *out = map->fallback, 0;
-    if (absent)
-        return error_set(e, ERROR_INPUT, "%s: %s%s: is missing", path_of(s), folder ? "config.json: " : "", shown);
+    if (absent) return error_set(e, ERROR_INPUT, "%s: %s: is missing", path_of(s), source_key(s, key, shown));
     if (!number || !isfinite(*out))
-        return error_set(e, ERROR_INPUT, "%s: %s%s: must be a finite number", path_of(s), folder ? "config.json: " : "",
-                         shown);
+        return error_set(e, ERROR_INPUT, "%s: %s: must be a finite number", path_of(s), source_key(s, key, shown));
     return 0;
 }
 
 int source_i64(const struct source *s, const char *key, int64_t low, int64_t high, int64_t *out, struct error *e)
 {
     double v = 0;
+    char shown[SOURCE_KEY];
     int status = source_f64(s, key, &v, e);
     if (status) return status;
     if (v != floor(v) || v < (double)low || v > (double)high)
         return error_set(e, ERROR_INPUT, "%s: %s: %.17g must be a whole number from %" PRId64 " to %" PRId64,
-                         path_of(s), key, v, low, high);
+                         path_of(s), source_key(s, key, shown), v, low, high);
     *out = (int64_t)v;
     return 0;
 }
@@ -270,21 +278,40 @@ static int turn(const struct source *s, struct tensor *t, struct error *e)
     return 0;
 }
 
+/* The file's tensor for a model's name, its shape checked, marked as used; NULL with an error. */
+static const struct tensor *take(struct source *s, const char *name, int64_t layer, int n_dims, const int64_t *shape,
+                                 enum name_change *change, struct error *e)
+{
+    char missing[NAME];
+    const struct tensor *t = find_tensor(s, name, layer, change, missing);
+    if (!t) {
+        error_set(e, ERROR_INPUT, "%s: tensor %s is missing", path_of(s), missing);
+        return NULL;
+    }
+    int64_t at, wanted[TENSOR_DIMS];
+    if (table_find(&s->index, t->name, strlen(t->name), &at)) s->used[at] = true;
+    memcpy(wanted, shape, (size_t)n_dims * sizeof *shape);
+    if (*change == TRANSPOSED && n_dims == 2) wanted[0] = shape[1], wanted[1] = shape[0];
+    return check_shape(s, t, n_dims, wanted, e) ? NULL : t;
+}
+
+int source_check(struct source *s, const char *name, int64_t layer, int n_dims, const int64_t *shape,
+                 enum dtype_id *type, enum name_change *change, struct error *e)
+{
+    const struct tensor *t = take(s, name, layer, n_dims, shape, change, e);
+    if (t) *type = t->type;
+    return t ? 0 : (int)e->code;
+}
+
 int source_tensor(struct source *s, const char *name, int64_t layer, int n_dims, const int64_t *shape, struct tensor *t,
                   struct error *e)
 {
     enum name_change change;
-    char missing[NAME];
-    const struct tensor *found = find_tensor(s, name, layer, &change, missing);
-    if (!found) return error_set(e, ERROR_INPUT, "%s: tensor %s is missing", path_of(s), missing);
+    const struct tensor *found = take(s, name, layer, n_dims, shape, &change, e);
+    if (!found) return (int)e->code;
     *t = *found;
     t->owned = NULL;
-    int64_t at;
-    if (table_find(&s->index, found->name, strlen(found->name), &at)) s->used[at] = true;
-    int64_t turned[TENSOR_DIMS] = {0};
-    if (change == TRANSPOSED && n_dims == 2) turned[0] = shape[1], turned[1] = shape[0];
-    int status = check_shape(s, t, n_dims, turned[0] ? turned : shape, e);
-    return status || change != TRANSPOSED ? status : turn(s, t, e);
+    return change == TRANSPOSED ? turn(s, t, e) : 0;
 }
 
 float *source_vector(struct source *s, const char *name, int64_t layer, int64_t n, struct error *e)

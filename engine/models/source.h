@@ -56,11 +56,17 @@ void source_close(struct source *s);
 const struct architecture *source_architecture(const struct source *s);
 const struct checkpoint *source_checkpoint(const struct source *s);
 
+enum { SOURCE_KEY = 256 };
+/* What a key is called in the file: "config.json: num_hidden_layers", "llama.block_count". Returns shown. */
+const char *source_key(const struct source *s, const char *key, char shown[SOURCE_KEY]);
 int source_f64(const struct source *s, const char *key, double *out, struct error *e);
 /* A whole number in [low, high]. */
 int source_i64(const struct source *s, const char *key, int64_t low, int64_t high, int64_t *out, struct error *e);
 /* Whether the checkpoint has the tensor; layer fills a %d in name. */
 bool source_has(const struct source *s, const char *name, int64_t layer);
+/* Finds a tensor and checks its shape in the models' orientation (-1: any), without touching its data. */
+int source_check(struct source *s, const char *name, int64_t layer, int n_dims, const int64_t *shape,
+                 enum dtype_id *type, enum name_change *change, struct error *e);
 /* The tensor in the models' orientation with its shape checked (-1: any); t->name is the file's. t->owned is set where
  * the data had to be turned. */
 int source_tensor(struct source *s, const char *name, int64_t layer, int n_dims, const int64_t *shape, struct tensor *t,

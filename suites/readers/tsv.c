@@ -4,10 +4,13 @@
 
 #include <string.h>
 
+enum { MOST = 1000 }; /* names are compared in pairs */
+
 int tsv_columns_check(const json_t *columns, struct error *e)
 {
     size_t n = json_array_size(columns);
     if (!n) return error_set(e, ERROR_INPUT, "columns: must be a list of names");
+    if (n > MOST) return error_set(e, ERROR_INPUT, "columns: has %zu names, at most %d are accepted", n, MOST);
     for (size_t i = 0; i < n; i++) {
         const char *name = json_string_value(json_array_get(columns, i));
         if (!name || !*name) return error_set(e, ERROR_INPUT, "columns: name %zu must be a non-empty string", i + 1);
@@ -37,7 +40,6 @@ static size_t count_columns(const struct lines *l)
 
 json_t *tsv_header(const struct lines *l, struct error *e)
 {
-    enum { MOST = 1000 }; /* names are compared in pairs */
     size_t n = count_columns(l);
     if (n > MOST) {
         error_set(e, ERROR_INPUT, "header: has %zu columns, at most %d are accepted", n, MOST);

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Help on every level, and every example in it works as it stands.
+source "$(dirname "$0")/lib.sh"
+
+run --version
+expect_status 0
+expect_stdout_match '^kerf [0-9]+\.[0-9]+\.[0-9]+ \(.+\)$'
+expect_equal "lines of --version" 1 "$(wc -l <"$kept/stdout")"
+expect_stderr_empty
+
+run
+expect_status 2
+expect_stderr_line 'kerf --help'
+
+for option in --help -h; do
+    run $option
+    expect_status 0
+    expect_stderr_empty
+    expect_stdout_match '^examples:$'
+done
+commands=$(sed -n 's/^  \([a-z]*\)  *[a-z].*/\1/p' "$kept/stdout" | grep -v '^kerf$')
+expect_equal "number of commands" 8 "$(wc -w <<<"$commands")"
+
+# What the examples name.
+cp -r datasets/millbrook/llama "$folder/model-folder"
+cp datasets/millbrook/llama/tokenizer.json "$folder"
+sed "s|millbrook/endings|$root/datasets/millbrook/endings|; s/^task: .*/task: mine/" suites/endings.yaml >"$folder/my-suite.yaml"
+printf 'A line.\n' >"$folder/text.txt"
+run quantize millbrook-llama@f16 -o "$folder/model.gguf"
+expect_status 0
+cp "$folder/model.gguf" "$folder/other.gguf"
+
+# Runs a line of a shell as the reader of the help would, on one item where it takes --limit.
+run_line() { # LINE
+    local line=$1
+    case $line in
+    'kerf eval '* | 'kerf compare '*) line="$line --limit 1" ;;
+    esac
+    command_line=$line
+    (
+        cd "$folder" || exit 1
+        kerf() { timeout 120 "$kerf" "$@" </dev/null; }
+        eval "$line"
+    ) >"$kept/stdout" 2>"$kept/stderr"
+    status=$?
+    expect_status 0
+}
+
+run --help
+examples=$(sed -n '/^examples:/,/^$/s/^  \(kerf .*\)/\1/p' "$kept/stdout" | grep -v COMMAND)
+for command in $commands; do
+    run "$command" --help
+    expect_status 0
+    expect_stderr_empty
+    expect_stdout_match "^usage: kerf $command"
+    expect_stdout_match '^examples:$'
+    expect_stdout_match "^  kerf $command"
+    examples+=$'\n'$(sed -n '/^examples:/,$s/^  \(kerf .*\)/\1/p' "$kept/stdout")
+    cp "$kept/stdout" "$kept/help"
+    run "$command" some operands -h
+    expect_status 0
+    expect_stdout_golden "$kept/help"
+done
+while read -r line; do run_line "$line"; done <<<"$examples"
+expect_equal "at least 18 examples" true "$([ "$(wc -l <<<"$examples")" -ge 18 ] && echo true)"
+
+# The pages' too; what follows a # there is a comment.
+while read -r line; do
+    run_line "$line"
+done < <(sed -n '/^```/,/^```/s/^ *\$\? *\(build\/\)\?\(kerf [a-z].*\)/\2/p' README.md docs/*.md | sed 's/  *# .*//' | sort -u)
+finish

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Output that cannot be written: status 4, one line, and nothing half-written.
+source "$(dirname "$0")/lib.sh"
+L=millbrook-llama
+
+# Standard output that is full.
+for arguments in --help --version 'eval --help' suites backends "inspect $L" "inspect $L --json" "tokenize $L text" \
+    "generate $L --prompt x --max-tokens 1" "eval $L --suite reviews --limit 1"; do
+    command_line="kerf $arguments >/dev/full"
+    "$kerf" $arguments >/dev/full 2>"$kept/stderr"
+    status=$?
+    expect_status 4
+    expect_stderr_line '^error: standard output: write: No space left on device$'
+done
+[ -c /dev/full ] || fail "/dev/full to stay a device" "$(ls -l /dev/full)"
+
+# A file in the way of the folder, a folder in the way of the file, a parent that is a file or absent.
+touch "$folder/file"
+mkdir "$folder/full" "$folder/out.gguf"
+touch "$folder/full/leaderboard"
+for out in "$folder/file" "$folder/file/below" /proc/kerf; do
+    run eval $L --suite reviews --limit 1 --out "$out"
+    expect_error 4 "$out: "
+    run compare $L @int8:absmax --suite reviews --limit 1 --out "$out"
+    expect_error 4 "$out: "
+done
+for out in "$folder/file/x.gguf" "$folder/absent/x.gguf" /proc/x.gguf "$folder/out.gguf"; do
+    run quantize $L@gguf:q4_0 -o "$out"
+    expect_error 4 "$out: "
+    run inspect $L --tensor model.norm.weight --dump "$out"
+    expect_error 4 "$out: "
+done
+expect_files "$folder" file full/leaderboard
+
+# A folder in the place of each file of a comparison.
+for name in run.json samples_reviews.jsonl; do
+    mkdir -p "$folder/eval/$name"
+    run eval $L --suite reviews --limit 1 --out "$folder/eval"
+    expect_error 4 "eval/$name: "
+    [ -z "$(find "$folder" -name '*.tmp*')" ] || fail "no temporary file" "$(find "$folder" -name '*.tmp*')"
+    rm -r "$folder/eval"
+done
+for name in compare.json leaderboard.csv report.md; do
+    mkdir -p "$folder/compare/$name"
+    run compare $L @int8:absmax --suite reviews --limit 1 --out "$folder/compare"
+    expect_error 4 "compare/$name: "
+    [ -z "$(find "$folder" -name '*.tmp*')" ] || fail "no temporary file" "$(find "$folder" -name '*.tmp*')"
+    rm -r "$folder/compare"
+done
+
+# A disk that fills up: a limit on the size of files stands for it.
+command_line="kerf quantize $L@f16 -o big.gguf, files of at most 64 KiB"
+(
+    trap '' XFSZ
+    ulimit -f 64
+    "$kerf" quantize $L@f16 -o "$folder/big.gguf"
+) >"$kept/stdout" 2>"$kept/stderr"
+status=$?
+expect_error 4 'big.gguf: '
+expect_files "$folder" file full/leaderboard
+
+# What was there before an error is there after it.
+printf 'precious\n' >"$folder/kept.gguf"
+cp "$folder/kept.gguf" "$kept/precious"
+run quantize $L@int8:absmax -o "$folder/kept.gguf"
+expect_status 2
+run quantize "$folder/file" -o "$folder/kept.gguf"
+expect_error 3 "$folder/file: "
+expect_same_file "$kept/precious" "$folder/kept.gguf"
+finish

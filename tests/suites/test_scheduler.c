@@ -1,0 +1,260 @@
+/* The scheduler against plain forward passes, one part at a time. */
+#include "engine/base/random.h"
+#include "engine/kernels/kernels.h"
+#include "suites/scheduler.h"
+#include "tests/testing.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CONTEXT = 512, GROUPS = 12, PARTS = 5, LONGEST = 620 };
+
+/* Lengths of contexts, and of parts (0: no more). Together with the window of 512: what fits, what fits exactly, what
+ * needs its context cut, for some parts of a group or for all of them, and a part as long as the window. */
+static const struct {
+    int64_t context, parts[PARTS];
+} shapes[GROUPS] = {
+    {5, {1}},   {30, {1, 5, 1, 12, 3}}, {7, {4, 4}}, {505, {3, 20, 8}}, {505, {8}},
+    {505, {9}}, {620, {1, 2}},          {20, {512}}, {1, {512, 1}},     {300, {200, 1, 100}},
+    {1, {6}},   {1, {1, 1, 1}},
+};
+
+struct work {
+    int32_t contexts[GROUPS][LONGEST], ids[GROUPS][PARTS][CONTEXT];
+    struct part parts[GROUPS][PARTS];
+    struct group groups[GROUPS];
+};
+
+static struct work *work_new(void)
+{
+    struct work *w = calloc(1, sizeof *w);
+    assert_non_null(w);
+    struct random r = {77};
+    for (size_t g = 0; g < GROUPS; g++) {
+        for (int64_t i = 0; i < shapes[g].context; i++) w->contexts[g][i] = (int32_t)random_below(&r, 1280);
+        w->groups[g] = (struct group){w->contexts[g], shapes[g].context, w->parts[g], 0};
+        for (size_t p = 0; p < PARTS && shapes[g].parts[p]; p++, w->groups[g].n_parts++) {
+            for (int64_t i = 0; i < shapes[g].parts[p]; i++) w->ids[g][p][i] = (int32_t)random_below(&r, 1280);
+            w->parts[g][p] = (struct part){.ids = w->ids[g][p], .n = shapes[g].parts[p]};
+        }
+    }
+    return w;
+}
+
+static double softmax_log(const float *logits, int64_t n, int32_t target)
+{
+    double most = -INFINITY, sum = 0;
+    for (int64_t i = 0; i < n; i++) most = fmax(most, (double)logits[i]);
+    for (int64_t i = 0; i < n; i++) sum += exp((double)logits[i] - most);
+    return (double)logits[target] - most - log(sum);
+}
+
+/* A part by itself: the last `CONTEXT` tokens before its last one go through the model. `exact` gets the same from the
+ * kernel that the scheduler uses. */
+static struct part score_alone(const struct model *m, const struct group *g, const struct part *part, double *exact)
+{
+    struct error e;
+    int32_t all[LONGEST + CONTEXT];
+    memcpy(all, g->context, (size_t)g->n_context * sizeof *all);
+    memcpy(all + g->n_context, part->ids, (size_t)part->n * sizeof *all);
+    int64_t n = g->n_context + part->n - 1, cut = n > CONTEXT ? n - CONTEXT : 0, vocab = model_hyper(m)->vocab;
+    struct span s = {cache_new(m, NULL, 0, n - cut, &e), all + cut, n - cut, n - cut - part->n};
+    float *hidden = calloc((size_t)(part->n * model_hyper(m)->width), sizeof *hidden);
+    float *logits = calloc((size_t)(part->n * vocab), sizeof *logits);
+    assert_true(s.cache && hidden && logits);
+    assert_ok(model_forward(m, &s, 1, hidden, NULL, &e), &e);
+    assert_ok(model_logits(m, hidden, part->n, logits, &e), &e);
+    struct part out = {.greedy = true};
+    *exact = 0;
+    for (int64_t i = 0; i < part->n; i++) {
+        const float *row = logits + i * vocab;
+        int32_t target = part->ids[i];
+        out.loglikelihood += softmax_log(row, vocab, target);
+        *exact += (double)row[target] - kernels_get()->log_sum_exp(row, vocab);
+        out.greedy = out.greedy && kernels_get()->argmax(row, vocab) == target;
+    }
+    cache_free(s.cache);
+    free(hidden);
+    free(logits);
+    return out;
+}
+
+static void score(const struct model *m, struct group *groups, size_t n, size_t batch, struct tally *tally)
+{
+    struct error e;
+    assert_ok(score_groups(m, groups, n, &(struct schedule){.batch = batch}, tally, &e), &e);
+}
+
+static void test_against_plain_passes(void **state)
+{
+    struct model *m = model_shipped(*state, NULL);
+    struct work *w = work_new();
+    struct tally tally = {0};
+    score(m, w->groups, GROUPS, 8, &tally);
+    for (size_t g = 0; g < GROUPS; g++)
+        for (size_t p = 0; p < w->groups[g].n_parts; p++) {
+            const struct part *got = &w->parts[g][p];
+            double exact;
+            struct part wanted = score_alone(m, &w->groups[g], got, &exact);
+            if (got->loglikelihood != exact)
+                fail_msg("group %d, part %d: %.17g instead of %.17g", (int)g, (int)p, got->loglikelihood, exact);
+            assert_near(got->loglikelihood, wanted.loglikelihood, 1e-6 * (double)got->n, "a log-likelihood");
+            assert_int_equal(got->greedy, wanted.greedy);
+        }
+    free(w);
+    model_close(m);
+}
+
+/* What the model itself would say is greedy, and stops being so with one token changed anywhere. */
+static void test_greedy(void **state)
+{
+    struct model *m = model_shipped(*state, NULL);
+    int32_t context[] = {0, 627, 712, 267, 711}, says[6];
+    struct error e;
+    float *hidden = calloc((size_t)(5 * model_hyper(m)->width), sizeof *hidden);
+    float *logits = calloc((size_t)model_hyper(m)->vocab, sizeof *logits);
+    struct cache *c = cache_new(m, NULL, 0, 11, &e);
+    assert_true(hidden && logits && c);
+    struct span s = {c, context, 5, 4};
+    for (int i = 0; i < 6; i++) {
+        assert_ok(model_forward(m, &s, 1, hidden, NULL, &e), &e);
+        assert_ok(model_logits(m, hidden, 1, logits, &e), &e);
+        says[i] = (int32_t)kernels_get()->argmax(logits, model_hyper(m)->vocab);
+        s = (struct span){c, &says[i], 1, 0};
+    }
+    int32_t ids[7][6];
+    struct part parts[7];
+    for (int i = 0; i < 7; i++) {
+        memcpy(ids[i], says, sizeof says);
+        if (i < 6) ids[i][i] = (ids[i][i] + 1) % 1280;
+        parts[i] = (struct part){.ids = ids[i], .n = 6};
+    }
+    struct group group = {context, 5, parts, 7};
+    score(m, &group, 1, 32, &(struct tally){0});
+    for (int i = 0; i < 7; i++) assert_int_equal(parts[i].greedy, i == 6);
+    cache_free(c);
+    free(hidden);
+    free(logits);
+    model_close(m);
+}
+
+/* Batches, order of the groups, and groups that are there twice change no bit. */
+static void test_batches(void **state)
+{
+    struct model *m = model_shipped(*state, NULL);
+    struct work *one = work_new();
+    struct tally first = {0};
+    score(m, one->groups, GROUPS, 1, &first);
+    static const size_t batches[] = {3, 32};
+    for (size_t b = 0; b < sizeof batches / sizeof *batches; b++) {
+        struct work *w = work_new(), *again = work_new();
+        struct group all[2 * GROUPS];
+        for (size_t g = 0; g < GROUPS; g++) all[g] = w->groups[GROUPS - 1 - g], all[GROUPS + g] = again->groups[g];
+        struct tally tally = {0};
+        score(m, all, 2 * GROUPS, batches[b], &tally);
+        assert_int_equal(tally.asked, 2 * first.asked);
+        assert_int_equal(tally.scored, 2 * first.scored);
+        assert_int_equal(tally.computed, 2 * first.computed);
+        for (size_t g = 0; g < GROUPS; g++)
+            for (size_t p = 0; p < one->groups[g].n_parts; p++) {
+                const struct part *a = &one->parts[g][p], *x = &w->parts[g][p], *y = &again->parts[g][p];
+                assert_true(a->loglikelihood == x->loglikelihood && a->loglikelihood == y->loglikelihood);
+                assert_true(a->greedy == x->greedy && a->greedy == y->greedy);
+            }
+        free(w);
+        free(again);
+    }
+    free(one);
+    model_close(m);
+}
+
+/* A context is computed once for all its parts: c + sum of (n - 1), where asked is the sum of (c + n). Where it has to
+ * be cut for one of them, every part runs by itself. */
+static void test_tally(void **state)
+{
+    (void)state;
+    struct model *m = model_shipped("llama", NULL);
+    static const struct {
+        size_t group;
+        int64_t asked, computed, scored;
+    } cases[] = {
+        {0, 6, 5, 1},
+        {1, 5 * 30 + 22, 30 + 4 + 11 + 2, 22},
+        {2, 22, 7 + 3 + 3, 8},
+        {3, 3 * 505 + 31, 507 + 512 + 512, 31}, /* 20 tokens do not fit */
+        {4, 513, 512, 8},
+        {5, 514, 512, 9},
+        {6, 2 * 620 + 3, 2 * 512, 3},
+        {7, 532, 512, 512},
+        {8, 2 + 513, 1 + 511, 513},
+        {9, 3 * 300 + 301, 300 + 199 + 99, 301},
+        {11, 6, 1, 3},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct work *w = work_new();
+        struct tally tally = {1, 1, 1}; /* added to */
+        score(m, &w->groups[cases[i].group], 1, 32, &tally);
+        assert_int_equal(tally.asked, 1 + cases[i].asked);
+        assert_int_equal(tally.computed, 1 + cases[i].computed);
+        assert_int_equal(tally.scored, 1 + cases[i].scored);
+        free(w);
+    }
+    model_close(m);
+}
+
+static void test_does_not_fit(void **state)
+{
+    (void)state;
+    struct model *m = model_shipped("llama", NULL);
+    struct error e;
+    int32_t ids[CONTEXT + 1] = {0};
+    struct part part = {.ids = ids, .n = CONTEXT + 1};
+    struct group group = {ids, 1, &part, 1};
+    struct tally tally = {0};
+    assert_error(score_groups(m, &group, 1, &(struct schedule){.batch = 1}, &tally, &e), &e, ERROR_INPUT,
+                 "a continuation of 513 tokens does not fit in the model's context of 512");
+    assert_int_equal(tally.computed, 0);
+    part.n = 3;
+    ids[1] = 1280; /* fed */
+    assert_error(score_groups(m, &group, 1, &(struct schedule){.batch = 1}, &tally, &e), &e, ERROR_INPUT,
+                 "token 1280 is outside the vocabulary");
+    model_close(m);
+}
+
+static bool stop_after_three(void *user, size_t done)
+{
+    size_t *last = user;
+    assert_true(done > *last);
+    *last = done;
+    return done < 3;
+}
+
+static void test_interrupted(void **state)
+{
+    (void)state;
+    struct model *m = model_shipped("llama", NULL);
+    struct work *w = work_new();
+    struct error e;
+    size_t last = 0;
+    struct schedule how = {.batch = 1, .user = &last, .progress = stop_after_three};
+    assert_error(score_groups(m, w->groups, GROUPS, &how, &(struct tally){0}, &e), &e, ERROR_INTERRUPTED,
+                 "interrupted");
+    assert_int_equal(last, 3);
+    free(w);
+    model_close(m);
+}
+
+#define BOTH(test)                                                                                                     \
+    {#test " llama", test, NULL, NULL, "llama"}, { #test " gpt2", test, NULL, NULL, "gpt2" }
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {BOTH(test_against_plain_passes),
+                                       BOTH(test_greedy),
+                                       BOTH(test_batches),
+                                       cmocka_unit_test(test_tally),
+                                       cmocka_unit_test(test_does_not_fit),
+                                       cmocka_unit_test(test_interrupted)};
+    return cmocka_run_group_tests_name("suites/scheduler", tests, NULL, NULL);
+}
