@@ -4,6 +4,7 @@
 
 #include "cli/options.h"
 #include "engine/backends/backend.h"
+#include "engine/base/clock.h"
 #include <jansson.h>
 #include <stdio.h>
 
@@ -42,7 +43,6 @@ void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Resident memory at its highest since the last call of peak_reset(), in bytes; 0 where the system does not say. */
 size_t peak_bytes(void);
 void peak_reset(void);
-double seconds_now(void);
 
 /* --- progress: one line on standard error, none where that is no terminal --- */
 

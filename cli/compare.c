@@ -19,19 +19,31 @@ struct comparing {
     json_t *comparison;
 };
 
-/* OUT/runs/0-millbrook-llama-f32: number and name, in letters that every file system takes. */
-static int write_run(const struct comparing *c, size_t i, struct error *e)
+/* A subject's folder in OUT/runs: its name in letters that every file system takes, with a number where an earlier
+ * subject has the same. */
+static void folder_name(const struct comparing *c, size_t i, char *out, size_t size)
 {
     char slug[80];
-    size_t n = 0;
+    size_t n = 0, same = 0;
     for (const char *s = path_name(c->subjects[i].name); *s && n + 1 < sizeof slug; s++)
         slug[n++] = isalnum((unsigned char)*s) || strchr("._-", *s) ? *s : '-';
     slug[n] = 0;
+    snprintf(out, size, "runs/%s", slug);
+    for (size_t k = 0; k < i; k++) {
+        const char *taken = json_string_value(json_object_get(c->runs[k].run, "folder"));
+        if (strncmp(taken, out, strlen("runs/") + n) == 0) same++;
+    }
+    if (same) snprintf(out, size, "runs/%s.%zu", slug, same + 1);
+}
+
+static int write_run(const struct comparing *c, size_t i, struct error *e)
+{
     char folder[128];
-    snprintf(folder, sizeof folder, "runs/%zu-%s", i, slug);
+    folder_name(c, i, folder, sizeof folder);
     json_object_set_new(c->runs[i].run, "folder", json_string(folder));
     char *path = path_join(c->o.out, folder, e);
     int status = path ? run_write(path, c->runs[i].run, c->runs[i].results, c->n_suites, e) : ERROR_IO;
+    for (size_t s = 0; s < c->n_suites; s++) suite_result_forget_items(&c->runs[i].results[s]);
     free(path);
     return status;
 }
@@ -120,7 +132,8 @@ static int compare(struct comparing *c, char **operands, struct error *e)
     if (!status) status = evaluate_folder(c->o.out, e);
     progress_catch_signals();
     for (size_t i = 0; i < c->n && !status; i++) {
-        status = evaluate(&c->subjects[i], c->suites, &c->o, &c->runs[i], e);
+        status = evaluate(&c->subjects[i], c->suites, &c->o, i ? &c->runs[0] : NULL, &c->runs[i], e);
+        if (status && status != ERROR_INTERRUPTED) error_prefix(e, "%s", c->subjects[i].name);
         if (!status) status = write_run(c, i, e);
     }
     if (!status) status = make_comparison(c, e);

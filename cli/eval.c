@@ -31,7 +31,7 @@ static int run(int argc, char **argv, bool help, struct error *e)
     if (!status && o.out) status = evaluate_folder(o.out, e);
     if (!status) {
         progress_catch_signals();
-        status = evaluate(&s, suites, &o, &x, e);
+        status = evaluate(&s, suites, &o, NULL, &x, e);
     }
     if (!status && o.out) status = run_write(o.out, x.run, x.results, x.n_suites, e);
     if (!status) status = print_run(x.run, e);

@@ -115,7 +115,8 @@ static void iso_time(char out[32])
 }
 
 static int run_suites(const struct model *m, const struct subject *s, char *const *suites,
-                      const struct evaluate_options *o, struct evaluated *out, struct error *e)
+                      const struct evaluate_options *o, const struct evaluated *baseline, struct evaluated *out,
+                      struct error *e)
 {
     struct progress progress;
     progress_open(&progress, s->name);
@@ -126,15 +127,15 @@ static int run_suites(const struct model *m, const struct subject *s, char *cons
                                   .progress = on_progress};
     int status = 0;
     for (size_t i = 0; suites[i] && !status; i++) {
-        status = suite_run(m, suites[i], &options, &out->results[i], e);
+        status = suite_run(m, suites[i], &options, baseline ? &baseline->results[i] : NULL, &out->results[i], e);
         if (!status) out->n_suites++;
     }
     progress_close(&progress);
     return status;
 }
 
-int evaluate(const struct subject *s, char *const *suites, const struct evaluate_options *o, struct evaluated *out,
-             struct error *e)
+int evaluate(const struct subject *s, char *const *suites, const struct evaluate_options *o,
+             const struct evaluated *baseline, struct evaluated *out, struct error *e)
 {
     *out = (struct evaluated){0};
     char started[32];
@@ -153,7 +154,7 @@ int evaluate(const struct subject *s, char *const *suites, const struct evaluate
     if (model_facts(m)->unpackable)
         note("note: %s: %lld matrices have columns that do not divide into the type's blocks and stay F16", s->name,
              (long long)model_facts(m)->unpackable);
-    status = run_suites(m, s, suites, o, out, e);
+    status = run_suites(m, s, suites, o, baseline, out, e);
     if (!status) out->run = run_record(m, s->name, s->model, seconds_now() - start, out->results, n, e);
     if (!status && !out->run) status = ERROR_IO;
     if (!status) {

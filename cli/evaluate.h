@@ -29,8 +29,9 @@ struct evaluated {
     json_t *run; /* run.json, whole */
 };
 
-int evaluate(const struct subject *s, char *const *suites, const struct evaluate_options *o, struct evaluated *out,
-             struct error *e);
+/* baseline may be NULL: what the subject will be compared with. */
+int evaluate(const struct subject *s, char *const *suites, const struct evaluate_options *o,
+             const struct evaluated *baseline, struct evaluated *out, struct error *e);
 void evaluated_free(struct evaluated *x);
 
 struct resampling evaluate_resampling(const struct evaluate_options *o);

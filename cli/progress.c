@@ -3,15 +3,26 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t stop_asked;
+static struct timespec stop_time;
 
+/* A second signal ends the program at once. Not one within a second of the first: timeout(1) and terminals send theirs
+ * to a process and then to its group. */
 static void on_signal(int signal)
 {
     (void)signal;
-    if (stop_asked) _exit(ERROR_INTERRUPTED);
-    stop_asked = 1;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (!stop_asked) {
+        stop_time = now;
+        stop_asked = 1;
+    } else if (now.tv_sec - stop_time.tv_sec > 1) {
+        _exit(ERROR_INTERRUPTED);
+    }
 }
 
 void progress_catch_signals(void)
@@ -30,11 +41,26 @@ void progress_open(struct progress *p, const char *label)
     text_free(&safe);
 }
 
+static int columns(void)
+{
+    struct winsize size;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
+}
+
+/* One row of the terminal and no more: what wraps cannot be wiped. */
 static void draw(struct progress *p, const char *what, size_t done, size_t total, double now)
 {
     double elapsed = now - p->started, rate = elapsed > 0 ? (double)(done - p->before) / elapsed : 0;
-    fprintf(stderr, "\r\033[K%s  %s  %zu/%zu", p->label, what, done, total);
-    if (rate > 0) fprintf(stderr, "  %.0f/s  %.0f s left", rate, (double)(total - done) / rate);
+    char line[256], left[64] = "";
+    if (rate > 0) snprintf(left, sizeof left, "  %.0f/s  %.0f s left", rate, (double)(total - done) / rate);
+    snprintf(line, sizeof line, "%s  %s  %zu/%zu%s", p->label, what, done, total, left);
+    size_t end = 0;
+    for (int width = columns() - 1; line[end] && width > 0; width--) {
+        uint32_t ignored;
+        size_t size = utf8_decode(line + end, strlen(line + end), &ignored);
+        end += size ? size : 1;
+    }
+    fprintf(stderr, "\r\033[K%.*s", (int)end, line);
     fflush(stderr);
     p->drawn = now;
 }

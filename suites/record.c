@@ -4,9 +4,11 @@
 #include "engine/formats/json.h"
 #include "suites/run.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 json_t *run_record(const struct model *m, const char *name, const char *model, double seconds,
                    const struct suite_result *results, size_t n, struct error *e)
@@ -48,9 +50,30 @@ static int write_samples(const char *folder, const struct suite_result *r, struc
     return output_commit(&out, e);
 }
 
+/* Samples of suites that an earlier run in this folder had and this one has not would pass for this one's. */
+static int remove_stale(const char *folder, const struct suite_result *results, size_t n, struct error *e)
+{
+    DIR *dir = opendir(folder);
+    if (!dir) return error_errno(e, folder, "list");
+    for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        size_t length = strlen(entry->d_name);
+        if (length < 14 || memcmp(entry->d_name, "samples_", 8) || strcmp(entry->d_name + length - 6, ".jsonl"))
+            continue;
+        bool ours = false;
+        for (size_t i = 0; i < n && !ours; i++) {
+            const char *name = results[i].suite->name;
+            ours = strlen(name) == length - 14 && memcmp(entry->d_name + 8, name, length - 14) == 0;
+        }
+        if (!ours) unlinkat(dirfd(dir), entry->d_name, 0);
+    }
+    closedir(dir);
+    return 0;
+}
+
 int run_write(const char *folder, const json_t *run, const struct suite_result *results, size_t n, struct error *e)
 {
     int status = folder_make(folder, e);
+    if (!status) status = remove_stale(folder, results, n, e);
     for (size_t i = 0; i < n && !status; i++) status = write_samples(folder, &results[i], e);
     char *path = status ? NULL : path_join(folder, "run.json", e);
     if (!status) status = path ? json_write_file(path, run, e) : ERROR_IO;
@@ -60,26 +83,8 @@ int run_write(const char *folder, const json_t *run, const struct suite_result *
 
 /* --- comparison --- */
 
-/* Says which part of two protocols differs. */
-static int refuse(const struct suite_result *a, const struct suite_result *b, const char *name, struct error *e)
+static json_t *difference_record(const struct difference *d)
 {
-    const json_t *pa = json_object_get(a->record, "protocol"), *pb = json_object_get(b->record, "protocol");
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)pa, key, value)
-    {
-        if (json_equal(value, json_object_get(pb, key))) continue;
-        return error_set(e, ERROR_INPUT,
-                         "%s: suite %s: not comparable with the baseline: %s differs (the two models split text into "
-                         "different tokens, or one has a shorter context)",
-                         name, a->suite->name, key);
-    }
-    return error_set(e, ERROR_INPUT, "%s: suite %s: not comparable with the baseline", name, a->suite->name);
-}
-
-static json_t *difference_record(const struct difference *d, enum better better)
-{
-    (void)better;
     bool significant = d->low > 0 || d->high < 0;
     return json_pack("{s:o, s:o, s:[o, o], s:o, s:s, s:b, s:o, s:o}", "value", json_number_or_null(d->value), "stderr",
                      json_number_or_null(d->standard_error), "ci95", json_number_or_null(d->low),
@@ -98,7 +103,7 @@ static json_t *cell(const struct suite_result *base, const struct suite_result *
         struct difference d;
         if (compare_metric(r->suite->metrics[metric], base->stats[metric], r->stats[metric], r->n, how, &d, e))
             return NULL;
-        difference = difference_record(&d, r->suite->metrics[metric]->better);
+        difference = difference_record(&d);
     }
     return json_pack("{s:o, s:o, s:[o, o], s:o}", "value", json_number_or_null(x->value), "stderr",
                      json_number_or_null(x->standard_error), "ci95", json_number_or_null(x->low),
@@ -144,8 +149,9 @@ json_t *compare_record(const json_t *const *runs, struct suite_result *const *re
     for (size_t s = 0; s < n_suites; s++) {
         for (size_t i = 1; i < n_subjects; i++) {
             if (strcmp(results[i][s].fingerprint, results[0][s].fingerprint) == 0) continue;
-            const json_t *subject = json_object_get(runs[i], "subject");
-            refuse(&results[i][s], &results[0][s], json_string_value(json_object_get(subject, "name")), e);
+            error_set(e, ERROR_INPUT,
+                      "suite %s: run %zu is not comparable with the baseline: their fingerprints differ",
+                      results[0][s].suite->name, i);
             json_decref(rows);
             return NULL;
         }

@@ -2,11 +2,13 @@
  *
  * Prompt and continuation are tokenized separately; a prompt starts with BOS if the tokenizer says so. A document that
  * is scored whole becomes windows:
- *   rolling  as lm-evaluation-harness has it: BOS (or EOS where there is none), then disjoint windows behind one token
- * of context; the last window reaches back to full length for more context. Every token is scored once. chunked  as
- * llama.cpp's perplexity tool has it: BOS before the stream, windows of `context` tokens whose first is replaced by
- * BOS; the tokens at positions context/2 + 1 .. context - 1 are scored; a shorter last window is dropped. Each window
- * is an outcome of its own. */
+ *
+ * - rolling, as lm-evaluation-harness has it: BOS (or EOS where there is none), then disjoint windows behind one token
+ *   of context; the last window reaches back to full length for more context. Every token is scored once.
+ *
+ * - chunked, as llama.cpp's perplexity tool has it: BOS before the stream, windows of `context` tokens whose first is
+ *   replaced by BOS; the tokens at positions context/2 + 1 .. context - 1 are scored; a shorter last window is dropped.
+ *   Each window is an outcome of its own. */
 #ifndef KERF_SUITES_REQUESTS_H
 #define KERF_SUITES_REQUESTS_H
 

@@ -1,12 +1,13 @@
 #include "suites/run.h"
+#include "engine/base/clock.h"
 #include "engine/base/file.h"
 #include "engine/base/memory.h"
 #include "suites/requests.h"
 #include "suites/samples.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* What is being run, on its way from items to metrics. */
 struct running {
@@ -14,17 +15,23 @@ struct running {
     const struct run_options *options;
     struct suite_result *result;
     struct requests requests;
+    json_t *protocol;
     struct tally tally;
     struct outcome *outcomes; /* [result->n] */
     struct choice *choices;   /* of all outcomes */
     double seconds;
 };
 
-static bool report(void *user, size_t done)
+static bool report(void *user, size_t done, size_t total)
 {
     const struct running *r = user;
-    size_t total = r->requests.n_groups + r->requests.n_generations;
     return !r->options->progress || r->options->progress(r->options->user, r->result->suite->name, done, total);
+}
+
+static bool report_texts(void *user, size_t done)
+{
+    const struct running *r = user;
+    return report(user, done, r->requests.n_generations);
 }
 
 /* Python's str.strip(). */
@@ -143,10 +150,7 @@ static int measure(struct running *r, struct error *e)
     return 0;
 }
 
-json_t *json_number_or_null(double v)
-{
-    return v - v == 0 ? json_real(v) : json_null(); /* not so for infinities and NaN */
-}
+json_t *json_number_or_null(double v) { return isfinite(v) ? json_real(v) : json_null(); }
 
 /* --- the record --- */
 
@@ -156,18 +160,17 @@ static const char *protocol_name(const struct suite *s)
     return s->protocol == PROTOCOL_CHUNKED ? "chunked" : "rolling";
 }
 
-/* Everything that makes the numbers comparable. */
-static int make_protocol(struct running *r, json_t **out, struct error *e)
+/* Everything that makes the numbers comparable, and its fingerprint. */
+static int make_protocol(struct running *r, struct error *e)
 {
     const struct suite *s = r->result->suite;
-    const struct tokenizer *t = model_tokenizer(r->m);
     struct file data;
     char hash[HASH_HEX];
     int status = file_map(&data, s->data_path, e);
     if (status) return status;
     hash_hex(data.data, data.size, hash);
     file_unmap(&data);
-    json_t *metrics = json_array(), *p = json_object();
+    json_t *metrics = json_array(), *p = r->protocol = json_object();
     for (size_t i = 0; i < s->n_metrics; i++)
         json_array_append_new(
             metrics, json_pack("{s:s, s:s*}", "metric", s->metrics[i]->name, "signature", s->metrics[i]->signature));
@@ -178,16 +181,50 @@ static int make_protocol(struct running *r, json_t **out, struct error *e)
         json_t *v = json_object_get(s->settings, keys[i]);
         if (v) json_object_set(p, keys[i], v);
     }
+    int64_t scored = 0;
+    for (size_t i = 0; i < r->requests.n_parts; i++) scored += r->requests.parts[i].n;
     if (protocol_name(s)) json_object_set_new(p, "protocol", json_string(protocol_name(s)));
     json_object_set_new(p, "context", json_integer(r->requests.context));
-    json_object_set_new(p, "bos", json_boolean(tokenizer_adds_bos(t)));
+    json_object_set_new(p, "bos", json_boolean(tokenizer_adds_bos(model_tokenizer(r->m))));
     json_object_set_new(p, "items", json_integer((json_int_t)r->result->n_items));
-    json_object_set_new(p, "scored_tokens", json_integer(r->tally.scored));
+    json_object_set_new(p, "scored_tokens", json_integer(scored));
     json_object_set_new(p, "token_ids_sha256", json_string(r->requests.token_hash));
     if (s->kind == OUTCOME_GENERATION) json_object_set_new(p, "decoding", json_string(strategy_greedy.name));
     json_object_set_new(p, "metrics", metrics);
-    *out = p;
+    char *text = json_dumps(p, JSON_COMPACT | JSON_SORT_KEYS);
+    if (!text) return error_set(e, ERROR_IO, "out of memory for a protocol");
+    hash_hex(text, strlen(text), r->result->fingerprint);
+    free(text);
     return 0;
+}
+
+/* Names the first part of two protocols that differs, with both values. */
+static int refuse(const json_t *ours, const json_t *baseline, const char *suite, struct error *e)
+{
+    const char *key;
+    json_t *value;
+    json_t *both = json_copy((json_t *)(uintptr_t)baseline); /* every key of either */
+    json_object_update(both, (json_t *)(uintptr_t)ours);
+    json_object_foreach(both, key, value)
+    {
+        const json_t *a = json_object_get(ours, key), *b = json_object_get(baseline, key);
+        if (json_equal(a, b)) continue;
+        char *ta = json_dumps(a, JSON_ENCODE_ANY | JSON_COMPACT), *tb = json_dumps(b, JSON_ENCODE_ANY | JSON_COMPACT);
+        error_set(e, ERROR_INPUT, "suite %s: not comparable with the baseline: %s is %.80s, the baseline's is %.80s",
+                  suite, key, ta ? ta : "absent", tb ? tb : "absent");
+        free(ta);
+        free(tb);
+        break;
+    }
+    json_decref(both);
+    return ERROR_INPUT;
+}
+
+/* Before any work: a number that cannot be compared is not worth computing. */
+static int check_baseline(const struct running *r, const struct suite_result *baseline, struct error *e)
+{
+    if (!baseline || strcmp(baseline->fingerprint, r->result->fingerprint) == 0) return 0;
+    return refuse(r->protocol, json_object_get(baseline->record, "protocol"), r->result->suite->name, e);
 }
 
 static json_t *metric_record(const struct metric *m, const struct estimate *x)
@@ -196,42 +233,29 @@ static json_t *metric_record(const struct metric *m, const struct estimate *x)
                           json_number_or_null(x->value), "stderr", json_number_or_null(x->standard_error), "ci95",
                           json_number_or_null(x->low), json_number_or_null(x->high), "better",
                           m->better == BETTER_HIGHER ? "higher" : "lower", "unit", m->unit);
-    if (j && !(x->value - x->value == 0)) json_object_set_new(j, "reason", json_string("undefined for these items"));
+    if (j && !isfinite(x->value)) json_object_set_new(j, "reason", json_string("undefined for these items"));
     return j;
 }
 
 static int make_record(struct running *r, struct error *e)
 {
     struct suite_result *result = r->result;
-    json_t *protocol = NULL;
-    int status = make_protocol(r, &protocol, e);
-    if (status) return status;
-    char *text = json_dumps(protocol, JSON_COMPACT | JSON_SORT_KEYS);
-    if (text) hash_hex(text, strlen(text), result->fingerprint);
-    free(text);
     json_t *metrics = json_array();
     for (size_t i = 0; i < result->suite->n_metrics; i++)
         json_array_append_new(metrics, metric_record(result->suite->metrics[i], &result->estimates[i]));
     result->record =
         json_pack("{s:s, s:s, s:s, s:o, s:I, s:o, s:{s:I, s:I}, s:f}", "name", result->suite->name, "output_type",
-                  outcome_kind_name(result->suite->kind), "fingerprint", result->fingerprint, "protocol", protocol,
-                  "items", (json_int_t)result->n, "metrics", metrics, "tokens", "asked", (json_int_t)r->tally.asked,
-                  "computed", (json_int_t)r->tally.computed, "seconds", r->seconds);
+                  outcome_kind_name(result->suite->kind), "fingerprint", result->fingerprint, "protocol",
+                  json_incref(r->protocol), "items", (json_int_t)result->n, "metrics", metrics, "tokens", "asked",
+                  (json_int_t)r->tally.asked, "computed", (json_int_t)r->tally.computed, "seconds", r->seconds);
     if (!result->record) return error_set(e, ERROR_IO, "out of memory for a record");
     return samples_make(result->suite, result->items, &r->requests, r->outcomes, result, &result->samples, e);
-}
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static int execute(struct running *r, struct error *e)
 {
     struct requests *q = &r->requests;
-    double start = now();
+    double start = seconds_now();
     int status = 0;
     if (q->n_groups)
         status =
@@ -239,33 +263,43 @@ static int execute(struct running *r, struct error *e)
                          &(struct schedule){.batch = r->options->batch, .user = r, .progress = report}, &r->tally, e);
     if (!status && q->n_generations)
         status = generate(r->m, &strategy_greedy, q->generations, q->n_generations,
-                          &(struct generate_options){.batch = r->options->batch, .user = r, .progress = report}, e);
-    for (size_t i = 0; i < q->n_generations; i++) {
+                          &(struct generate_options){r->options->batch, r, report_texts, &r->tally.computed}, e);
+    for (size_t i = 0; i < q->n_generations; i++)
         r->tally.asked += q->generations[i].n_prompt + (int64_t)q->generations[i].ids.count;
-        r->tally.computed += q->generations[i].n_prompt + (int64_t)q->generations[i].ids.count;
-    }
-    r->seconds = now() - start;
+    r->seconds = seconds_now() - start;
     if (status && status != ERROR_INTERRUPTED) error_prefix(e, "suite %s", r->result->suite->name);
     return status;
 }
 
-int suite_run(const struct model *m, const char *suite, const struct run_options *options, struct suite_result *out,
-              struct error *e)
+int suite_run(const struct model *m, const char *suite, const struct run_options *options,
+              const struct suite_result *baseline, struct suite_result *out, struct error *e)
 {
     *out = (struct suite_result){0};
     struct running r = {.m = m, .options = options, .result = out};
     int status = suite_load(&out->suite, suite, e);
     if (!status) status = suite_items(out->suite, options->limit, &out->items, &out->n_items, e);
     if (!status) status = requests_make(&r.requests, m, out->suite, out->items, out->n_items, options->limit, e);
+    if (!status) status = make_protocol(&r, e);
+    if (!status) status = check_baseline(&r, baseline, e);
     if (!status) status = execute(&r, e);
     if (!status) status = make_outcomes(&r, e);
     if (!status) status = measure(&r, e);
     if (!status) status = make_record(&r, e);
     requests_free(&r.requests);
+    json_decref(r.protocol);
     free(r.outcomes);
     free(r.choices);
     if (status) suite_result_free(out);
     return status;
+}
+
+void suite_result_forget_items(struct suite_result *r)
+{
+    items_free(r->items, r->n_items);
+    json_decref(r->samples);
+    r->items = NULL;
+    r->n_items = 0;
+    r->samples = NULL;
 }
 
 void suite_result_free(struct suite_result *r)
@@ -274,8 +308,7 @@ void suite_result_free(struct suite_result *r)
     free(r->stats);
     free(r->estimates);
     json_decref(r->record);
-    json_decref(r->samples);
-    items_free(r->items, r->n_items);
+    suite_result_forget_items(r);
     suite_free(r->suite);
     *r = (struct suite_result){0};
 }

@@ -1,9 +1,9 @@
 /* A run: one subject through one suite after the other, each with its outcomes, metrics and record.
  *
  *     struct suite_result r;
- *     if (suite_run(model, "endings", &(struct run_options){.batch = 32}, &r, e)) return e->code;
+ *     if (suite_run(model, "endings", &(struct run_options){.batch = 32}, NULL, &r, e)) return e->code;
  *     r.estimates[0].value ...
- *     json_t *run = run_record(model, "millbrook-llama@f32", 1.5, &r, 1);
+ *     json_t *run = run_record(model, "millbrook-llama@f32", "millbrook-llama", 1.5, &r, 1, e);
  *     suite_result_free(&r);
  */
 #ifndef KERF_SUITES_RUN_H
@@ -34,8 +34,12 @@ struct suite_result {
     json_t *samples; /* array of the lines of samples_SUITE.jsonl */
 };
 
-int suite_run(const struct model *m, const char *suite, const struct run_options *options, struct suite_result *out,
-              struct error *e);
+/* baseline may be NULL: a result of the same suite that this one will be compared with. Where their protocols differ it
+ * is ERROR_INPUT, which names the part, before anything is computed. */
+int suite_run(const struct model *m, const char *suite, const struct run_options *options,
+              const struct suite_result *baseline, struct suite_result *out, struct error *e);
+/* Frees items and samples, which are not needed any more once they are written; statistics stay. */
+void suite_result_forget_items(struct suite_result *r);
 void suite_result_free(struct suite_result *r);
 
 /* run.json without "kerf" and "machine", which the caller knows. `name` is the subject and `model` its model, as given.
@@ -46,7 +50,7 @@ json_t *run_record(const struct model *m, const char *name, const char *model, d
 int run_write(const char *folder, const json_t *run, const struct suite_result *results, size_t n, struct error *e);
 
 /* compare.json without "kerf" and "machine": runs[i] and results[i] (n_suites each) of the subjects, the baseline
- * first. ERROR_CHECK with the differing part named where the fingerprints of a suite differ. */
+ * first. ERROR_INPUT where the fingerprints of a suite differ. */
 json_t *compare_record(const json_t *const *runs, struct suite_result *const *results, size_t n_subjects,
                        size_t n_suites, const struct resampling *how, struct error *e);
 

@@ -301,7 +301,7 @@ static int run_jobs(struct batch *b, struct job *jobs, size_t n, const struct sc
             if (b->n_jobs && (sequences > how->batch || tokens > PASS_TOKENS)) break;
         }
         status = run_batch(b, how, tally, e);
-        if (!status && how->progress && !how->progress(how->user, at))
+        if (!status && how->progress && !how->progress(how->user, at, n))
             status = error_set(e, ERROR_INTERRUPTED, "interrupted");
     }
     return status;

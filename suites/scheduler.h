@@ -31,7 +31,8 @@ struct group {
 struct schedule {
     size_t batch; /* sequences in one pass, at least 1 */
     void *user;
-    bool (*progress)(void *user, size_t done); /* may be NULL; done groups; false stops with ERROR_INTERRUPTED */
+    /* May be NULL; groups, or parts where a group had to be split; false stops with ERROR_INTERRUPTED. */
+    bool (*progress)(void *user, size_t done, size_t total);
 };
 
 struct tally {

@@ -4,8 +4,8 @@
  *     if (backend_parse(&how, "int8:absmax,per=tensor", e)) return e->code;
  *     struct matrix m;
  *     if (matrix_pack(&m, &tensor, &how, e)) return e->code;      tensor: any float or decodable type, [rows, cols]
- *     matrix_multiply(&m, x, n, y);                               y [n, rows] = x [n, cols] times the transpose
- *     matrix_free(&m);
+ *     matrix_multiply(&m, x, n, y, scratch);                               y [n, rows] = x [n, cols] times the
+ * transpose matrix_free(&m);
  *
  * To add a backend: one file engine/backends/NAME.c that defines a `const struct backend`, and its line in registry.c.
  */

@@ -6,18 +6,30 @@
 #include <omp.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 /* BLOCK rows of x meet one panel of rows of m in each call. Eight and no more, since it is then that every sgemm kernel
  * of OpenBLAS 0.3 sums all elements of a block in the same order: with twelve columns or more the Haswell and Zen
  * kernels sum some columns differently from others, and a row's result would depend on its place. */
 enum { BLOCK = 8, PANEL = 64 };
 
-/* Panels shrink so that BLOCK * panel * cols stays under 10^6 multiplications, below which OpenBLAS takes the path for
- * small matrices, several times faster for blocks this narrow. It depends on the columns alone: one shape a matrix. */
+/* Whether OpenBLAS's kernels here have a path for products of up to 10^6 multiplications that needs no packing, several
+ * times faster for blocks this narrow: in 0.3 those for AVX-512 have. */
+static bool has_small_path(void)
+{
+    static const char *const cores[] = {"SkylakeX", "Cooperlake", "Sapphirerapids"};
+    const char *core = openblas_get_corename();
+    for (size_t i = 0; i < sizeof cores / sizeof *cores; i++)
+        if (strcasecmp(core, cores[i]) == 0) return true;
+    return false;
+}
+
+/* Where there is such a path panels shrink to stay on it, to 4 rows at the least. The height depends on the machine and
+ * the columns alone: one shape a matrix. */
 static int64_t panel_rows(int64_t cols)
 {
     int64_t panel = PANEL;
-    while (panel > 8 && BLOCK * panel * cols > 1000000) panel /= 2;
+    while (has_small_path() && panel > 4 && BLOCK * panel * cols > 1000000) panel /= 2;
     return panel;
 }
 

@@ -51,32 +51,45 @@ static void quantize(const float *x, float most, int8_t *q, int64_t n)
     for (int64_t i = 0; i < n; i++) q[i] = (int8_t)nearbyint((double)x[i] * inverse);
 }
 
+struct packing {
+    int64_t cols;
+    int8_t *data;   /* [rows, cols] */
+    float *largest; /* [rows] */
+    bool per_tensor;
+    float most; /* of the tensor */
+};
+
+static int measure_row(void *user, int64_t r, float *row, struct error *e)
+{
+    (void)e;
+    const struct packing *p = user;
+    p->largest[r] = largest(row, p->cols);
+    return 0;
+}
+
+static int pack_row(void *user, int64_t r, float *row, struct error *e)
+{
+    (void)e;
+    const struct packing *p = user;
+    quantize(row, p->per_tensor ? p->most : p->largest[r], p->data + r * p->cols, p->cols);
+    return 0;
+}
+
 static int pack(struct matrix *out, const struct tensor *w, const struct backend_options *o, struct error *e)
 {
     int64_t rows = w->shape[0], cols = w->shape[1];
     size_t n_scales = o->per_tensor ? 1 : (size_t)rows;
     *out = (struct matrix){.rows = rows, .cols = cols, .type = DTYPE_I8, .row_bytes = (size_t)cols};
-    int8_t *data = memory_new((size_t)rows, (size_t)cols, w->name, e);
+    struct packing p = {.cols = cols, .per_tensor = o->per_tensor};
+    out->data = out->owned = p.data = memory_new((size_t)rows, (size_t)cols, w->name, e);
     float *scales = memory_new(n_scales, sizeof *scales, w->name, e);
-    float *row = memory_new((size_t)cols, sizeof *row, "a row", e);
-    out->owned = data;
-    out->owned_scales = scales;
-    int status = data && scales && row ? 0 : ERROR_IO;
-    float most = 0;
-    for (int64_t r = 0; !status && o->per_tensor && r < rows; r++) {
-        tensor_rows(w, r, 1, row);
-        most = fmaxf(most, largest(row, cols));
-    }
-    for (int64_t r = 0; !status && r < rows; r++) {
-        tensor_rows(w, r, 1, row);
-        status = row_finite(w, r, row, e);
-        if (!o->per_tensor) most = largest(row, cols);
-        if (!status) quantize(row, most, data + r * cols, cols);
-        if (!status) scales[o->per_tensor ? 0 : r] = scale_for(most);
-    }
-    free(row);
-    out->data = (const uint8_t *)data;
-    out->scales = scales;
+    out->scales = out->owned_scales = scales;
+    p.largest = memory_new((size_t)rows, sizeof *p.largest, w->name, e);
+    int status = p.data && scales && p.largest ? tensor_each_row(w, measure_row, &p, e) : ERROR_IO;
+    if (!status) p.most = largest(p.largest, rows);
+    if (!status) status = tensor_each_row(w, pack_row, &p, e);
+    for (size_t i = 0; i < n_scales && !status; i++) scales[i] = scale_for(o->per_tensor ? p.most : p.largest[i]);
+    free(p.largest);
     out->scale_step = o->per_tensor ? 0 : 1;
     out->bytes = (size_t)rows * (size_t)cols + n_scales * sizeof *scales;
     return status;

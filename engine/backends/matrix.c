@@ -5,25 +5,60 @@
 #include "engine/kernels/kernels.h"
 
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
-void tensor_rows(const struct tensor *w, int64_t row, int64_t n, float *out)
+static int row_finite(const struct tensor *w, int64_t r, const float *row, struct error *e)
 {
-    const struct dtype *d = dtype_of((int)w->type);
-    int64_t cols = w->shape[1];
-    size_t row_bytes = (size_t)(cols / d->block) * d->block_bytes;
-    kernels_get()->decode[w->type]((const uint8_t *)w->data + (size_t)row * row_bytes, out, n * cols);
+    for (int64_t c = 0; c < w->shape[1]; c++)
+        if (!isfinite(row[c]))
+            return error_set(e, ERROR_NUMBER, "%s: element [%lld, %lld] is %s: weights must be finite", w->name,
+                             (long long)r, (long long)c, isnan(row[c]) ? "not a number" : "infinite");
+    return 0;
 }
 
-/* A row that was packed must still be finite: 16-bit floats and scales end at 65504. */
-static int row_fits(const struct matrix *m, const struct tensor *w, int64_t r, float *row, struct error *e)
+int tensor_each_row(const struct tensor *w, row_visitor *visit, void *user, struct error *e)
 {
+    const struct dtype *d = dtype_of((int)w->type);
+    int64_t rows = w->shape[0], cols = w->shape[1], failed = rows;
+    size_t row_bytes = (size_t)(cols / d->block) * d->block_bytes;
+    float *all = memory_new((size_t)omp_get_max_threads(), (size_t)cols * sizeof *all, "rows", e);
+    if (!all) return ERROR_IO;
+#pragma omp parallel for schedule(static)
+    for (int64_t r = 0; r < rows; r++) {
+        float *row = all + (int64_t)omp_get_thread_num() * cols;
+        struct error mine = {0};
+        kernels_get()->decode[w->type]((const uint8_t *)w->data + (size_t)r * row_bytes, row, cols);
+        int status = row_finite(w, r, row, &mine);
+        if (!status && visit) status = visit(user, r, row, &mine);
+        if (!status) continue;
+#pragma omp critical(each_row)
+        if (r < failed) { /* the first bad row is reported, whichever thread met one first */
+            failed = r;
+            if (e) *e = mine;
+        }
+    }
+    free(all);
+    return failed == rows ? 0 : e ? (int)e->code : ERROR_NUMBER;
+}
+
+struct packing {
+    const struct tensor *w;
+    struct matrix *out;
+};
+
+/* A row that was packed must still be finite: 16-bit floats and scales end at 65504. */
+static int pack_row(void *user, int64_t r, float *row, struct error *e)
+{
+    const struct packing *p = user;
+    struct matrix *m = p->out;
+    encode_row(m->type, row, (uint8_t *)m->owned + (size_t)r * m->row_bytes, m->cols);
     unpack_decoded(m, r, 1, row);
     for (int64_t c = 0; c < m->cols; c++)
         if (!isfinite(row[c]))
-            return error_set(e, ERROR_NUMBER, "%s: element [%lld, %lld] is too large for %s: use bf16 or f32", w->name,
-                             (long long)r, (long long)c, dtype_of((int)m->type)->name);
+            return error_set(e, ERROR_NUMBER, "%s: element [%lld, %lld] is too large for %s: use bf16 or f32",
+                             p->w->name, (long long)r, (long long)c, dtype_of((int)m->type)->name);
     return 0;
 }
 
@@ -33,41 +68,8 @@ int pack_decoded(struct matrix *out, const struct tensor *w, enum dtype_id type,
     *out = (struct matrix){.rows = w->shape[0], .cols = w->shape[1], .type = type};
     out->row_bytes = (size_t)(out->cols / d->block) * d->block_bytes;
     out->bytes = out->row_bytes * (size_t)out->rows;
-    uint8_t *data = memory_new((size_t)out->rows, out->row_bytes, w->name, e);
-    float *row = memory_new((size_t)out->cols, sizeof *row, "a row", e);
-    out->owned = data;
-    out->data = data;
-    int status = data && row ? 0 : ERROR_IO;
-    for (int64_t r = 0; !status && r < out->rows; r++) {
-        tensor_rows(w, r, 1, row);
-        status = row_finite(w, r, row, e);
-        if (status) break;
-        encode_row(type, row, data + (size_t)r * out->row_bytes, out->cols);
-        status = row_fits(out, w, r, row, e);
-    }
-    free(row);
-    return status;
-}
-
-int row_finite(const struct tensor *w, int64_t r, const float *row, struct error *e)
-{
-    for (int64_t c = 0; c < w->shape[1]; c++)
-        if (!isfinite(row[c]))
-            return error_set(e, ERROR_NUMBER, "%s: element [%lld, %lld] is %s: weights must be finite", w->name,
-                             (long long)r, (long long)c, isnan(row[c]) ? "not a number" : "infinite");
-    return 0;
-}
-
-static int rows_finite(const struct tensor *w, struct error *e)
-{
-    float *row = memory_new((size_t)w->shape[1], sizeof *row, "a row", e);
-    int status = row ? 0 : ERROR_IO;
-    for (int64_t r = 0; !status && r < w->shape[0]; r++) {
-        tensor_rows(w, r, 1, row);
-        status = row_finite(w, r, row, e);
-    }
-    free(row);
-    return status;
+    out->data = out->owned = memory_new((size_t)out->rows, out->row_bytes, w->name, e);
+    return out->owned ? tensor_each_row(w, pack_row, &(struct packing){w, out}, e) : ERROR_IO;
 }
 
 static const struct backend *adopter(enum dtype_id type)
@@ -79,7 +81,7 @@ static const struct backend *adopter(enum dtype_id type)
 
 static int adopt(struct matrix *out, struct tensor *w, const struct backend *b, struct error *e)
 {
-    int status = rows_finite(w, e);
+    int status = tensor_each_row(w, NULL, NULL, e);
     if (status) return status;
     const struct dtype *d = dtype_of((int)w->type);
     *out = (struct matrix){.backend = b, .rows = w->shape[0], .cols = w->shape[1], .type = w->type, .data = w->data};

@@ -4,10 +4,11 @@
 
 #include "engine/backends/backend.h"
 
-/* Decodes rows [row, row + n) of a decodable tensor [rows, cols]. */
-void tensor_rows(const struct tensor *w, int64_t row, int64_t n, float *out /* [n, cols] */);
-/* ERROR_NUMBER with the place of the first value of this row that is not finite. */
-int row_finite(const struct tensor *w, int64_t r, const float *row /* [cols] */, struct error *e);
+/* Decodes every row of a decodable tensor [rows, cols], in parallel, checks that it is finite (ERROR_NUMBER with the
+ * place of the first value that is not) and hands it over; row may be written to. The error of the first failing row is
+ * reported. visit may be NULL. */
+typedef int row_visitor(void *user, int64_t r, float *row /* [cols] */, struct error *e);
+int tensor_each_row(const struct tensor *w, row_visitor *visit, void *user, struct error *e);
 /* backend.pack for a type that the kernels decode and encode; cols must divide into its blocks. */
 int pack_decoded(struct matrix *out, const struct tensor *w, enum dtype_id type, struct error *e);
 /* backend.unpack and backend.gguf_type for the same. */

@@ -79,5 +79,9 @@ int backend_parse(struct backend_options *o, const char *text, struct error *e)
         return unknown(text, "variant", spec.variant, b->variants, e);
     for (size_t i = 0; i < spec.n_settings; i++)
         if (!list_has(b->keys, spec.settings[i].key)) return unknown(text, "option", spec.settings[i].key, b->keys, e);
+    for (size_t i = 0; i < spec.n_settings; i++)
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(spec.settings[i].key, spec.settings[k].key) == 0)
+                return error_set(e, ERROR_USAGE, "backend \"%s\": %s: given twice", text, spec.settings[i].key);
     return b->configure(o, &spec, e);
 }

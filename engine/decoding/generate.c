@@ -1,5 +1,6 @@
 #include "engine/decoding/generate.h"
 #include "engine/base/memory.h"
+#include "engine/kernels/kernels.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -94,11 +95,12 @@ static int step(struct work *w, struct error *e)
     if (!status) status = model_forward(w->m, w->spans, n, w->hidden, NULL, e);
     if (!status) status = model_logits(w->m, w->hidden, (int64_t)n, w->logits, e);
     int64_t vocab = model_hyper(w->m)->vocab;
+    for (size_t i = 0; i < n && w->options->computed; i++) *w->options->computed += w->spans[i].count;
     for (size_t i = 0; i < n && !status; i++) {
         struct lane *l = &w->lanes[w->lane_of[i]];
         const float *row = w->logits + (int64_t)i * vocab;
         l->next = w->strategy->pick(w->m, row);
-        if (!isfinite(row[l->next]))
+        if (!isfinite(kernels_get()->log_sum_exp(row, vocab))) /* a NaN anywhere shows in the sum */
             return error_set(e, ERROR_NUMBER, "%s: the logits of a generation are not finite", model_facts(w->m)->path);
         l->g->ended = take(w->m, l->g, l->next, &status, e);
         if (!l->g->ended) continue;

@@ -42,11 +42,11 @@ static inline uint32_t as_bits(float f)
 }
 
 /* exp(x) with a relative error below 2e-7: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2]. Below -87.3 it is 0 and
- * above 88.7 infinite; NaN stays NaN. */
+ * above 88.3, where 2^n would leave the exponent's range, infinite; NaN stays NaN. */
 static inline float fast_exp(float x)
 {
     const float magic = 12582912.f; /* 1.5 * 2^23: adding it rounds to a whole number in the low bits */
-    float c = x < -87.3f ? -87.3f : x > 88.7f ? 88.7f : x;
+    float c = x < -87.3f ? -87.3f : x > 88.3f ? 88.3f : x;
     float t = c * 1.44269504f + magic;
     float n = t - magic;
     float r = c - n * 0.693359375f + n * 2.12194440e-4f; /* ln 2 in two parts */
@@ -58,7 +58,7 @@ static inline float fast_exp(float x)
     p = p * r + 5.0000001201e-1f;
     p = p * r * r + r + 1.f;
     float y = p * as_float((as_bits(t) - as_bits(magic) + 127) << 23);
-    return x < -87.3f ? 0.f : x > 88.7f ? INFINITY : x == x ? y : x;
+    return x < -87.3f ? 0.f : x > 88.3f ? INFINITY : x == x ? y : x;
 }
 
 static void decode_f32(const void *blocks, float *out, int64_t n) { memcpy(out, blocks, (size_t)n * sizeof *out); }

@@ -20,15 +20,14 @@ struct entry {
     enum name_change change;
 };
 
-struct export
-{
+struct exporting {
     struct model *m; /* nothing loaded */
     const struct backend_options *how;
     struct entry *entries;
     size_t n, capacity;
 };
 
-static int choose_type(const struct export *x, struct entry *t, struct error *e)
+static int choose_type(const struct exporting *x, struct entry *t, struct error *e)
 {
     enum dtype_id stored;
     int status = source_check(x->m->source, t->name, t->layer, t->n_dims, t->shape, &stored, &t->change, e);
@@ -39,7 +38,7 @@ static int choose_type(const struct export *x, struct entry *t, struct error *e)
 static int add_entry(void *user, const char *name, int64_t layer, int n_dims, const int64_t *shape, bool multiplied,
                      struct error *e)
 {
-    struct export *x = user;
+    struct exporting *x = user;
     if (memory_reserve((void **)&x->entries, &x->capacity, x->n + 1, sizeof *x->entries, "tensors", e)) return ERROR_IO;
     struct entry *t = &x->entries[x->n++];
     const struct name_map *known = x->m->architecture->names;
@@ -56,7 +55,7 @@ static int add_entry(void *user, const char *name, int64_t layer, int n_dims, co
 }
 
 /* The tensors that the architecture loads, in its order. */
-static int list_tensors(struct export *x, struct error *e)
+static int list_tensors(struct exporting *x, struct error *e)
 {
     if (x->how && !x->how->backend->gguf_type)
         return error_set(e, ERROR_USAGE, "backend \"%s\": GGUF has no type for it: use f32, f16, bf16 or gguf:TYPE",
@@ -69,7 +68,7 @@ static int list_tensors(struct export *x, struct error *e)
 }
 
 /* llama.cpp's enum llama_ftype: what most of the file is. */
-static uint32_t file_type(const struct export *x)
+static uint32_t file_type(const struct exporting *x)
 {
     static const struct {
         enum dtype_id type;
@@ -85,7 +84,7 @@ static uint32_t file_type(const struct export *x)
     return number;
 }
 
-static bool is_blocked(const struct export *x)
+static bool is_blocked(const struct exporting *x)
 {
     for (size_t i = 0; i < x->n; i++)
         if (dtype_of((int)x->entries[i].type)->block > 1) return true;
@@ -97,7 +96,7 @@ static bool is_key(const struct gguf_value *v, const char *key)
     return v->key.length == strlen(key) && memcmp(v->key.bytes, key, v->key.length) == 0;
 }
 
-static int write_folder_metadata(const struct export *x, struct gguf_writer *w, struct error *e)
+static int write_folder_metadata(const struct exporting *x, struct gguf_writer *w, struct error *e)
 {
     const struct architecture *a = x->m->architecture;
     char key[128];
@@ -130,7 +129,7 @@ static int write_folder_metadata(const struct export *x, struct gguf_writer *w, 
     return 0;
 }
 
-static int write_metadata(const struct export *x, struct gguf_writer *w, struct error *e)
+static int write_metadata(const struct exporting *x, struct gguf_writer *w, struct error *e)
 {
     const struct gguf *g = checkpoint_gguf(source_checkpoint(x->m->source));
     int status = g ? 0 : write_folder_metadata(x, w, e);
@@ -163,7 +162,7 @@ static int interleave(const struct model *m, struct tensor *t, struct error *e)
     return 0;
 }
 
-static int write_vector(struct export *x, const struct entry *t, struct gguf_writer *w, struct error *e)
+static int write_vector(struct exporting *x, const struct entry *t, struct gguf_writer *w, struct error *e)
 {
     float *v = source_vector(x->m->source, t->name, t->layer, t->shape[0], e);
     if (!v) return (int)e->code;
@@ -172,7 +171,7 @@ static int write_vector(struct export *x, const struct entry *t, struct gguf_wri
     return 0;
 }
 
-static int write_tensor(struct export *x, const struct entry *t, struct gguf_writer *w, struct error *e)
+static int write_tensor(struct exporting *x, const struct entry *t, struct gguf_writer *w, struct error *e)
 {
     if (t->n_dims == 1) return write_vector(x, t, w, e);
     struct tensor tensor;
@@ -191,7 +190,8 @@ static int write_tensor(struct export *x, const struct entry *t, struct gguf_wri
     return 0;
 }
 
-static int write_all(struct export *x, struct gguf_writer *w, const struct export_progress *progress, struct error *e)
+static int write_all(struct exporting *x, struct gguf_writer *w, const struct export_progress *progress,
+                     struct error *e)
 {
     int status = write_metadata(x, w, e);
     for (size_t i = 0; i < x->n; i++)
@@ -208,7 +208,7 @@ static int write_all(struct export *x, struct gguf_writer *w, const struct expor
 int model_export(const char *path, const struct backend_options *how, const char *out_path,
                  const struct export_progress *progress, struct error *e)
 {
-    struct export x = {.m = memory_new(1, sizeof *x.m, "a model", e), .how = how};
+    struct exporting x = {.m = memory_new(1, sizeof *x.m, "a model", e), .how = how};
     struct gguf_writer *w = NULL;
     int status = x.m ? model_prepare(x.m, path, e) : ERROR_IO;
     if (!status) status = list_tensors(&x, e);

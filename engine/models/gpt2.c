@@ -52,11 +52,11 @@ static int load_layer(struct model *m, int64_t i, struct error *e)
     const struct hyper *h = &m->hyper;
     struct layer *l = &m->layers[i];
     int status = load_norm(m, "blk.%d.attn_norm", true, i, &l->attn_norm, e);
-    if (!status) status = load_linear(m, "blk.%d.attn_qkv", true, i, 3 * h->width, h->width, &l->qkv, e);
-    if (!status) status = load_linear(m, "blk.%d.attn_output", true, i, h->width, h->width, &l->o, e);
+    if (!status) status = load_linear(m, "blk.%d.attn_qkv", true, i, 3 * h->width, h->width, &l->w[LINEAR_QKV], e);
+    if (!status) status = load_linear(m, "blk.%d.attn_output", true, i, h->width, h->width, &l->w[LINEAR_O], e);
     if (!status) status = load_norm(m, "blk.%d.ffn_norm", true, i, &l->ffn_norm, e);
-    if (!status) status = load_linear(m, "blk.%d.ffn_up", true, i, h->ffn, h->width, &l->up, e);
-    if (!status) status = load_linear(m, "blk.%d.ffn_down", true, i, h->width, h->ffn, &l->down, e);
+    if (!status) status = load_linear(m, "blk.%d.ffn_up", true, i, h->ffn, h->width, &l->w[LINEAR_UP], e);
+    if (!status) status = load_linear(m, "blk.%d.ffn_down", true, i, h->width, h->ffn, &l->w[LINEAR_DOWN], e);
     return status;
 }
 
@@ -79,14 +79,14 @@ static void layer_forward(struct pass *p, int64_t i, const struct buffers *b)
     const struct layer *l = &p->m->layers[i];
     int64_t width = p->m->hyper.width;
     pass_layer_norm(p, &l->attn_norm, p->x, b->y);
-    pass_linear(p, &l->qkv, b->y, b->qkv);
+    pass_linear(p, &l->w[LINEAR_QKV], b->y, b->qkv);
     pass_attend(p, i, b->qkv, 3 * width, b->qkv + width, b->qkv + 2 * width, 3 * width, b->heads);
-    pass_linear(p, &l->o, b->heads, b->y);
+    pass_linear(p, &l->w[LINEAR_O], b->heads, b->y);
     pass_add(p, b->y);
     pass_layer_norm(p, &l->ffn_norm, p->x, b->y);
-    pass_linear(p, &l->up, b->y, b->up);
+    pass_linear(p, &l->w[LINEAR_UP], b->y, b->up);
     pass_gelu(p, b->up, p->m->hyper.ffn);
-    pass_linear(p, &l->down, b->up, b->y);
+    pass_linear(p, &l->w[LINEAR_DOWN], b->up, b->y);
     pass_add(p, b->y);
     pass_layer_done(p, i);
 }
@@ -116,5 +116,6 @@ const struct architecture architecture_gpt2 = {.name = "gpt2",
                                                .names = names,
                                                .guards = guards,
                                                .ignored = ignored,
+                                               .ties_by_default = true,
                                                .load = load,
                                                .forward = forward};

@@ -18,10 +18,11 @@ struct linear {
 };
 
 /* One for all architectures: what one has not stays empty. */
+enum linear_role { LINEAR_Q, LINEAR_K, LINEAR_V, LINEAR_QKV, LINEAR_O, LINEAR_GATE, LINEAR_UP, LINEAR_DOWN, LINEARS };
+
 struct layer {
     struct norm attn_norm, ffn_norm;
-    struct linear q, k, v, qkv, o;
-    struct linear gate, up, down;
+    struct linear w[LINEARS];
 };
 
 /* Given instead of loading: is told every tensor that the architecture would load, shapes checked, in order. */
@@ -45,6 +46,7 @@ struct model {
     float *positions;        /* [context, width] or NULL */
     struct norm final_norm;
     struct layer *layers;
+    size_t most_scratch; /* floats that the widest of its matrices needs to be multiplied */
 };
 
 /* Source, architecture, hyper-parameters and room for the layers; nothing is loaded. */

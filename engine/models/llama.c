@@ -16,7 +16,7 @@ static const struct key_map keys[] = {
     {"attention.key_length", "head_dim", 0, NULL},
     {"attention.layer_norm_rms_epsilon", "rms_norm_eps", NAN, NULL},
     {"rope.dimension_count", "head_dim", 0, NULL},
-    {"rope.freq_base", "rope_theta", 10000, NULL},
+    {"rope.freq_base", "rope_theta|rope_parameters.rope_theta", 10000, NULL},
     {"vocab_size", "vocab_size", 0, NULL},
     {NULL, NULL, 0, NULL},
 };
@@ -42,6 +42,9 @@ static const struct guard guards[] = {
     {NULL, "attention_bias", "false"},
     {NULL, "mlp_bias", "false"},
     {"rope.scaling.type", "rope_scaling", "null|none"},
+    {NULL, "rope_parameters.rope_type", "null|\"default\""},
+    {NULL, "partial_rotary_factor", "null|1|1.0"},
+    {NULL, "rope_parameters.partial_rotary_factor", "null|1|1.0"},
     {"rope.scale_linear", NULL, "1"},
     {"rope.scaling.factor", NULL, "1"},
     {"expert_count", "num_local_experts", "0"},
@@ -57,14 +60,14 @@ static int load_layer(struct model *m, int64_t i, struct error *e)
     struct layer *l = &m->layers[i];
     int64_t q = h->heads * h->head, kv = h->kv_heads * h->head;
     int status = load_norm(m, "blk.%d.attn_norm", false, i, &l->attn_norm, e);
-    if (!status) status = load_linear(m, "blk.%d.attn_q", false, i, q, h->width, &l->q, e);
-    if (!status) status = load_linear(m, "blk.%d.attn_k", false, i, kv, h->width, &l->k, e);
-    if (!status) status = load_linear(m, "blk.%d.attn_v", false, i, kv, h->width, &l->v, e);
-    if (!status) status = load_linear(m, "blk.%d.attn_output", false, i, h->width, q, &l->o, e);
+    if (!status) status = load_linear(m, "blk.%d.attn_q", false, i, q, h->width, &l->w[LINEAR_Q], e);
+    if (!status) status = load_linear(m, "blk.%d.attn_k", false, i, kv, h->width, &l->w[LINEAR_K], e);
+    if (!status) status = load_linear(m, "blk.%d.attn_v", false, i, kv, h->width, &l->w[LINEAR_V], e);
+    if (!status) status = load_linear(m, "blk.%d.attn_output", false, i, h->width, q, &l->w[LINEAR_O], e);
     if (!status) status = load_norm(m, "blk.%d.ffn_norm", false, i, &l->ffn_norm, e);
-    if (!status) status = load_linear(m, "blk.%d.ffn_gate", false, i, h->ffn, h->width, &l->gate, e);
-    if (!status) status = load_linear(m, "blk.%d.ffn_up", false, i, h->ffn, h->width, &l->up, e);
-    if (!status) status = load_linear(m, "blk.%d.ffn_down", false, i, h->width, h->ffn, &l->down, e);
+    if (!status) status = load_linear(m, "blk.%d.ffn_gate", false, i, h->ffn, h->width, &l->w[LINEAR_GATE], e);
+    if (!status) status = load_linear(m, "blk.%d.ffn_up", false, i, h->ffn, h->width, &l->w[LINEAR_UP], e);
+    if (!status) status = load_linear(m, "blk.%d.ffn_down", false, i, h->width, h->ffn, &l->w[LINEAR_DOWN], e);
     return status;
 }
 
@@ -86,19 +89,19 @@ static void layer_forward(struct pass *p, int64_t i, const struct buffers *b)
     const struct layer *l = &p->m->layers[i];
     int64_t q = h->heads * h->head, kv = h->kv_heads * h->head;
     pass_rms_norm(p, &l->attn_norm, p->x, b->y);
-    pass_linear(p, &l->q, b->y, b->q);
-    pass_linear(p, &l->k, b->y, b->k);
-    pass_linear(p, &l->v, b->y, b->v);
+    pass_linear(p, &l->w[LINEAR_Q], b->y, b->q);
+    pass_linear(p, &l->w[LINEAR_K], b->y, b->k);
+    pass_linear(p, &l->w[LINEAR_V], b->y, b->v);
     pass_rope(p, b->q, q, h->heads);
     pass_rope(p, b->k, kv, h->kv_heads);
     pass_attend(p, i, b->q, q, b->k, b->v, kv, b->heads);
-    pass_linear(p, &l->o, b->heads, b->y);
+    pass_linear(p, &l->w[LINEAR_O], b->heads, b->y);
     pass_add(p, b->y);
     pass_rms_norm(p, &l->ffn_norm, p->x, b->y);
-    pass_linear(p, &l->gate, b->y, b->gate);
-    pass_linear(p, &l->up, b->y, b->up);
+    pass_linear(p, &l->w[LINEAR_GATE], b->y, b->gate);
+    pass_linear(p, &l->w[LINEAR_UP], b->y, b->up);
     pass_silu_multiply(p, b->gate, b->up, h->ffn);
-    pass_linear(p, &l->down, b->gate, b->y);
+    pass_linear(p, &l->w[LINEAR_DOWN], b->gate, b->y);
     pass_add(p, b->y);
     pass_layer_done(p, i);
 }

@@ -33,6 +33,7 @@ int load_matrix(struct model *m, const char *name, int64_t layer, int64_t rows, 
     int status = source_tensor(m->source, name, layer, 2, shape, &t, e);
     if (status) return status;
     if (matrix_pack(out, &t, m->how, e)) return error_prefix(e, "%s", m->facts.path);
+    if (matrix_scratch(out) > m->most_scratch) m->most_scratch = matrix_scratch(out);
     if (m->how && out->type != m->how->type) m->facts.unpackable++;
     count(m, out->rows * out->cols, out->bytes);
     return 0;
@@ -91,7 +92,7 @@ int load_norm(struct model *m, const char *name, bool bias, int64_t layer, struc
 int load_embeddings(struct model *m, struct error *e)
 {
     int status = load_matrix(m, "token_embd.weight", 0, m->hyper.vocab, m->hyper.width, &m->embedding, e);
-    if (!status && source_has(m->source, "output.weight", 0))
+    if (!status && !source_ties(m->source))
         status = load_matrix(m, "output.weight", 0, m->hyper.vocab, m->hyper.width, &m->output, e);
     return status;
 }
@@ -102,14 +103,14 @@ static const struct {
     int64_t low, high;
 } numbers[] = {
     {"context_length", offsetof(struct hyper, context), 1, INT32_MAX},
-    {"embedding_length", offsetof(struct hyper, width), 1, 1 << 20},
+    {"embedding_length", offsetof(struct hyper, width), 1, 1 << 18},
     {"block_count", offsetof(struct hyper, layers), 1, 1 << 20},
-    {"feed_forward_length", offsetof(struct hyper, ffn), 0, 1 << 24},
+    {"feed_forward_length", offsetof(struct hyper, ffn), 1, 1 << 20},
     {"attention.head_count", offsetof(struct hyper, heads), 1, 1 << 16},
     {"attention.head_count_kv", offsetof(struct hyper, kv_heads), 1, 1 << 16},
-    {"attention.key_length", offsetof(struct hyper, head), 0, 1 << 16},
-    {"rope.dimension_count", offsetof(struct hyper, rope_dims), 0, ROPE_DIMS},
-    {"vocab_size", offsetof(struct hyper, vocab), 0, INT32_MAX},
+    {"attention.key_length", offsetof(struct hyper, head), 1, 1 << 16},
+    {"rope.dimension_count", offsetof(struct hyper, rope_dims), 2, ROPE_DIMS},
+    {"vocab_size", offsetof(struct hyper, vocab), 1, INT32_MAX},
 };
 enum { NUMBERS = sizeof numbers / sizeof *numbers };
 

@@ -77,8 +77,7 @@ void model_close(struct model *m)
     if (!m) return;
     for (int64_t i = 0; m->layers && i < m->hyper.layers; i++) {
         struct layer *l = &m->layers[i];
-        struct linear *all[] = {&l->q, &l->k, &l->v, &l->qkv, &l->o, &l->gate, &l->up, &l->down};
-        for (size_t j = 0; j < sizeof all / sizeof *all; j++) linear_free(all[j]);
+        for (size_t j = 0; j < LINEARS; j++) linear_free(&l->w[j]);
         norm_free(&l->attn_norm);
         norm_free(&l->ffn_norm);
     }
@@ -107,10 +106,10 @@ size_t cache_position_bytes(const struct model *m)
 static float *grown(const struct cache *c, const float *old, int64_t capacity, struct error *e)
 {
     size_t row = (size_t)c->width * sizeof *old;
-    float *new = memory_new((size_t)capacity * (size_t)c->layers, row, "keys and values", e);
-    for (int64_t i = 0; new &&old &&i < c->layers; i++)
-        memcpy(new + i *capacity * c->width, old + i * c->capacity * c->width, (size_t)(c->length - c->start) * row);
-    return new;
+    float *room = memory_new((size_t)capacity * (size_t)c->layers, row, "keys and values", e);
+    for (int64_t i = 0; room && old && i < c->layers; i++)
+        memcpy(room + i * capacity * c->width, old + i * c->capacity * c->width, (size_t)(c->length - c->start) * row);
+    return room;
 }
 
 static int cache_reserve(struct cache *c, int64_t positions, struct error *e)
@@ -161,7 +160,6 @@ void cache_truncate(struct cache *c, int64_t length)
 
 /* --- a forward pass --- */
 
-/* What a span asks for is there, and its cache has room for it. */
 static int check_span(const struct model *m, const struct span *s, struct error *e)
 {
     int64_t end = s->cache->length + s->count;
@@ -172,7 +170,7 @@ static int check_span(const struct model *m, const struct span *s, struct error 
         if (s->ids[i] < 0 || s->ids[i] >= m->hyper.vocab)
             return error_set(e, ERROR_INPUT, "%s: token %d is outside the vocabulary of %" PRId64, m->facts.path,
                              s->ids[i], m->hyper.vocab);
-    return cache_reserve(s->cache, end - s->cache->start, e);
+    return 0;
 }
 
 /* Angles in float32, as the reference implementations have them: position * base^(-2i/dims). */
@@ -190,32 +188,19 @@ static void fill_turns(struct pass *p)
     }
 }
 
-static size_t most_scratch(const struct model *m, int64_t end)
-{
-    size_t most = (size_t)end;
-    for (int64_t i = 0; i < m->hyper.layers; i++) {
-        const struct layer *l = &m->layers[i];
-        const struct linear *all[] = {&l->q, &l->k, &l->v, &l->qkv, &l->o, &l->gate, &l->up, &l->down};
-        for (size_t j = 0; j < sizeof all / sizeof *all; j++) {
-            size_t n = all[j]->m.backend ? matrix_scratch(&all[j]->m) : 0;
-            if (n > most) most = n;
-        }
-    }
-    return most;
-}
-
 static int pass_open(struct pass *p, struct error *e)
 {
     int64_t longest = 1;
     for (size_t i = 0; i < p->n_spans; i++) {
-        int status = check_span(p->m, &p->spans[i], e);
+        const struct span *s = &p->spans[i];
+        int64_t end = s->cache->length + s->count;
+        int status = cache_reserve(s->cache, end - s->cache->start, e);
         if (status) return status;
-        p->n += p->spans[i].count;
-        int64_t end = p->spans[i].cache->length + p->spans[i].count;
         if (end > longest) longest = end;
+        p->n += s->count;
     }
     size_t n = (size_t)p->n;
-    p->scratch_each = most_scratch(p->m, longest);
+    p->scratch_each = p->m->most_scratch > (size_t)longest ? p->m->most_scratch : (size_t)longest;
     p->ids = memory_new(n, 3 * sizeof *p->ids, "tokens", e);
     p->x = memory_new(n, (size_t)p->m->hyper.width * sizeof *p->x, "activations", e);
     p->turn = memory_new(n, (size_t)p->m->hyper.rope_dims * sizeof *p->turn, "angles", e);
@@ -234,8 +219,9 @@ static int pass_open(struct pass *p, struct error *e)
     return 0;
 }
 
-int model_forward(const struct model *m, const struct span *spans, size_t n_spans, float *hidden,
-                  const struct probe *probe, struct error *e)
+/* One pass over all of these spans; *hidden moves on. */
+static int run_pass(const struct model *m, const struct span *spans, size_t n_spans, float **hidden,
+                    const struct probe *probe, struct error *e)
 {
     struct pass p = {.m = m, .spans = spans, .n_spans = n_spans, .probe = probe};
     int status = pass_open(&p, e);
@@ -243,8 +229,8 @@ int model_forward(const struct model *m, const struct span *spans, size_t n_span
     int64_t at = 0, width = m->hyper.width;
     for (size_t i = 0; i < n_spans && !status; i++) {
         int64_t wanted = spans[i].count - spans[i].first_output;
-        memcpy(hidden, p.x + (at + spans[i].first_output) * width, (size_t)(wanted * width) * sizeof *hidden);
-        hidden += wanted * width;
+        memcpy(*hidden, p.x + (at + spans[i].first_output) * width, (size_t)(wanted * width) * sizeof **hidden);
+        *hidden += wanted * width;
         at += spans[i].count;
         spans[i].cache->length += spans[i].count;
     }
@@ -252,6 +238,40 @@ int model_forward(const struct model *m, const struct span *spans, size_t n_span
     free(p.x);
     free(p.turn);
     free(p.scratch);
+    return status;
+}
+
+enum { PASS_TOKENS = 2048, PASS_BYTES = 128 << 20 };
+
+/* Tokens that go through the layers at a time, so that activations stay within PASS_BYTES whatever the shapes. */
+static int64_t pass_room(const struct hyper *h)
+{
+    int64_t heads = h->heads * h->head, keys = h->kv_heads * h->head;
+    int64_t each = (4 * h->width + 3 * heads + 2 * keys + 2 * h->ffn) * (int64_t)sizeof(float);
+    int64_t room = PASS_BYTES / each;
+    return room < 1 ? 1 : room > PASS_TOKENS ? PASS_TOKENS : room;
+}
+
+int model_forward(const struct model *m, const struct span *spans, size_t n_spans, float *hidden,
+                  const struct probe *probe, struct error *e)
+{
+    struct span *slice = memory_new(n_spans, sizeof *slice, "a batch", e);
+    int status = slice ? 0 : ERROR_IO;
+    for (size_t i = 0; i < n_spans && !status; i++) status = check_span(m, &spans[i], e);
+    int64_t room = pass_room(&m->hyper), begun = 0; /* tokens of spans[i] that earlier slices took */
+    for (size_t i = 0; i < n_spans && !status;) {
+        size_t n = 0;
+        for (int64_t left = room; i < n_spans && left;) {
+            const struct span *s = &spans[i];
+            int64_t here = s->count - begun < left ? s->count - begun : left, first = s->first_output - begun;
+            slice[n++] = (struct span){s->cache, s->ids + begun, here, first < 0 ? 0 : first > here ? here : first};
+            left -= here;
+            begun += here;
+            if (begun == s->count) i++, begun = 0;
+        }
+        status = run_pass(m, slice, n, &hidden, probe, e);
+    }
+    free(slice);
     return status;
 }
 

@@ -66,13 +66,15 @@ struct span {
     int64_t first_output; /* hidden states are wanted after ids[first_output .. count); count: none */
 };
 
-/* MAY be given to watch a pass; x is [n, width], the rows of all spans in order. */
+/* MAY be given to watch; x is [n, width], the rows of all spans in order. Large batches run, and are told, in slices.
+ */
 struct probe {
     void *user;
     void (*layer_output)(void *user, int64_t layer, const float *x, int64_t n, int64_t width);
 };
 
-/* Final hidden states (after the last norm), the wanted rows of all spans in order. No cache twice in one pass. */
+/* Final hidden states (after the last norm), the wanted rows of all spans in order. No cache twice in one call. Runs in
+ * slices whose activations are bounded. After a failure the caches' lengths are not those from before. */
 int model_forward(const struct model *m, const struct span *spans, size_t n_spans, float *hidden /* [wanted, width] */,
                   const struct probe *probe, struct error *e);
 int model_logits(const struct model *m, const float *hidden /* [n, width] */, int64_t n, float *logits /* [n, vocab] */,

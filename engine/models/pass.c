@@ -130,12 +130,12 @@ void pass_attend(const struct pass *p, int64_t layer, const float *q, int64_t q_
     int64_t group = h->heads / h->kv_heads, width = h->heads * h->head;
     float scale = 1.f / sqrtf((float)h->head);
     store(p, layer, k, v, kv_stride);
-#pragma omp parallel for schedule(dynamic, 16)
+#pragma omp parallel for collapse(2) schedule(dynamic, 4)
     for (int64_t i = 0; i < p->n; i++) {
-        const struct cache *c = p->spans[p->span_of[i]].cache;
-        float *scores = p->scratch + p->scratch_each * (size_t)omp_get_thread_num();
-        int64_t end = p->position[i] + 1;
         for (int64_t head = 0; head < h->heads; head++) {
+            const struct cache *c = p->spans[p->span_of[i]].cache;
+            float *scores = p->scratch + p->scratch_each * (size_t)omp_get_thread_num();
+            int64_t end = p->position[i] + 1;
             struct query a = {p->m->kernels,
                               layer,
                               h->head,

@@ -67,6 +67,19 @@ static int find_architecture(struct source *s, struct error *e)
     return status;
 }
 
+/* The value of a folder_key in config.json; NULL where it is absent. */
+static const json_t *config_value(const struct source *s, const char *keys)
+{
+    char copy[NAME];
+    snprintf(copy, sizeof copy, "%s", keys);
+    for (char *rest = copy, *path; (path = strsep(&rest, "|")) != NULL;) {
+        const json_t *v = checkpoint_config(s->checkpoint);
+        for (char *key; v && (key = strsep(&path, ".")) != NULL;) v = json_object_get(v, key);
+        if (v) return v;
+    }
+    return NULL;
+}
+
 static bool is_allowed(const char *allowed, const char *value, size_t n)
 {
     for (const char *p = allowed; *p;) {
@@ -93,7 +106,7 @@ static int check_guard(const struct source *s, const struct guard *guard, struct
             text_add(&value, "of another type");
     } else {
         key = guard->folder_key;
-        const json_t *v = key ? json_object_get(checkpoint_config(s->checkpoint), key) : NULL;
+        const json_t *v = key ? config_value(s, key) : NULL;
         char *dump = v ? json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
         if (dump) text_add(&value, dump);
         free(dump);
@@ -150,41 +163,51 @@ const char *source_key(const struct source *s, const char *key, char shown[SOURC
     const struct key_map *map = find_key(s, key);
     if (checkpoint_gguf(s->checkpoint))
         snprintf(shown, SOURCE_KEY, "%s.%s", s->architecture->name, key);
-    else
-        snprintf(shown, SOURCE_KEY, "config.json: %s", map ? map->folder_key : key);
+    else {
+        const char *name = map ? map->folder_key : key;
+        snprintf(shown, SOURCE_KEY, "config.json: %.*s", (int)strcspn(name, "|"), name);
+    }
     return shown;
 }
 
-int source_f64(const struct source *s, const char *key, double *out, struct error *e)
+/* *given tells whether the file has the key or the value is the fallback. */
+static int look_up(const struct source *s, const char *key, double *out, bool *given, struct error *e)
 {
     const struct key_map *map = find_key(s, key);
     char shown[SOURCE_KEY];
-    bool absent = true, number = false;
+    bool number = false;
     if (checkpoint_gguf(s->checkpoint)) {
         const struct gguf_value *v = gguf_key(s, key);
-        absent = !v;
+        *given = v != NULL;
         number = v && gguf_as_f64(v, out);
     } else {
-        const json_t *v = json_object_get(checkpoint_config(s->checkpoint), map ? map->folder_key : key);
-        absent = !v || json_is_null(v);
+        const json_t *v = config_value(s, map ? map->folder_key : key);
+        *given = v && !json_is_null(v);
         number = json_is_number(v);
         *out = json_number_value(v);
     }
-    if (absent && map && map->like) return source_f64(s, map->like, out, e);
-    if (absent && map && !isnan(map->fallback)) return *out = map->fallback, 0;
-    if (absent) return error_set(e, ERROR_INPUT, "%s: %s: is missing", path_of(s), source_key(s, key, shown));
+    if (!*given && map && map->like) return look_up(s, map->like, out, given, e);
+    if (!*given && map && !isnan(map->fallback)) return *out = map->fallback, 0;
+    if (!*given) return error_set(e, ERROR_INPUT, "%s: %s: is missing", path_of(s), source_key(s, key, shown));
     if (!number || !isfinite(*out))
         return error_set(e, ERROR_INPUT, "%s: %s: must be a finite number", path_of(s), source_key(s, key, shown));
     return 0;
 }
 
+int source_f64(const struct source *s, const char *key, double *out, struct error *e)
+{
+    bool given;
+    return look_up(s, key, out, &given, e);
+}
+
 int source_i64(const struct source *s, const char *key, int64_t low, int64_t high, int64_t *out, struct error *e)
 {
     double v = 0;
+    bool given;
     char shown[SOURCE_KEY];
-    int status = source_f64(s, key, &v, e);
+    int status = look_up(s, key, &v, &given, e);
     if (status) return status;
-    if (v != floor(v) || v < (double)low || v > (double)high)
+    if (given && (v != floor(v) || v < (double)low || v > (double)high))
         return error_set(e, ERROR_INPUT, "%s: %s: %.17g must be a whole number from %" PRId64 " to %" PRId64,
                          path_of(s), source_key(s, key, shown), v, low, high);
     *out = (int64_t)v;
@@ -220,6 +243,19 @@ bool source_has(const struct source *s, const char *name, int64_t layer)
     enum name_change change;
     char missing[NAME];
     return find_tensor(s, name, layer, &change, missing) != NULL;
+}
+
+bool source_ties(struct source *s)
+{
+    enum name_change change;
+    char missing[NAME];
+    const struct tensor *t = find_tensor(s, "output.weight", 0, &change, missing);
+    if (checkpoint_gguf(s->checkpoint)) return !t;
+    const json_t *v = config_value(s, "tie_word_embeddings");
+    bool ties = json_is_boolean(v) ? json_is_true(v) : s->architecture->ties_by_default;
+    int64_t at;
+    if (ties && t && table_find(&s->index, t->name, strlen(t->name), &at)) s->used[at] = true;
+    return ties;
 }
 
 static void shape_text(int n_dims, const int64_t *shape, struct text *out)

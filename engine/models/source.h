@@ -1,10 +1,10 @@
 /* A checkpoint under the models' own names: GGUF's tensor names and its keys without the architecture's prefix. For a
  * Hugging Face folder an architecture brings a table from these names to the folder's.
  *
- *     uint64_t layers;
- *     if (source_u64(s, "block_count", &layers, e)) return e->code;
+ *     int64_t layers;
+ *     if (source_i64(s, "block_count", 1, 1000, &layers, e)) return e->code;
  *     struct tensor w;
- *     if (source_tensor(s, "blk.%d.attn_q.weight", 3, (int64_t[]){rows, cols}, 2, &w, e)) return e->code; */
+ *     if (source_tensor(s, "blk.%d.attn_q.weight", 3, 2, (int64_t[]){rows, cols}, &w, e)) return e->code; */
 #ifndef KERF_ENGINE_MODELS_SOURCE_H
 #define KERF_ENGINE_MODELS_SOURCE_H
 
@@ -21,6 +21,7 @@ struct name_map {
     enum name_change change;
 };
 
+/* In a folder_key "a.b" is b in the object a, and "a|b" is a or, where that is absent, b. */
 struct key_map {
     const char *key, *folder_key;
     double fallback;  /* of a key that may be absent; NAN: it must be there */
@@ -44,6 +45,7 @@ struct architecture {
     const struct guard *guards;   /* MUST: NULL allowed ends */
     const char *const *ignored;   /* MUST: endings of tensor names that carry no weights, NULL-terminated */
     bool rope_interleaved_in_gguf;
+    bool ties_by_default;                            /* tie_word_embeddings of a config.json that does not say */
     int (*load)(struct model *m, struct error *e);   /* MUST: fills hyper-parameters and layers from m->source */
     int (*forward)(struct pass *p, struct error *e); /* MUST: from p->ids to p->x */
 };
@@ -60,8 +62,11 @@ enum { SOURCE_KEY = 256 };
 /* What a key is called in the file: "config.json: num_hidden_layers", "llama.block_count". Returns shown. */
 const char *source_key(const struct source *s, const char *key, char shown[SOURCE_KEY]);
 int source_f64(const struct source *s, const char *key, double *out, struct error *e);
-/* A whole number in [low, high]. */
+/* A whole number in [low, high], or the fallback. */
 int source_i64(const struct source *s, const char *key, int64_t low, int64_t high, int64_t *out, struct error *e);
+/* Whether the output matrix is the embedding: in a GGUF file, where there is no output.weight; in a folder, as
+ * tie_word_embeddings says, and then a stored output matrix is left unused. */
+bool source_ties(struct source *s);
 /* Whether the checkpoint has the tensor; layer fills a %d in name. */
 bool source_has(const struct source *s, const char *name, int64_t layer);
 /* Finds a tensor and checks its shape in the models' orientation (-1: any), without touching its data. */

@@ -134,7 +134,8 @@ static void test_place_is_nothing(void **state)
             assert_same_bits(&p, &random);
             product_free(&p);
         }
-    static const int64_t shapes[][2] = {{256, 256}, {768, 256}, {256, 768}, {1024, 256}, {200, 2048}, {70, 4100}};
+    static const int64_t shapes[][2] = {{256, 256},  {768, 256}, {256, 768},  {1024, 256},
+                                        {200, 2048}, {70, 4100}, {40, 20000}, {20, 40000}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         struct product p = product_new(shapes[i][0], shapes[i][1], 37, "f32");
         assert_same_bits(&p, &random);

@@ -18,7 +18,6 @@ static void test_valid(void **state)
         {"int8:absmax", "int8:absmax", "int8", DTYPE_I8, false},
         {"int8:absmax,per=row", "int8:absmax", "int8", DTYPE_I8, false},
         {"int8:absmax,per=tensor", "int8:absmax,per=tensor", "int8", DTYPE_I8, true},
-        {"int8:absmax,per=tensor,per=row", "int8:absmax", "int8", DTYPE_I8, false},
         {"gguf:q8_0", "gguf:q8_0", "gguf", DTYPE_Q8_0, false},
         {"gguf:q4_0", "gguf:q4_0", "gguf", DTYPE_Q4_0, false},
     };
@@ -57,6 +56,7 @@ static void test_invalid(void **state)
         {"int8:absmax,per", "per: must be row or tensor"},
         {"int8:absmax,per=", "per: must be row or tensor"},
         {"int8:absmax,per=column", "per: must be row or tensor"},
+        {"int8:absmax,per=row,per=tensor", "per: given twice"},
         {"int8:absmax,per=row,per=row,per=row,per=row,per=row,per=row,a,b,c", "longer than 63 characters"},
         {"int8:absmax,a,b,c,d,e,f,g,h,i", "more than 8 settings"},
         {"gguf", "a type must follow, as in gguf:q8_0"},

@@ -11,7 +11,7 @@ set -m
 process=$!
 set +m
 for _ in $(seq 1200); do
-    [ -e "$out/runs/0-millbrook-llama-f16/run.json" ] && break
+    [ -e "$out/runs/millbrook-llama-f16/run.json" ] && break
     sleep 0.05
 done
 kill -INT "$process"

@@ -35,7 +35,7 @@ static void run(const struct subject *s, const char *suite, struct suite_result 
 {
     struct error e;
     struct run_options options = {.batch = 32, .resampling = {.resamples = 10}};
-    assert_ok(suite_run(s->m, suite, &options, out, &e), &e);
+    assert_ok(suite_run(s->m, suite, &options, NULL, out, &e), &e);
 }
 
 static double number(const json_t *o, const char *key)
