@@ -2,6 +2,7 @@
 #include "cli/command.h"
 #include "engine/base/file.h"
 #include "engine/base/memory.h"
+#include "engine/base/suggest.h"
 #include "engine/base/text.h"
 #include "engine/formats/checkpoint.h"
 #include "engine/formats/json.h"
@@ -206,10 +207,9 @@ static int dump_tensor(const struct checkpoint *c, const char *name, const char 
         const char **names = memory_new(n, sizeof *names, "names", e);
         if (!names) return ERROR_IO;
         for (size_t i = 0; i < n; i++) names[i] = checkpoint_at(c, i)->name;
-        const char *near = nearest_name(name, names, n);
+        struct suggestion guess = suggest(name, names, n);
         free(names);
-        return error_set(e, ERROR_USAGE, "%s: tensor %s is not there%s%s%s", checkpoint_path(c), name,
-                         near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
+        return error_set(e, ERROR_USAGE, "%s: tensor %s is not there%s", checkpoint_path(c), name, guess.words);
     }
     const struct dtype *d = dtype_of((int)t->type);
     if (!kernels_get()->decode[t->type])

@@ -1,5 +1,5 @@
 #include "cli/command.h"
-#include "engine/base/text.h"
+#include "engine/base/suggest.h"
 #include "version.h"
 
 #include <stdlib.h>
@@ -41,9 +41,9 @@ static const struct command *find(const char *name, struct error *e)
         names[i] = commands[i]->name;
         if (strcmp(name, names[i]) == 0) return commands[i];
     }
-    const char *near = nearest_name(name, names, COMMANDS);
-    error_set(e, ERROR_USAGE, "%s: unknown command%s%s%s", name, near ? ", did you mean " : " (kerf --help lists them)",
-              near ? near : "", near ? "?" : "");
+    struct suggestion guess = suggest(name, names, COMMANDS);
+    error_set(e, ERROR_USAGE, "%s: unknown command%s", name,
+              guess.words[0] ? guess.words : " (kerf --help lists them)");
     return NULL;
 }
 

@@ -1,5 +1,5 @@
 #include "cli/options.h"
-#include "engine/base/text.h"
+#include "engine/base/suggest.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -12,9 +12,9 @@ static int unknown(const struct option *options, const char *arg, struct error *
     const char *names[64];
     size_t n = 0;
     for (const struct option *o = options; o->name && n < 64; o++) names[n++] = o->name;
-    const char *near = nearest_name(arg, names, n);
-    return error_set(e, ERROR_USAGE, "%s: unknown option%s%s%s", arg, near ? ", did you mean " : " (--help lists them)",
-                     near ? near : "", near ? "?" : "");
+    struct suggestion guess = suggest(arg, names, n);
+    return error_set(e, ERROR_USAGE, "%s: unknown option%s", arg,
+                     guess.words[0] ? guess.words : " (--help lists them)");
 }
 
 static int store(const struct option *o, const char *value, struct error *e)

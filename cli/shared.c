@@ -2,6 +2,7 @@
 #include "cli/command.h"
 #include "engine/base/file.h"
 #include "engine/base/memory.h"
+#include "engine/base/suggest.h"
 #include "engine/base/text.h"
 #include "engine/kernels/kernels.h"
 #include "suites/data.h"
@@ -36,10 +37,9 @@ int model_path(const char *model, char **path, struct error *e)
                                    "%s: its folder %s was not found: set KERF_DATA to the folder that holds it", model,
                                    shipped[i].folder);
     }
-    const char *near = nearest_name(model, names, SHIPPED);
-    return error_set(e, ERROR_IO, "%s: no such file or folder, and no model of this name ships%s%s%s", model,
-                     near ? ": did you mean " : " (those that do: millbrook-llama, millbrook-gpt2)", near ? near : "",
-                     near ? "?" : "");
+    struct suggestion guess = suggest(model, names, SHIPPED);
+    return error_set(e, ERROR_IO, "%s: no such file or folder, and no model of this name ships%s", model,
+                     guess.words[0] ? guess.words : " (those that do: millbrook-llama, millbrook-gpt2)");
 }
 
 /* The @ before a backend: the last one, unless it belongs to a path that exists or that goes on behind it. */

@@ -1,8 +1,8 @@
 #include "suites/catalog.h"
 #include "engine/base/file.h"
 #include "engine/base/memory.h"
+#include "engine/base/suggest.h"
 #include "suites/data.h"
-#include "suites/suggest.h"
 #include "suites/suite.h"
 #include "suites/yaml.h"
 

@@ -1,10 +1,10 @@
 #include "suites/suite.h"
 #include "engine/base/file.h"
 #include "engine/base/memory.h"
+#include "engine/base/suggest.h"
 #include "engine/base/text.h"
 #include "suites/catalog.h"
 #include "suites/data.h"
-#include "suites/suggest.h"
 #include "suites/yaml.h"
 
 #include <stdio.h>

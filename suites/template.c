@@ -1,6 +1,6 @@
 #include "suites/template.h"
 #include "engine/base/memory.h"
-#include "suites/suggest.h"
+#include "engine/base/suggest.h"
 
 #include <stdlib.h>
 #include <string.h>

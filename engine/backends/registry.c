@@ -1,4 +1,5 @@
 #include "engine/backends/backend.h"
+#include "engine/base/suggest.h"
 #include "engine/base/text.h"
 
 #include <stdio.h>
@@ -30,14 +31,11 @@ static bool list_has(const char *const *list, const char *name)
 static int unknown(const char *spec, const char *what, const char *name, const char *const *known, struct error *e)
 {
     size_t n = list_length(known);
-    struct text list = {0}, guess = {0};
-    const char *near = nearest_name(name, known, n);
+    struct text list = {0};
     for (size_t i = 0; i < n; i++) text_printf(&list, "%s%s", i ? ", " : "", known[i]);
-    if (near) text_printf(&guess, ", did you mean \"%s\"?", near);
     int status = error_set(e, ERROR_USAGE, "backend \"%s\": %s: no such %s%s (known: %s)", spec, name, what,
-                           text_c(&guess), n ? text_c(&list) : "none");
+                           suggest(name, known, n).words, n ? text_c(&list) : "none");
     text_free(&list);
-    text_free(&guess);
     return status;
 }
 

@@ -41,7 +41,4 @@ size_t utf8_length(const char *s, size_t n); /* code points; a byte that is not 
 /* White space as str.isspace() of Python has it (the Unicode White_Space property and 0x1C-0x1F). */
 bool codepoint_is_space(uint32_t codepoint);
 
-/* The nearest of `names` to `name` by edit distance, NULL where none is near enough to be a slip of the fingers. */
-const char *nearest_name(const char *name, const char *const *names, size_t n);
-
 #endif

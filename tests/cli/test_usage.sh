@@ -8,12 +8,12 @@ while IFS='|' read -r expected words arguments; do
     eval "run $arguments"
     expect_error "$expected" "$words"
 done <<'CASES'
-2|evall: unknown command, did you mean eval\?|evall
+2|evall: unknown command, did you mean "eval"\?|evall
 2|xyzzy: unknown command \(kerf --help lists them\)|xyzzy
-2|--limt: unknown option, did you mean --limit\?|eval $L --limt 3
+2|--limt: unknown option, did you mean "--limit"\?|eval $L --limt 3
 2|--zzz: unknown option \(--help lists them\)|eval $L --zzz
 2|-x: unknown option|backends -x
-2|--jsn: unknown option, did you mean --json\?|inspect $L --jsn
+2|--jsn: unknown option, did you mean "--json"\?|inspect $L --jsn
 2|absmx: no such variant, did you mean "absmax"\?|eval $L@int8:absmx
 2|q8_1: no such variant, did you mean "q8_0"\?|compare $L @gguf:q8_1
 2|f23: no such backend \(known: f32, f16, bf16, int8, gguf\)|eval $L@f23
@@ -26,12 +26,12 @@ done <<'CASES'
 2|"endngs": no such suite, did you mean "endings"\?|eval $L --suite endngs
 2|"zzz": no such suite \(kerf suites lists them\)|eval $L --suite zzz
 2|"stores": no such suite, did you mean "stories"\?|suites stores
-4|millbrook-lama: .*did you mean millbrook-llama\?|eval millbrook-lama
+4|millbrook-lama: .*did you mean "millbrook-llama"\?|eval millbrook-lama
 4|zzz: no such file or folder.*millbrook-llama, millbrook-gpt2|inspect zzz
 4|no-such.gguf: no such file or folder|generate no-such.gguf --prompt x
 4|no-such.yaml: .*No such file|eval $L --suite no-such.yaml
 4|no-such.txt: .*No such file|tokenize $L --file no-such.txt
-2|model.norm.weigth is not there, did you mean model.norm.weight\?|inspect $L --tensor model.norm.weigth --dump $folder/x
+2|model.norm.weigth is not there, did you mean "model.norm.weight"\?|inspect $L --tensor model.norm.weigth --dump $folder/x
 2|zzz is not there$|inspect $L --tensor zzz --dump $folder/x
 2|--tensor and --dump go together|inspect $L --tensor model.norm.weight
 2|--tensor and --dump go together|inspect $L --dump $folder/x

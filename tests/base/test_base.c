@@ -1,0 +1,217 @@
+/* engine/base: what everything else stands on. */
+#include "engine/base/file.h"
+#include "engine/base/hash.h"
+#include "engine/base/memory.h"
+#include "engine/base/random.h"
+#include "engine/base/suggest.h"
+#include "engine/base/table.h"
+#include "engine/base/text.h"
+#include "tests/testing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void errors(void **state)
+{
+    (void)state;
+    struct error e;
+    assert_int_equal(error_set(&e, ERROR_INPUT, "field: %d", 7), 3);
+    assert_int_equal(error_prefix(&e, "%s", "file"), 3);
+    assert_string_equal(e.text, "file: field: 7");
+    assert_int_equal(error_set(NULL, ERROR_USAGE, "nobody listens"), 2);
+    char filler[2 * sizeof e.text];
+    memset(filler, 'x', sizeof filler);
+    filler[sizeof filler - 1] = 0;
+    error_set(&e, ERROR_IO, "%s", filler);
+    assert_int_equal(error_prefix(&e, "place"), 4);
+    assert_int_equal(strlen(e.text), sizeof e.text - 1); /* cut, not overrun */
+    assert_memory_equal(e.text, "place: xxx", 10);
+}
+
+static void memory(void **state)
+{
+    (void)state;
+    struct error e;
+    assert_null(memory_new(SIZE_MAX / 2, 4, "too much", &e));
+    assert_error(e.code, &e, ERROR_IO, "too much");
+    unsigned char *p = memory_new(3, 5, "a little", &e);
+    assert_non_null(p);
+    assert_int_equal((uintptr_t)p % 64, 0);
+    for (size_t i = 0; i < 15; i++) assert_int_equal(p[i], 0);
+    free(p);
+    int *array = NULL;
+    size_t capacity = 0;
+    for (size_t n = 1; n < 1000; n++) {
+        assert_ok(memory_reserve((void **)&array, &capacity, n, sizeof *array, "numbers", &e), &e);
+        array[n - 1] = (int)n;
+    }
+    for (size_t n = 1; n < 1000; n++) assert_int_equal(array[n - 1], n);
+    assert_error(memory_reserve((void **)&array, &capacity, SIZE_MAX / 2, sizeof *array, "numbers", &e), &e, ERROR_IO,
+                 "out of memory");
+    free(array);
+}
+
+static void utf8(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t n, size;
+        uint32_t codepoint;
+    } cases[] = {
+        {"a", 1, 1, 'a'},
+        {"\xC3\xB1", 2, 2, 0xF1},
+        {"\xE2\x82\xAC", 3, 3, 0x20AC},
+        {"\xF0\x9F\x99\x82", 4, 4, 0x1F642},
+        {"\xC3", 1, 0, 0},
+        {"\xC0\x80", 2, 0, 0},
+        {"\xE0\x80\x80", 3, 0, 0},
+        {"\xED\xA0\x80", 3, 0, 0},
+        {"\xF4\x90\x80\x80", 4, 0, 0},
+        {"\x80", 1, 0, 0},
+        {"\xE2\x82", 2, 0, 0},
+        {"\xFF", 1, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint32_t c = 0;
+        assert_int_equal(utf8_decode(cases[i].bytes, cases[i].n, &c), cases[i].size);
+        if (cases[i].size) assert_int_equal(c, cases[i].codepoint);
+    }
+    for (uint32_t c = 1; c < 0x110000; c += 13) { /* every plane there and back, surrogates refused */
+        struct text t = {0};
+        uint32_t back = 0;
+        text_codepoint(&t, c);
+        size_t size = utf8_decode(t.bytes, t.length, &back);
+        if (c >= 0xD800 && c < 0xE000)
+            assert_int_equal(size, 0);
+        else
+            assert_true(size == t.length && back == c);
+        text_free(&t);
+    }
+    assert_int_equal(utf8_length("a\xC3\xB1\xFF", 4), 3);
+}
+
+static void terminal(void **state)
+{
+    (void)state;
+    static const char hostile[] = "a\x1B[31m\r\n\t\x7F\xC2\x9B\xE2\x80\xAE\xFF\xC3\xB1";
+    struct text t = {0};
+    text_terminal(&t, hostile, sizeof hostile - 1);
+    assert_string_equal(text_c(&t), "a\\x1B[31m\\x0D\\n\\t\\x7F\\u{009B}\\u{202E}\\xFF\xC3\xB1");
+    text_free(&t);
+}
+
+static void tables(void **state)
+{
+    (void)state;
+    enum { KEYS = 100000 };
+    static char keys[KEYS][8];
+    struct error e;
+    struct table t = {0};
+    int64_t value;
+    bool twice;
+    assert_false(table_find(&t, "x", 1, &value));
+    for (int i = 0; i < KEYS; i++) {
+        snprintf(keys[i], sizeof keys[i], "%x", i);
+        assert_ok(table_add(&t, keys[i], strlen(keys[i]), i, &twice, &e), &e);
+        assert_false(twice);
+    }
+    for (int i = 0; i < KEYS; i++) {
+        assert_true(table_find(&t, keys[i], strlen(keys[i]), &value));
+        assert_int_equal(value, i);
+    }
+    assert_ok(table_add(&t, "0", 1, 99, &twice, &e), &e);
+    assert_true(twice && table_find(&t, "0", 1, &value) && value == 0); /* the first stays */
+    assert_false(table_find(&t, "no", 2, &value));
+    table_free(&t);
+}
+
+static void suggestions(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"stories", "endings", "metric_list", "int8", "f16"};
+    assert_string_equal(suggest("storis", names, 5).words, ", did you mean \"stories\"?");
+    assert_string_equal(suggest("metrics", names, 5).words, ", did you mean \"metric_list\"?");
+    assert_string_equal(suggest("f61", names, 5).words, "");
+    assert_string_equal(suggest("zebra", names, 5).words, "");
+    assert_string_equal(suggest("x", names, 0).words, "");
+}
+
+static void files(void **state)
+{
+    (void)state;
+    struct error e;
+    struct file f;
+    struct output out;
+    char *folder = folder_temporary();
+    char *path = file_put(folder, "a", "old", 3), *link = path_join(folder, "link", &e),
+         *pipe = path_join(folder, "p", &e);
+    assert_ok(output_open(&out, path, &e), &e);
+    fputs("half", out.stream);
+    output_abandon(&out);
+    assert_ok(file_map(&f, path, &e), &e);
+    assert_true(f.size == 3 && memcmp(f.data, "old", 3) == 0);
+    file_unmap(&f);
+    assert_int_equal(symlink("a", link), 0); /* what it points to is replaced, the link stays */
+    assert_ok(file_write(link, "newer", 5, &e), &e);
+    struct stat st;
+    assert_true(lstat(link, &st) == 0 && S_ISLNK(st.st_mode));
+    assert_ok(file_map(&f, path, &e), &e);
+    assert_true(f.size == 5 && memcmp(f.data, "newer", 5) == 0);
+    file_unmap(&f);
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    assert_error(file_map(&f, pipe, &e), &e, ERROR_INPUT, "not a regular file");
+    assert_error(file_map(&f, folder, &e), &e, ERROR_INPUT, "is a folder");
+    assert_error(file_map(&f, "/no/such/file", &e), &e, ERROR_IO, "No such file");
+    assert_ok(file_write("/dev/null", "x", 1, &e), &e);
+    assert_true(stat("/dev/null", &st) == 0 && S_ISCHR(st.st_mode));
+    assert_error(file_write("/dev/full", "x", 1, &e), &e, ERROR_IO, "No space left");
+    assert_error(file_write("/no/such/folder/x", "x", 1, &e), &e, ERROR_IO, "/no/such/folder/x");
+    char *deep = path_join(folder, "b/c/d", &e);
+    assert_ok(folder_make(deep, &e), &e);
+    assert_ok(folder_make(deep, &e), &e);
+    assert_true(path_is_folder(deep));
+    free(deep);
+    deep = path_join(path, "x", &e);
+    assert_int_equal(folder_make(deep, &e), ERROR_IO);
+    free(deep);
+    free(path);
+    free(link);
+    free(pipe);
+    folder_remove(folder);
+}
+
+static void hashes(void **state)
+{
+    (void)state;
+    char hex[HASH_HEX]; /* FIPS 180-4, example "abc" */
+    hash_hex("abc", 3, hex);
+    assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+static void random_numbers(void **state)
+{
+    (void)state;
+    struct random r = {1234567}; /* the first outputs of SplitMix64 for this seed (Rosetta Code's test vector) */
+    assert_true(random_next(&r) == 6457827717110365317u && random_next(&r) == 3203168211198807973u);
+    int count[7] = {0};
+    for (int i = 0; i < 70000; i++) count[random_below(&r, 7)]++;
+    for (int i = 0; i < 7; i++) assert_in_range(count[i], 9600, 10400);
+    for (int i = 0; i < 1000; i++) {
+        double u = random_unit(&r);
+        assert_true(u >= 0 && u < 1);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(errors),   cmocka_unit_test(memory), cmocka_unit_test(utf8),
+        cmocka_unit_test(terminal), cmocka_unit_test(tables), cmocka_unit_test(suggestions),
+        cmocka_unit_test(files),    cmocka_unit_test(hashes), cmocka_unit_test(random_numbers),
+    };
+    return cmocka_run_group_tests_name("base/base", tests, NULL, NULL);
+}
