@@ -35,7 +35,7 @@ static int run(int argc, char **argv, bool help, struct error *e)
     }
     if (!status && o.out) status = run_write(o.out, x.run, x.results, x.n_suites, e);
     if (!status) status = print_run(x.run, e);
-    if (!status && o.out) note("wrote %s/run.json", o.out);
+    if (!status && o.out) note("wrote %s/{run.json, samples_*.jsonl}", o.out);
     evaluated_free(&x);
     names_free(suites);
     subject_free(&s);

@@ -13,7 +13,7 @@ void evaluate_table(struct evaluate_options *o, struct option table[EVALUATE_OPT
 {
     *o = (struct evaluate_options){.batch = 32, .seed = 1234};
     const struct option rows[EVALUATE_OPTIONS] = {
-        {"--suite", OPTION_LIST, "NAME|FILE", "a suite or group, may be repeated (default: millbrook, all that ship)",
+        {"--suite", OPTION_LIST, "NAME|FILE", "a suite or group, may be repeated (default: the group millbrook)",
          .list = o->suites},
         {"--limit", OPTION_NUMBER, "N", "the first N items of each suite (default: all)", .number = &o->limit,
          .least = 1},

@@ -8,19 +8,6 @@
 
 static bool on_progress(void *user, size_t done) { return progress_update(user, "texts", done, 1); }
 
-static int encode(const struct model *m, const char *prompt, struct ids *ids, struct error *e)
-{
-    const struct tokenizer *t = model_tokenizer(m);
-    int32_t opening = tokenizer_bos(t) >= 0 ? tokenizer_bos(t) : tokenizer_eos(t);
-    int status = tokenizer_adds_bos(t) ? ids_add(ids, tokenizer_bos(t), e) : 0;
-    if (!status) status = tokenizer_encode(t, prompt, strlen(prompt), 0, ids, e);
-    if (!status && !ids->count && opening < 0)
-        return error_set(e, ERROR_USAGE,
-                         "--prompt: an empty prompt needs a BOS or EOS token, and the tokenizer has none");
-    if (!status && !ids->count) status = ids_add(ids, opening, e);
-    return status;
-}
-
 /* The bytes as they are; on a terminal without what it would act on, line ends and tabs aside. */
 static void print(const char *s, size_t n)
 {
@@ -40,7 +27,8 @@ static int continue_prompt(const struct model *m, const char *prompt, int64_t li
                            struct error *e)
 {
     struct ids ids = {0};
-    int status = encode(m, prompt, &ids, e);
+    int status = tokenizer_encode_prompt(model_tokenizer(m), prompt, strlen(prompt), &ids, e);
+    if (status) error_prefix(e, "--prompt");
     struct generation g = {.prompt = ids.at, .n_prompt = (int64_t)ids.count, .limit = limit, .stops = stops};
     while (stops[g.n_stops]) g.n_stops++;
     int64_t room = model_hyper(m)->context - limit;
@@ -78,7 +66,8 @@ static int run(int argc, char **argv, bool help, struct error *e)
     struct subject s = {0};
     struct model *m = NULL;
     int status = options_parse(options, argc, argv, &operands, &n, e);
-    if (!status && n != 1) status = error_set(e, ERROR_USAGE, "generate takes one SUBJECT, not %zu", n);
+    if (!status && n != 1)
+        status = error_set(e, ERROR_USAGE, "generate takes one SUBJECT, not %zu (the text goes after --prompt)", n);
     if (!status && !prompt)
         status = error_set(e, ERROR_USAGE, "--prompt TEXT is missing (it may be empty: --prompt \"\")");
     for (size_t i = 0; stops[i] && !status; i++)

@@ -231,8 +231,12 @@ static int dump_tensor(const struct checkpoint *c, const char *name, const char 
         fwrite(part, sizeof *part, (size_t)here, out.stream); /* a short write shows at commit */
     }
     progress_close(&progress);
-    if (!status) return output_commit(&out, e);
-    output_abandon(&out);
+    if (status) {
+        output_abandon(&out);
+        return status;
+    }
+    status = output_commit(&out, e);
+    if (!status) note("wrote %s: %" PRId64 " values, %" PRId64 " bytes", path, n, n * (int64_t)sizeof *part);
     return status;
 }
 
@@ -241,7 +245,7 @@ static int run(int argc, char **argv, bool help, struct error *e)
     bool json = false;
     const char *tensor = NULL, *dump = NULL;
     const struct option options[] = {{"--json", OPTION_FLAG, NULL, "everything as JSON", .flag = &json},
-                                     {"--tensor", OPTION_TEXT, "NAME", "one tensor", .text = &tensor},
+                                     {"--tensor", OPTION_TEXT, "NAME", "with --dump: the tensor", .text = &tensor},
                                      {"--dump", OPTION_TEXT, "FILE",
                                       "with --tensor: write it dequantized, as raw little-endian float32",
                                       .text = &dump},

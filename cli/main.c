@@ -53,8 +53,13 @@ static int run(int argc, char **argv, struct error *e)
         print_help();
         return error_set(e, ERROR_USAGE, "a command must follow (kerf --help lists them)");
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) return print_help(), 0;
-    if (strcmp(argv[1], "--version") == 0)
+    bool asks_help = strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0;
+    if (asks_help && argc > 2) {
+        const struct command *about = find(argv[2], e);
+        return about ? print_command_help(about), 0 : ERROR_USAGE;
+    }
+    if (asks_help) return print_help(), 0;
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0)
         return printf("kerf %s (%s, %s, %s)\n", KERF_VERSION, KERF_COMMIT, KERF_COMPILER, KERF_BUILD_TYPE), 0;
     const struct command *c = find(argv[1], e);
     if (!c) return ERROR_USAGE;

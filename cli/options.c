@@ -2,7 +2,6 @@
 #include "engine/base/suggest.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,9 +29,10 @@ static int store(const struct option *o, const char *value, struct error *e)
         char *end;
         errno = 0;
         long long v = strtoll(value, &end, 10);
-        if (errno || end == value || *end || v < o->least)
-            return error_set(e, ERROR_USAGE, "%s: \"%s\" must be a whole number from %lld to %lld", o->name, value,
-                             (long long)o->least, LLONG_MAX);
+        if (end == value || *end || (!errno && v < o->least))
+            return error_set(e, ERROR_USAGE, "%s: \"%s\" must be a whole number of at least %lld", o->name, value,
+                             (long long)o->least);
+        if (errno) return error_set(e, ERROR_USAGE, "%s: \"%s\" is too large", o->name, value);
         *o->number = v;
     }
     return 0;

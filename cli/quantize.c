@@ -31,7 +31,8 @@ static int run(int argc, char **argv, bool help, struct error *e)
     size_t n;
     struct subject s = {0};
     int status = options_parse(options, argc, argv, &operands, &n, e);
-    if (!status && n != 1) status = error_set(e, ERROR_USAGE, "quantize takes one SUBJECT, not %zu", n);
+    if (!status && n != 1)
+        status = error_set(e, ERROR_USAGE, "quantize takes one SUBJECT, not %zu (the file goes after -o)", n);
     if (!status && !out) status = error_set(e, ERROR_USAGE, "-o FILE.gguf is missing");
     progress_catch_signals();
     if (!status) status = engine_open(0, e);

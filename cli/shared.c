@@ -37,6 +37,9 @@ int model_path(const char *model, char **path, struct error *e)
                                    "%s: its folder %s was not found: set KERF_DATA to the folder that holds it", model,
                                    shipped[i].folder);
     }
+    struct backend_options how;
+    if (!backend_parse(&how, model, NULL))
+        return error_set(e, ERROR_IO, "%s: no such file or folder; as a backend it is written @%s", model, model);
     struct suggestion guess = suggest(model, names, SHIPPED);
     return error_set(e, ERROR_IO, "%s: no such file or folder, and no model of this name ships%s", model,
                      guess.words[0] ? guess.words : " (those that do: millbrook-llama, millbrook-gpt2)");

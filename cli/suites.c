@@ -14,8 +14,9 @@ static int print_suite(const char *name, struct error *e)
     printf("%-16s %-22s ", s->name, outcome_kind_name(s->kind));
     for (size_t i = 0; i < s->n_metrics; i++) printf("%s%s", i ? ", " : "", s->metrics[i]->name);
     struct text description = {0};
+    puts("");
     if (s->description) text_terminal(&description, s->description, strlen(s->description));
-    printf("\n%-16s %s\n", "", text_c(&description));
+    if (description.length) printf("%-16s %s\n", "", text_c(&description));
     text_free(&description);
     suite_free(s);
     return 0;
@@ -23,7 +24,7 @@ static int print_suite(const char *name, struct error *e)
 
 static void print_fields(const char *const *names)
 {
-    if (!names || !names[0]) printf("those of dataset_kwargs: columns");
+    if (!names || !names[0]) printf("as columns names them");
     for (size_t i = 0; names && names[i]; i++) printf("%s%s", i ? ", " : "", names[i]);
 }
 
@@ -33,6 +34,11 @@ static void print_readers(void)
     for (size_t i = 0; reader_at(i); i++) {
         printf("  %-12s %s: ", reader_at(i)->name, reader_at(i)->summary);
         print_fields(reader_at(i)->fields);
+        if (reader_at(i)->kwargs) {
+            printf(" (dataset_kwargs: ");
+            print_fields(reader_at(i)->kwargs);
+            putchar(')');
+        }
         puts("");
     }
     puts("\nmetrics, by output_type:");
@@ -48,6 +54,17 @@ static void print_readers(void)
     }
 }
 
+/* A suite, or the suites of a group. */
+static int print_named(const char *name, struct error *e)
+{
+    char **members;
+    int status = suite_expand(name, &members, e);
+    for (char **member = status ? NULL : members; member && *member && !status; member++)
+        status = print_suite(*member, e);
+    if (!status) names_free(members);
+    return status;
+}
+
 static int run_suites(int argc, char **argv, bool help, struct error *e)
 {
     const struct option options[] = {{0}};
@@ -57,16 +74,20 @@ static int run_suites(int argc, char **argv, bool help, struct error *e)
     int status = options_parse(options, argc, argv, &operands, &n, e);
     if (status) return status;
     if (n) {
-        for (size_t i = 0; i < n && !status; i++) status = print_suite(operands[i], e);
+        for (size_t i = 0; i < n && !status; i++) status = print_named(operands[i], e);
         return status;
     }
     status = suite_names(&names, e);
     if (status) return status;
+    if (!*names)
+        status =
+            error_set(e, ERROR_IO, "no suites found: set KERF_DATA to the folder that holds suites/ and datasets/");
     for (char **name = names; *name; name++) { /* one that is broken does not hide the others */
         int broken = print_suite(*name, e);
         if (broken) status = broken;
     }
     names_free(names);
+    puts("\nThe group millbrook runs where no suite is named (kerf suites millbrook lists it).");
     print_readers();
     return status;
 }

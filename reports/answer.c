@@ -1,5 +1,6 @@
 #include "reports/answer.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -10,10 +11,33 @@ bool cell_is_loss(const struct report_row *row, size_t subject)
     return subject > 0 && (unknown || cell_verdict(row, cell) == VERDICT_WORSE);
 }
 
+/* Suites with a loss: the metrics of one suite often say the same thing in other units. Rows of a suite are
+ * neighbours. */
 static size_t count_losses(const struct report *r, size_t subject)
 {
     size_t n = 0;
-    for (size_t i = 0; i < r->n_rows; i++) n += cell_is_loss(&r->rows[i], subject);
+    const char *suite = NULL;
+    for (size_t i = 0; i < r->n_rows; i++) {
+        const struct report_row *row = &r->rows[i];
+        if (!cell_is_loss(row, subject) || (suite && strcmp(suite, row->suite) == 0)) continue;
+        suite = row->suite;
+        n++;
+    }
+    return n;
+}
+
+static bool is_smaller(const struct report *r, size_t subject)
+{
+    const int64_t bytes = r->subjects[subject].weight_bytes;
+    return bytes >= 0 && (r->subjects[0].weight_bytes < 0 || bytes < r->subjects[0].weight_bytes);
+}
+
+/* The fewest items that any row rests on. */
+static int64_t fewest_items(const struct report *r)
+{
+    int64_t n = INT64_MAX;
+    for (size_t i = 0; i < r->n_rows; i++)
+        if (r->rows[i].items < n) n = r->rows[i].items;
     return n;
 }
 
@@ -24,8 +48,8 @@ struct answer answer_find(const struct report *r)
     size_t least = SIZE_MAX;
     for (size_t j = 1; j < r->n_subjects; j++) {
         const size_t losses = count_losses(r, j);
-        const bool known = s[j].weight_bytes >= 0;
-        if (losses == 0 && known && (!a.best || s[j].weight_bytes < s[a.best].weight_bytes)) a.best = j;
+        if (!is_smaller(r, j)) continue;
+        if (losses == 0 && (!a.best || s[j].weight_bytes < s[a.best].weight_bytes)) a.best = j;
         if (losses && losses < least) least = losses, a.next = j;
     }
     if (!a.best) return a;
@@ -58,9 +82,12 @@ void answer_headline(struct text *out, const struct report *r, const struct answ
 {
     if (a->best) {
         write_subject(out, r, a->best, escape);
-        text_add(out, " is the smallest candidate with no significant loss");
+        text_printf(out, " is the smallest candidate with no significant loss in %" PRId64 " items a suite",
+                    fewest_items(r));
+    } else if (a->next) {
+        text_add(out, "every smaller candidate has a significant loss");
     } else if (r->n_subjects > 1) {
-        text_add(out, "every candidate has a significant loss");
+        text_add(out, "no candidate is smaller than the baseline");
     } else {
         write_subject(out, r, 0, escape);
         text_add(out, " has no candidate beside it");
@@ -97,6 +124,6 @@ void answer_next(struct text *out, const struct report *r, const struct answer *
         suite = row->suite;
     }
     const size_t n = count_losses(r, a->next);
-    if (n > shown) text_printf(out, " and %zu more", n - shown);
+    if (n > shown) text_printf(out, " and %zu more suite%s", n - shown, n - shown > 1 ? "s" : "");
     text_char(out, '.');
 }

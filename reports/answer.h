@@ -1,5 +1,5 @@
 /* The answer of a comparison: the smallest candidate that loses nothing significantly, and what the next smaller one
- * would cost.
+ * would cost. Candidates that are no smaller than the baseline save nothing and are no answer.
  *
  *     const struct answer a = answer_find(&report);
  *     answer_headline(&out, &report, &a, escape_markdown);

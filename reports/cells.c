@@ -385,7 +385,10 @@ const char *cost_name(int cost)
 void format_cost(char out[CELL_TEXT], const struct report_subject *s, int cost)
 {
     const double v = cost_value(s, cost);
-    format_value(out, v, cost == 2 || v >= 1000 ? 1 : 2);
+    if (cost == 2 && v < 10)
+        snprintf(out, CELL_TEXT, "%.2f", v);
+    else
+        format_value(out, v, cost == 2 || v >= 1000 ? 1 : 2);
 }
 
 void format_cost_change(char out[CELL_TEXT], const struct report_subject *s, const struct report_subject *baseline,

@@ -97,7 +97,8 @@ static void write_legend(struct text *out)
     text_printf(
         out,
         "\nIn brackets: the difference to the baseline and its 95%% interval, paired over the items. Bold, %s "
-        "worse or %s better: the interval excludes 0. ↑ higher is better, ↓ lower is better. Flips: +items that "
+        "worse or %s better: the interval excludes 0 or, where items are right or wrong, the exact McNemar test has "
+        "p < 0.05. ↑ higher is better, ↓ lower is better. Flips: +items that "
         "turned right, -items that turned wrong.\n",
         verdict_mark(VERDICT_WORSE), verdict_mark(VERDICT_BETTER));
 }

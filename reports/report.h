@@ -22,8 +22,8 @@
  *     "rows": [ { "suite", "metric", "unit", "better", "items", "fingerprint",
  *                 "cells": [ one per subject: { "value", "stderr", "ci95",
  *                            "difference": null for the baseline, else { "value", "stderr", "ci95", "p",
- *                            "test": "mcnemar"|"bootstrap", "significant": bool, "gained": n|null, "lost": n|null } } ] } ],
- *     "resampling": { "resamples", "seed" } }
+ *                            "test": "mcnemar"|"bootstrap", "significant": bool, "gained": n|null, "lost": n|null } } ]
+ * } ], "resampling": { "resamples", "seed" } }
  *
  * A number that is not finite is null with "reason" beside it. Text from models and files is escaped for each sink. */
 #ifndef KERF_REPORTS_REPORT_H

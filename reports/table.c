@@ -295,7 +295,8 @@ static void print_legend(struct text *out, const struct grid *g, size_t width)
     text_printf(&t, "%s worse, %s better than the baseline: the 95%% interval of the paired difference excludes 0",
                 verdict_mark(VERDICT_WORSE), verdict_mark(VERDICT_BETTER));
     if (g->r->resamples > 0) text_printf(&t, " (%" PRId64 " resamples of the items)", g->r->resamples);
-    text_add(&t, ". No mark: no difference shown. Where nothing changed, 1 comparison in 20 is still marked.");
+    text_add(&t, "; where items are right or wrong, the exact McNemar test has p < 0.05. No mark: no difference shown. "
+                 "Where nothing changed, 1 comparison in 20 is still marked.");
     if (has_flips) text_add(&t, " flips: +items that turned right, -items that turned wrong.");
     layout_wrap(out, text_c(&t), width, 0);
     text_clear(&t);

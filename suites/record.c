@@ -85,7 +85,7 @@ int run_write(const char *folder, const json_t *run, const struct suite_result *
 
 static json_t *difference_record(const struct difference *d)
 {
-    bool significant = d->low > 0 || d->high < 0;
+    bool significant = d->mcnemar ? d->p < 0.05 : d->low > 0 || d->high < 0;
     return json_pack("{s:o, s:o, s:[o, o], s:o, s:s, s:b, s:o, s:o}", "value", json_number_or_null(d->value), "stderr",
                      json_number_or_null(d->standard_error), "ci95", json_number_or_null(d->low),
                      json_number_or_null(d->high), "p", json_number_or_null(d->p), "test",

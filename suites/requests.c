@@ -48,22 +48,14 @@ static int add_part(struct requests *r, size_t at, int64_t n, struct error *e)
     return add_slice(r, at, n, e);
 }
 
-/* Appends the prompt's ids to the pool, BOS first if the tokenizer says so. */
+/* Appends the prompt's ids to the pool. */
 static int encode_prompt(const struct maker *k, const struct item *item, size_t *at, int64_t *n, struct error *e)
 {
-    struct ids *pool = &k->r->pool;
-    *at = pool->count;
-    int status = 0;
-    if (tokenizer_adds_bos(k->t)) status = ids_add(pool, tokenizer_bos(k->t), e);
-    if (!status) status = tokenizer_encode(k->t, item->prompt, strlen(item->prompt), 0, pool, e);
-    if (!status && pool->count == *at) {
-        if (k->opening < 0)
-            return error_set(e, ERROR_INPUT, "%s: an empty prompt needs a BOS or EOS token, and the tokenizer has none",
-                             model_facts(k->m)->path);
-        status = ids_add(pool, k->opening, e);
-    }
-    *n = (int64_t)(pool->count - *at);
-    return status;
+    *at = k->r->pool.count;
+    if (tokenizer_encode_prompt(k->t, item->prompt, strlen(item->prompt), &k->r->pool, e))
+        return error_prefix(e, "%s", model_facts(k->m)->path);
+    *n = (int64_t)(k->r->pool.count - *at);
+    return 0;
 }
 
 static int encode_continuation(const struct maker *k, size_t index, const char *target, struct error *e)
@@ -88,8 +80,8 @@ static int encode_continuation(const struct maker *k, size_t index, const char *
 
 static int make_scored(const struct maker *k, const struct item *item, size_t index, struct error *e)
 {
-    size_t at;
-    int64_t n;
+    size_t at = 0;
+    int64_t n = 0;
     int status = encode_prompt(k, item, &at, &n, e);
     if (!status) status = add_group(k->r, index, at, n, e);
     for (size_t i = 0; i < item->n_targets && !status; i++) status = encode_continuation(k, index, item->targets[i], e);
@@ -148,8 +140,8 @@ static int make_chunked(const struct maker *k, const struct item *item, size_t i
 
 static int make_generation(const struct maker *k, const struct item *item, size_t index, struct error *e)
 {
-    size_t at;
-    int64_t n;
+    size_t at = 0;
+    int64_t n = 0;
     int status = encode_prompt(k, item, &at, &n, e);
     k->r->generations[index] = (struct generation){
         .limit = k->suite->max_tokens, .stops = (const char *const *)k->suite->until, .n_stops = k->suite->n_until};
@@ -202,7 +194,7 @@ int requests_make(struct requests *r, const struct model *m, const struct suite 
     *r = (struct requests){.context = model_hyper(m)->context};
     if (s->context && s->context < r->context) r->context = s->context;
     const struct tokenizer *t = model_tokenizer(m);
-    struct maker k = {r, s, m, t, limit, tokenizer_bos(t) >= 0 ? tokenizer_bos(t) : tokenizer_eos(t)};
+    struct maker k = {r, s, m, t, limit, tokenizer_opening(t)};
     int status = 0;
     if (s->kind == OUTCOME_GENERATION && s->max_tokens >= model_hyper(m)->context)
         return error_set(e, ERROR_INPUT,

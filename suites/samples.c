@@ -65,6 +65,8 @@ static json_t *metrics_of(const struct suite *s, const struct suite_result *r, s
     json_t *all = json_object();
     for (size_t k = 0; k < s->n_metrics; k++) {
         const struct metric *m = s->metrics[k];
+        bool of_items = m->is_mean || s->kind == OUTCOME_ROLLING || s->kind == OUTCOME_LIKELIHOOD;
+        if (!of_items) continue; /* BLEU, F1 of classes: of the whole set alone */
         json_object_set_new(all, m->name, json_number_or_null(m->finish(r->stats[k] + i * m->width)));
     }
     return all;

@@ -2,6 +2,7 @@
 #include "engine/backends/backend.h"
 #include "engine/backends/pack.h"
 #include "engine/base/memory.h"
+#include "engine/base/text.h"
 #include "engine/kernels/kernels.h"
 
 #include <math.h>
@@ -92,6 +93,18 @@ static int adopt(struct matrix *out, struct tensor *w, const struct backend *b, 
     return 0;
 }
 
+static int refuse_type(const struct tensor *w, struct error *e)
+{
+    struct text known = {0};
+    for (int id = 0; id < DTYPE_LIMIT; id++)
+        if (dtype_of(id) && kernels_get()->decode[id])
+            text_printf(&known, "%s%s", known.length ? ", " : "", dtype_of(id)->name);
+    int status = error_set(e, ERROR_INPUT, "%s: type %s cannot be decoded by this version (only %s)", w->name,
+                           dtype_of((int)w->type)->name, text_c(&known));
+    text_free(&known);
+    return status;
+}
+
 int matrix_pack(struct matrix *out, struct tensor *w, const struct backend_options *how, struct error *e)
 {
     *out = (struct matrix){0};
@@ -99,8 +112,7 @@ int matrix_pack(struct matrix *out, struct tensor *w, const struct backend_optio
     if (w->n_dims != 2) {
         status = error_set(e, ERROR_INPUT, "%s: has %d dimensions, a matrix has 2", w->name, w->n_dims);
     } else if (!kernels_get()->decode[w->type]) {
-        status = error_set(e, ERROR_INPUT, "%s: type %s cannot be decoded by this version", w->name,
-                           dtype_of((int)w->type)->name);
+        status = refuse_type(w, e);
     } else {
         const struct backend *stays = adopter(w->type);
         if (!how || (how->type == w->type && stays == how->backend)) {

@@ -171,3 +171,19 @@ void tokenizer_write_gguf(const struct tokenizer *t, struct gguf_writer *w)
 {
     vocabulary_write_gguf(&t->vocabulary, w);
 }
+
+int32_t tokenizer_opening(const struct tokenizer *t)
+{
+    return tokenizer_bos(t) >= 0 ? tokenizer_bos(t) : tokenizer_eos(t);
+}
+
+int tokenizer_encode_prompt(const struct tokenizer *t, const char *text, size_t n, struct ids *out, struct error *e)
+{
+    const size_t before = out->count;
+    int status = tokenizer_adds_bos(t) ? ids_add(out, tokenizer_bos(t), e) : 0;
+    if (!status) status = tokenizer_encode(t, text, n, 0, out, e);
+    if (status || out->count > before) return status;
+    if (tokenizer_opening(t) < 0)
+        return error_set(e, ERROR_INPUT, "an empty prompt needs a BOS or EOS token, and the tokenizer has none");
+    return ids_add(out, tokenizer_opening(t), e);
+}

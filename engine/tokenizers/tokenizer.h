@@ -49,6 +49,12 @@ void tokenizer_close(struct tokenizer *t);
  * TOKENIZER_CONTINUES) and after each special token. */
 int tokenizer_encode(const struct tokenizer *t, const char *text, size_t n, unsigned flags, struct ids *out,
                      struct error *e);
+/* BOS, or EOS where there is no BOS: what stands before a text that nothing stands before; -1 where there is neither.
+ */
+int32_t tokenizer_opening(const struct tokenizer *t);
+/* Appends a prompt: BOS if the tokenizer says so, then the text; where that is nothing at all, the opening token. A
+ * tokenizer without one is ERROR_INPUT for an empty prompt. */
+int tokenizer_encode_prompt(const struct tokenizer *t, const char *text, size_t n, struct ids *out, struct error *e);
 /* Appends to *out the bytes that the ids stand for; ids out of range are ERROR_INPUT.
  *
  * bpe: exact bytes, and pieces of any type but normal as they are spelled. sentencepiece: control and unknown tokens

@@ -19,7 +19,7 @@ grep -v '^seconds' "$kept/stdout" >"$folder/table"
 out=$folder/a/b
 run eval $L --limit 3 --out "$out"
 expect_status 0
-expect_stderr_line "^wrote $out/run.json$"
+expect_stderr_line "^wrote $out/\{run.json, samples_\*.jsonl\}$"
 expect_equal "the same table" "$(cat "$folder/table")" "$(grep -v '^seconds' "$kept/stdout")"
 expect_files "$out" run.json $(printf 'samples_%s.jsonl ' $suites)
 expect_json "$out/run.json"

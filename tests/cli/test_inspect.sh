@@ -58,7 +58,7 @@ dump() { # MODEL TENSOR
     rm -f "$folder/dump"
     run inspect "$1" --tensor "$2" --dump "$folder/dump"
     expect_status 0
-    expect_stderr_empty
+    expect_stderr_line "^wrote $folder/dump: [0-9]+ values, [0-9]+ bytes$"
     expect_stdout_golden /dev/null
 }
 dump $L model.embed_tokens.weight

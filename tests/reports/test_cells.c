@@ -110,9 +110,11 @@ static void test_answers(void **state)
         {{{"subjects/2/weight_bytes", "5"}}, 2, 0},
         /* a size that is not known is not the smallest */
         {{{"subjects/1/weight_bytes", "null"}}, 2, 3},
-        /* nobody is without a loss: the one with the fewest */
+        /* what is no smaller than the baseline saves nothing */
+        {{{"subjects/1/weight_bytes", "99999999999"}, {"subjects/2/weight_bytes", "99999999999"}}, 0, 3},
+        /* nobody is without a loss: the one with losses in the fewest suites */
         {{{"rows/0/cells/1/difference/significant", "true"},
-          {"rows/1/cells/1/difference/significant", "true"},
+          {"rows/4/cells/1/difference/significant", "true"},
           {"rows/0/cells/2/difference/significant", "true"}},
          0,
          2},

@@ -71,7 +71,7 @@ static void test_no_candidate_without_loss(void **state)
         edit(v, path, "true");
     }
     char *text = markdown_of(v);
-    assert_ptr_equal(strstr(text, "# every candidate has a significant loss\n\nThe fewest losses has "
+    assert_ptr_equal(strstr(text, "# every smaller candidate has a significant loss\n\nThe fewest losses has "
                                   "<code>@int8:absmax</code> (4.89 MiB, 25.4% of the baseline): "
                                   "<code>stories</code> <code>perplexity</code> (+0.0003)."),
                      text);
