@@ -59,9 +59,9 @@ static int print_named(const char *name, struct error *e)
 {
     char **members;
     int status = suite_expand(name, &members, e);
-    for (char **member = status ? NULL : members; member && *member && !status; member++)
-        status = print_suite(*member, e);
-    if (!status) names_free(members);
+    if (status) return status;
+    for (char **member = members; *member && !status; member++) status = print_suite(*member, e);
+    names_free(members);
     return status;
 }
 
