@@ -160,6 +160,23 @@ static const char *protocol_name(const struct suite *s)
     return s->protocol == PROTOCOL_CHUNKED ? "chunked" : "rolling";
 }
 
+/* References of every item, 0 where their number varies. */
+static size_t reference_count(const struct suite_result *r)
+{
+    for (size_t i = 1; i < r->n_items; i++)
+        if (r->items[i].n_targets != r->items[0].n_targets) return 0;
+    return r->items[0].n_targets;
+}
+
+static json_t *metric_protocol(const struct metric *m, size_t n_references)
+{
+    struct text signature = {0};
+    metric_signature(m, n_references, &signature);
+    json_t *j = json_pack("{s:s, s:s*}", "metric", m->name, "signature", signature.length ? signature.bytes : NULL);
+    text_free(&signature);
+    return j;
+}
+
 /* Everything that makes the numbers comparable, and its fingerprint. */
 static int make_protocol(struct running *r, struct error *e)
 {
@@ -172,8 +189,7 @@ static int make_protocol(struct running *r, struct error *e)
     file_unmap(&data);
     json_t *metrics = json_array(), *p = r->protocol = json_object();
     for (size_t i = 0; i < s->n_metrics; i++)
-        json_array_append_new(
-            metrics, json_pack("{s:s, s:s*}", "metric", s->metrics[i]->name, "signature", s->metrics[i]->signature));
+        json_array_append_new(metrics, metric_protocol(s->metrics[i], reference_count(r->result)));
     json_object_set_new(p, "data_sha256", json_string(hash));
     static const char *const keys[] = {"dataset_format", "dataset_kwargs", "output_type",      "doc_to_text",
                                        "doc_to_target",  "doc_to_choice",  "target_delimiter", "generation_kwargs"};

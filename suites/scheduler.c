@@ -6,10 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    PASS_TOKENS = 2048,      /* of one batch, unless a single group is longer */
-    LOGITS = 4 * 1024 * 1024 /* logits that are held at a time */
-};
+enum { LOGITS = 4 * 1024 * 1024 }; /* logits that are held at a time */
 
 /* A group as it is run: with its context cut to fit, or a single part of one whose context had to be cut for it. */
 struct job {

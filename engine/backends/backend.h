@@ -4,11 +4,10 @@
  *     if (backend_parse(&how, "int8:absmax,per=tensor", e)) return e->code;
  *     struct matrix m;
  *     if (matrix_pack(&m, &tensor, &how, e)) return e->code;      tensor: any float or decodable type, [rows, cols]
- *     matrix_multiply(&m, x, n, y, scratch);                               y [n, rows] = x [n, cols] times the
- * transpose matrix_free(&m);
+ *     matrix_multiply(&m, x, n, y, scratch);                      y [n, rows] = x [n, cols] times the transpose
+ *     matrix_free(&m);
  *
- * To add a backend: one file engine/backends/NAME.c that defines a `const struct backend`, and its line in registry.c.
- */
+ * To add a backend: one file engine/backends/NAME.c that defines a `const struct backend`, and its name in registry.c. */
 #ifndef KERF_ENGINE_BACKENDS_BACKEND_H
 #define KERF_ENGINE_BACKENDS_BACKEND_H
 
@@ -53,9 +52,9 @@ struct backend {
     const char *name, *summary;  /* MUST */
     const char *const *variants; /* MAY: what may follow the colon, NULL-terminated; NULL: nothing may */
     const char *const *keys;     /* MAY: settings it takes, NULL-terminated; NULL: none */
-    /* MUST: fills what the spec says into *o (backend and spec are set by the caller to the text's own). */
+    /* MUST: fills what the spec says into *o: type, settings and the canonical spec; backend is set. */
     int (*configure)(struct backend_options *o, const struct backend_spec *spec, struct error *e);
-    /* MUST: packs w, any decodable type, [rows, cols]; all values are finite. */
+    /* MUST: packs w, any decodable type, [rows, cols]; values that are not finite are ERROR_NUMBER. */
     int (*pack)(struct matrix *out, const struct tensor *w, const struct backend_options *o, struct error *e);
     /* MAY: whether tensors of this stored type can be used as they are, without a copy. */
     bool (*adopts)(enum dtype_id type);

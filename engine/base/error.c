@@ -38,15 +38,3 @@ int error_errno(struct error *e, const char *path, const char *doing)
     int saved = errno;
     return error_set(e, ERROR_IO, "%s: %s: %s", path, doing, strerror(saved));
 }
-
-const char *error_name(enum error_code code)
-{
-    switch (code) {
-#define X(name, status, text)                                                                                          \
-    case ERROR_##name:                                                                                                 \
-        return text;
-        ERROR_CODES(X)
-#undef X
-    }
-    return "unknown";
-}

@@ -39,6 +39,5 @@ int error_set(struct error *e, enum error_code code, const char *format, ...) __
 int error_prefix(struct error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* ERROR_IO with the words of errno: "PATH: doing: No such file or directory". */
 int error_errno(struct error *e, const char *path, const char *doing);
-const char *error_name(enum error_code code);
 
 #endif

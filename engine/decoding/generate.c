@@ -6,10 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    PASS_TOKENS = 2048, /* prompt tokens that one pass takes up, unless a single prompt is longer */
-    EXPECTED = 64       /* new tokens that a cache is made for; it grows */
-};
+enum { EXPECTED = 64 }; /* new tokens that a cache is made for; it grows */
 
 /* A place in the batch. */
 struct lane {

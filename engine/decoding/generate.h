@@ -36,7 +36,7 @@ struct generate_options {
     size_t batch; /* sequences in one pass, at least 1 */
     void *user;
     bool (*progress)(void *user, size_t done); /* may be NULL; done texts; false stops with ERROR_INTERRUPTED */
-    int64_t *computed; /* may be NULL; tokens that went through the model are added */
+    int64_t *computed;                         /* may be NULL; tokens that went through the model are added */
 };
 
 int generate(const struct model *m, const struct strategy *strategy, struct generation *all, size_t n,

@@ -241,7 +241,7 @@ static int run_pass(const struct model *m, const struct span *spans, size_t n_sp
     return status;
 }
 
-enum { PASS_TOKENS = 2048, PASS_BYTES = 128 << 20 };
+enum { PASS_BYTES = 128 << 20 };
 
 /* Tokens that go through the layers at a time, so that activations stay within PASS_BYTES whatever the shapes. */
 static int64_t pass_room(const struct hyper *h)

@@ -73,6 +73,8 @@ struct probe {
     void (*layer_output)(void *user, int64_t layer, const float *x, int64_t n, int64_t width);
 };
 
+enum { PASS_TOKENS = 2048 }; /* most tokens in a slice; batches are best made about as large */
+
 /* Final hidden states (after the last norm), the wanted rows of all spans in order. No cache twice in one call. Runs in
  * slices whose activations are bounded. After a failure the caches' lengths are not those from before. */
 int model_forward(const struct model *m, const struct span *spans, size_t n_spans, float *hidden /* [wanted, width] */,

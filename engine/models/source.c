@@ -22,7 +22,6 @@ extern const struct architecture architecture_llama, architecture_gpt2;
 static const struct architecture *const registry[] = {&architecture_llama, &architecture_gpt2};
 enum { ARCHITECTURES = sizeof registry / sizeof *registry, NAME = 256 };
 
-const struct architecture *architecture_at(size_t i) { return i < ARCHITECTURES ? registry[i] : NULL; }
 const struct architecture *source_architecture(const struct source *s) { return s->architecture; }
 const struct checkpoint *source_checkpoint(const struct source *s) { return s->checkpoint; }
 
@@ -236,13 +235,6 @@ static const struct tensor *find_tensor(const struct source *s, const char *name
     char with[2 * NAME];
     snprintf(with, sizeof with, "%s%s", prefix, missing);
     return checkpoint_tensor(s->checkpoint, with);
-}
-
-bool source_has(const struct source *s, const char *name, int64_t layer)
-{
-    enum name_change change;
-    char missing[NAME];
-    return find_tensor(s, name, layer, &change, missing) != NULL;
 }
 
 bool source_ties(struct source *s)

@@ -50,8 +50,6 @@ struct architecture {
     int (*forward)(struct pass *p, struct error *e); /* MUST: from p->ids to p->x */
 };
 
-const struct architecture *architecture_at(size_t i); /* NULL past the end */
-
 struct source;
 int source_open(struct source **out, const char *path, struct error *e);
 void source_close(struct source *s);
@@ -67,8 +65,6 @@ int source_i64(const struct source *s, const char *key, int64_t low, int64_t hig
 /* Whether the output matrix is the embedding: in a GGUF file, where there is no output.weight; in a folder, as
  * tie_word_embeddings says, and then a stored output matrix is left unused. */
 bool source_ties(struct source *s);
-/* Whether the checkpoint has the tensor; layer fills a %d in name. */
-bool source_has(const struct source *s, const char *name, int64_t layer);
 /* Finds a tensor and checks its shape in the models' orientation (-1: any), without touching its data. */
 int source_check(struct source *s, const char *name, int64_t layer, int n_dims, const int64_t *shape,
                  enum dtype_id *type, enum name_change *change, struct error *e);
