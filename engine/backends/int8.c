@@ -99,7 +99,7 @@ static void unpack(const struct matrix *m, int64_t row, int64_t n, float *out)
 {
     for (int64_t r = 0; r < n; r++) {
         const int8_t *q = (const int8_t *)m->data + (row + r) * m->cols;
-        kernels_get()->scale_i8(q, m->scales[(row + r) * m->scale_step], out + r * m->cols, m->cols);
+        kernels_get()->affine_i8(q, 0, m->scales[(row + r) * m->scale_step], out + r * m->cols, m->cols);
     }
 }
 

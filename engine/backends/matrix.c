@@ -54,7 +54,7 @@ static int pack_row(void *user, int64_t r, float *row, struct error *e)
 {
     const struct packing *p = user;
     struct matrix *m = p->out;
-    encode_row(m->type, row, (uint8_t *)m->owned + (size_t)r * m->row_bytes, m->cols);
+    kernels_get()->encode[m->type](row, NULL, (uint8_t *)m->owned + (size_t)r * m->row_bytes, m->cols);
     unpack_decoded(m, r, 1, row);
     for (int64_t c = 0; c < m->cols; c++)
         if (!isfinite(row[c]))

@@ -3,7 +3,7 @@
  *     const struct kernels *k = kernels_get();
  *     k->rms_norm(x, weight, eps, width, y);
  *
- * The same C source (portable.c) is compiled for every instruction set, sums run in LANES fixed partial sums and
+ * The same C source (portable/) is compiled for every instruction set, sums run in LANES fixed partial sums and
  * nothing is contracted to fused multiply-adds: every row of the table gives the same bits. KERF_CPU=c|avx2|avx512
  * masks what the CPU has beyond the named set. All lengths are elements; no pointer needs alignment. */
 #ifndef KERF_ENGINE_KERNELS_KERNELS_H
@@ -20,8 +20,13 @@ struct kernels {
     /* Exact dequantization of n elements (a multiple of the block) of type DTYPE_x; NULL where the type is only known
      * by name. */
     void (*decode[DTYPE_LIMIT])(const void *blocks, float *out /* [n] */, int64_t n);
-    /* out[i] = q[i] * scale */
-    void (*scale_i8)(const int8_t *q /* [n] */, float scale, float *out /* [n] */, int64_t n);
+    /* Quantization of n float32 (a multiple of the block) to blocks of type DTYPE_x; NULL where the type cannot be
+     * written. Values are finite; where 16 bits cannot hold a block's scale it becomes infinite. importance: weights of
+     * the squared errors of the n values, none negative; NULL: all alike. */
+    void (*encode[DTYPE_LIMIT])(const float *x /* [n] */, const float *importance /* [n] or NULL */, uint8_t *out,
+                                int64_t n);
+    /* out[i] = (q[i] - zero) * scale */
+    void (*affine_i8)(const int8_t *q /* [n] */, int zero, float scale, float *out /* [n] */, int64_t n);
 
     /* out[r] = sum over i of q[i] * rows[r * stride + i] */
     void (*dots)(const float *q /* [n] */, const float *rows, int64_t stride, int64_t count, int64_t n,
@@ -53,15 +58,5 @@ const struct kernels *kernels_get(void);
 int kernels_check(struct error *e);
 /* Row i of all that were compiled and that this CPU can run, for tests; NULL past the end. */
 const struct kernels *kernels_at(size_t i);
-
-/* float32 to types that matrices are stored in, one row at a time. Returns false where n is no multiple of the block
- * or the type has no encoder. Values must be finite and, for the scales of 16 bits, within float16's range. */
-bool encode_row(enum dtype_id type, const float *x /* [n] */, void *out, int64_t n);
-bool encode_known(enum dtype_id type);
-
-/* IEEE 754 binary16 and bfloat16 of one float32, to nearest even; what is too large becomes infinite. */
-uint16_t f16_from_f32(float x);
-float f32_from_f16(uint16_t h);
-uint16_t bf16_from_f32(float x);
 
 #endif

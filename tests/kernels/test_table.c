@@ -41,9 +41,9 @@ static struct input *input_new(uint64_t seed, bool extremes)
 }
 
 /* Each runs one kernel on n elements and leaves all that it wrote in `in`. */
-static void run_scale_i8(const struct kernels *k, struct input *in, int64_t n)
+static void run_affine_i8(const struct kernels *k, struct input *in, int64_t n)
 {
-    k->scale_i8(in->q, in->w[0], in->x, n);
+    k->affine_i8(in->q, 3, in->w[0], in->x, n);
 }
 static void run_dots(const struct kernels *k, struct input *in, int64_t n)
 {
@@ -84,7 +84,7 @@ static void run_argmax(const struct kernels *k, struct input *in, int64_t n) { i
 static const struct {
     const char *name;
     void (*run)(const struct kernels *k, struct input *in, int64_t n);
-} runs[] = {{"scale_i8", run_scale_i8},
+} runs[] = {{"affine_i8", run_affine_i8},
             {"dots", run_dots},
             {"weigh", run_weigh},
             {"add", run_add},
@@ -312,13 +312,13 @@ static void test_argmax(void **state)
     for (size_t t = 0; kernels_at(t); t++) assert_int_equal(kernels_at(t)->argmax(x, 40), 4);
 }
 
-static void test_scale_i8(void **state)
+static void test_affine_i8(void **state)
 {
     (void)state;
     int8_t q[256];
     float out[256];
     for (int i = 0; i < 256; i++) q[i] = (int8_t)(i - 128);
-    kernels_at(0)->scale_i8(q, 0.1f, out, 256);
+    kernels_at(0)->affine_i8(q, 0, 0.1f, out, 256);
     for (int i = 0; i < 256; i++) assert_true(out[i] == (float)(i - 128) * 0.1f);
 }
 
@@ -345,7 +345,7 @@ int main(void)
         cmocka_unit_test(test_tables_agree), cmocka_unit_test(test_decoders_agree), cmocka_unit_test(test_sums),
         cmocka_unit_test(test_softmax),      cmocka_unit_test(test_norms),          cmocka_unit_test(test_silu),
         cmocka_unit_test(test_gelu),         cmocka_unit_test(test_log_sum_exp),    cmocka_unit_test(test_argmax),
-        cmocka_unit_test(test_scale_i8),     cmocka_unit_test(test_mask),
+        cmocka_unit_test(test_affine_i8),     cmocka_unit_test(test_mask),
     };
     return cmocka_run_group_tests_name("kernels/table", tests, NULL, NULL);
 }

@@ -1,6 +1,5 @@
-/* The kernels in portable C. This file is compiled once for each instruction set, with KERNELS_ISA naming the table
- * that it defines; see kernels.h for why the results agree to the bit. */
-#include "engine/kernels/kernels.h"
+/* The inner loops of a forward pass, and the table of all portable kernels. */
+#include "engine/kernels/portable/portable.h"
 
 #include <math.h>
 #include <string.h>
@@ -27,20 +26,6 @@ static inline float sum(lanes v)
     return s[0];
 }
 
-static inline float as_float(uint32_t u)
-{
-    float f;
-    memcpy(&f, &u, sizeof f);
-    return f;
-}
-
-static inline uint32_t as_bits(float f)
-{
-    uint32_t u;
-    memcpy(&u, &f, sizeof u);
-    return u;
-}
-
 /* exp(x) with a relative error below 2e-7: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2]. Below -87.3 it is 0 and
  * above 88.3, where 2^n would leave the exponent's range, infinite; NaN stays NaN. */
 static inline float fast_exp(float x)
@@ -57,73 +42,13 @@ static inline float fast_exp(float x)
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * r * r + r + 1.f;
-    float y = p * as_float((as_bits(t) - as_bits(magic) + 127) << 23);
+    float y = p * float_of_bits((bits_of_float(t) - bits_of_float(magic) + 127) << 23);
     return x < -87.3f ? 0.f : x > 88.3f ? INFINITY : x == x ? y : x;
 }
 
-static void decode_f32(const void *blocks, float *out, int64_t n) { memcpy(out, blocks, (size_t)n * sizeof *out); }
-
-/* A shift moves exponent and mantissa in place, a multiplication by 2^112 mends the exponent's bias and makes
- * subnormals normal; infinities and NaN get their exponent back. */
-static inline float half_to_float(uint16_t h)
+static void affine_i8(const int8_t *restrict q, int zero, float scale, float *restrict out, int64_t n)
 {
-    uint32_t magnitude = h & 0x7fffu, sign = (uint32_t)(h & 0x8000u) << 16;
-    float f = as_float(magnitude << 13) * 0x1p112f;
-    uint32_t bits = as_bits(f) | (magnitude >= 0x7c00u ? 0x7f800000u : 0u);
-    return as_float(bits | sign);
-}
-
-static void decode_f16(const void *blocks, float *restrict out, int64_t n)
-{
-    const uint8_t *p = blocks;
-    for (int64_t i = 0; i < n; i++) {
-        uint16_t h;
-        memcpy(&h, p + 2 * i, 2);
-        out[i] = half_to_float(h);
-    }
-}
-
-static void decode_bf16(const void *blocks, float *restrict out, int64_t n)
-{
-    const uint8_t *p = blocks;
-    for (int64_t i = 0; i < n; i++) {
-        uint16_t h;
-        memcpy(&h, p + 2 * i, 2);
-        out[i] = as_float((uint32_t)h << 16);
-    }
-}
-
-/* Block of 32 values in 34 bytes: float16 d, int8 q[32]; x = d q. */
-static void decode_q8_0(const void *blocks, float *restrict out, int64_t n)
-{
-    const uint8_t *p = blocks;
-    for (int64_t b = 0; b < n / 32; b++, p += 34, out += 32) {
-        uint16_t h;
-        memcpy(&h, p, 2);
-        float d = half_to_float(h);
-        for (int i = 0; i < 32; i++) out[i] = d * (float)(int8_t)p[2 + i];
-    }
-}
-
-/* Block of 32 values in 18 bytes: float16 d, 16 bytes whose low nibbles are values 0..15 and high nibbles 16..31;
- * x = d (q - 8). */
-static void decode_q4_0(const void *blocks, float *restrict out, int64_t n)
-{
-    const uint8_t *p = blocks;
-    for (int64_t b = 0; b < n / 32; b++, p += 18, out += 32) {
-        uint16_t h;
-        memcpy(&h, p, 2);
-        float d = half_to_float(h);
-        for (int i = 0; i < 16; i++) {
-            out[i] = d * (float)((p[2 + i] & 15) - 8);
-            out[i + 16] = d * (float)((p[2 + i] >> 4) - 8);
-        }
-    }
-}
-
-static void scale_i8(const int8_t *restrict q, float scale, float *restrict out, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++) out[i] = (float)q[i] * scale;
+    for (int64_t i = 0; i < n; i++) out[i] = (float)(q[i] - zero) * scale;
 }
 
 static float dot(const float *a, const float *b, int64_t n)
@@ -235,20 +160,19 @@ static int64_t argmax(const float *x, int64_t n)
     return 0;
 }
 
-#define TABLE_NAME_(isa) kernels_##isa
-#define TABLE_NAME(isa) TABLE_NAME_(isa)
-#define TABLE_TEXT_(isa) #isa
-#define TABLE_TEXT(isa) TABLE_TEXT_(isa)
+#define KERNEL_TEXT_(isa) #isa
+#define KERNEL_TEXT(isa) KERNEL_TEXT_(isa)
 
-extern const struct kernels TABLE_NAME(KERNELS_ISA);
-const struct kernels TABLE_NAME(KERNELS_ISA) = {
-    .name = TABLE_TEXT(KERNELS_ISA),
-    .decode = {[DTYPE_F32] = decode_f32,
-               [DTYPE_F16] = decode_f16,
-               [DTYPE_BF16] = decode_bf16,
-               [DTYPE_Q8_0] = decode_q8_0,
-               [DTYPE_Q4_0] = decode_q4_0},
-    .scale_i8 = scale_i8,
+extern const struct kernels KERNEL(kernels);
+const struct kernels KERNEL(kernels) = {
+    .name = KERNEL_TEXT(KERNELS_ISA),
+#define X(name, lower) [DTYPE_##name] = KERNEL(decode_##lower),
+    .decode = {DECODED(X)},
+#undef X
+#define X(name, lower) [DTYPE_##name] = KERNEL(encode_##lower),
+    .encode = {ENCODED(X)},
+#undef X
+    .affine_i8 = affine_i8,
     .dots = dots,
     .weigh = weigh,
     .add = add,
