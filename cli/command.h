@@ -5,6 +5,7 @@
 #include "cli/options.h"
 #include "engine/backends/backend.h"
 #include "engine/base/clock.h"
+#include "engine/models/model.h"
 #include <jansson.h>
 #include <stdio.h>
 
@@ -18,6 +19,8 @@ struct command {
 
 /* --- subjects: MODEL[@BACKEND] --- */
 
+struct progress;
+
 struct subject {
     char *name;  /* "millbrook-llama@int8:absmax", canonical */
     char *model; /* "millbrook-llama", as given */
@@ -25,6 +28,23 @@ struct subject {
     bool stored; /* no backend was given: weights as they are */
     struct backend_options how;
 };
+
+/* What packing may draw on besides the weights. */
+struct aids {
+    const char *calibration, *imatrix; /* as given, or NULL */
+    char *shipped;                     /* the calibration text that ships, where none is given */
+};
+
+enum { AIDS_OPTIONS = 2 };
+/* The rows of --calibration and --imatrix. */
+void aids_options(struct aids *a, struct option rows[AIDS_OPTIONS]);
+/* The text that ships, where it is needed. */
+int aids_find(struct aids *a, const struct subject *s, struct error *e);
+void aids_free(struct aids *a);
+/* What a subject's model is opened with; progress may be NULL. */
+struct model_options subject_options(const struct subject *s, const struct aids *a, struct progress *progress);
+/* Opens a subject's model with progress; what its user must know about how that went is said on standard error. */
+int subject_open(const struct subject *s, struct aids *a, struct model **m, struct error *e);
 
 /* The path of a model given by path or by the name of one that ships; to be freed. */
 int model_path(const char *model, char **path, struct error *e);

@@ -161,6 +161,7 @@ static int run(int argc, char **argv, bool help, struct error *e)
     free(c.runs);
     free(c.subjects);
     names_free(c.suites);
+    aids_free(&c.o.aids);
     json_decref(c.comparison);
     return status;
 }

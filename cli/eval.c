@@ -39,6 +39,7 @@ static int run(int argc, char **argv, bool help, struct error *e)
     evaluated_free(&x);
     names_free(suites);
     subject_free(&s);
+    aids_free(&o.aids);
     return status;
 }
 

@@ -22,9 +22,9 @@ void evaluate_table(struct evaluate_options *o, struct option table[EVALUATE_OPT
         {"--batch", OPTION_NUMBER, "N", "sequences in one pass (default: 32); results are the same bits for any",
          .number = &o->batch, .least = 1},
         {"--seed", OPTION_NUMBER, "N", "seed of the resampling behind intervals (default: 1234)", .number = &o->seed},
-        {"--out", OPTION_TEXT, "DIR", out_help, .text = &o->out},
-        {0}};
+        {"--out", OPTION_TEXT, "DIR", out_help, .text = &o->out}};
     memcpy(table, rows, sizeof rows);
+    aids_options(&o->aids, table + EVALUATE_OPTIONS - 1 - AIDS_OPTIONS);
 }
 
 int evaluate_folder(const char *folder, struct error *e)
@@ -134,8 +134,8 @@ static int run_suites(const struct model *m, const struct subject *s, char *cons
     return status;
 }
 
-int evaluate(const struct subject *s, char *const *suites, const struct evaluate_options *o,
-             const struct evaluated *baseline, struct evaluated *out, struct error *e)
+int evaluate(const struct subject *s, char *const *suites, struct evaluate_options *o, const struct evaluated *baseline,
+             struct evaluated *out, struct error *e)
 {
     *out = (struct evaluated){0};
     char started[32];
@@ -146,14 +146,11 @@ int evaluate(const struct subject *s, char *const *suites, const struct evaluate
     size_t n = 0;
     while (suites[n]) n++;
     out->results = memory_new(n, sizeof *out->results, "results", e);
-    int status = out->results ? model_open(&m, s->path, s->stored ? NULL : &s->how, e) : ERROR_IO;
+    int status = out->results ? subject_open(s, &o->aids, &m, e) : ERROR_IO;
     if (status) {
         evaluated_free(out);
         return status;
     }
-    if (model_facts(m)->unpackable)
-        note("note: %s: %lld matrices have columns that do not divide into the type's blocks and stay F16", s->name,
-             (long long)model_facts(m)->unpackable);
     status = run_suites(m, s, suites, o, baseline, out, e);
     if (!status) out->run = run_record(m, s->name, s->model, seconds_now() - start, out->results, n, e);
     if (!status && !out->run) status = ERROR_IO;

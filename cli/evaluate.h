@@ -10,9 +10,10 @@ struct evaluate_options {
     const char *suites[OPTION_LIST_MOST]; /* as given; none: all that ship */
     int64_t limit, threads, batch, seed;
     const char *out;
+    struct aids aids; /* aids_free() */
 };
 
-enum { EVALUATE_OPTIONS = 7 };
+enum { EVALUATE_OPTIONS = 7 + AIDS_OPTIONS };
 
 /* The option table, EVALUATE_OPTIONS rows with the end, pointing into o. */
 void evaluate_table(struct evaluate_options *o, struct option table[EVALUATE_OPTIONS], const char *out_help);
@@ -30,8 +31,8 @@ struct evaluated {
 };
 
 /* baseline may be NULL: what the subject will be compared with. */
-int evaluate(const struct subject *s, char *const *suites, const struct evaluate_options *o,
-             const struct evaluated *baseline, struct evaluated *out, struct error *e);
+int evaluate(const struct subject *s, char *const *suites, struct evaluate_options *o, const struct evaluated *baseline,
+             struct evaluated *out, struct error *e);
 void evaluated_free(struct evaluated *x);
 
 struct resampling evaluate_resampling(const struct evaluate_options *o);

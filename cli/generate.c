@@ -54,12 +54,16 @@ static int run(int argc, char **argv, bool help, struct error *e)
 {
     const char *prompt = NULL, *stops[OPTION_LIST_MOST] = {0};
     int64_t limit = 64, threads = 0;
-    const struct option options[] = {
+    struct aids aids = {0};
+    struct option options[] = {
         {"--prompt", OPTION_TEXT, "TEXT", "what to continue; may be empty", .text = &prompt},
         {"--max-tokens", OPTION_NUMBER, "N", "at most N new tokens (default: 64)", .number = &limit, .least = 1},
         {"--stop", OPTION_LIST, "TEXT", "end before this text, may be repeated", .list = stops},
         {"--threads", OPTION_NUMBER, "N", "threads (default: all cores)", .number = &threads, .least = 1},
+        {0},
+        {0},
         {0}};
+    aids_options(&aids, options + 4);
     if (help) return options_print(options), 0;
     char **operands;
     size_t n;
@@ -74,11 +78,12 @@ static int run(int argc, char **argv, bool help, struct error *e)
         if (!*stops[i]) status = error_set(e, ERROR_USAGE, "--stop: an empty text would end at once");
     if (!status) status = engine_open(threads, e);
     if (!status) status = subject_parse(&s, operands[0], NULL, e);
-    if (!status) status = model_open(&m, s.path, s.stored ? NULL : &s.how, e);
+    if (!status) status = subject_open(&s, &aids, &m, e);
     progress_catch_signals();
     if (!status) status = continue_prompt(m, prompt, limit, stops, e);
     model_close(m);
     subject_free(&s);
+    aids_free(&aids);
     return status;
 }
 

@@ -7,13 +7,16 @@
 
 static bool on_tensor(void *user, size_t done, size_t total) { return progress_update(user, "tensors", done, total); }
 
-static int export(const struct subject *s, const char *out, struct error *e)
+static int export(const struct subject *s, struct aids *aids, const char *out, struct error *e)
 {
+    int status = aids_find(aids, s, e);
+    if (status) return status;
     struct progress progress;
     progress_open(&progress, s->name);
     struct export_progress watch = {&progress, on_tensor};
     double start = seconds_now();
-    int status = model_export(s->path, s->stored ? NULL : &s->how, out, &watch, e);
+    struct model_options options = subject_options(s, aids, &progress);
+    status = model_export(s->path, &options, out, &watch, e);
     progress_close(&progress);
     struct stat st;
     if (status || stat(out, &st)) return status;
@@ -25,7 +28,9 @@ static int export(const struct subject *s, const char *out, struct error *e)
 static int run(int argc, char **argv, bool help, struct error *e)
 {
     const char *out = NULL;
-    const struct option options[] = {{"-o", OPTION_TEXT, "FILE.gguf", "the file to write", .text = &out}, {0}};
+    struct aids aids = {0};
+    struct option options[2 + AIDS_OPTIONS] = {{"-o", OPTION_TEXT, "FILE.gguf", "the file to write", .text = &out}};
+    aids_options(&aids, options + 1);
     if (help) return options_print(options), 0;
     char **operands;
     size_t n;
@@ -37,8 +42,9 @@ static int run(int argc, char **argv, bool help, struct error *e)
     progress_catch_signals();
     if (!status) status = engine_open(0, e);
     if (!status) status = subject_parse(&s, operands[0], NULL, e);
-    if (!status) status = export(&s, out, e);
+    if (!status) status = export(&s, &aids, out, e);
     subject_free(&s);
+    aids_free(&aids);
     return status;
 }
 

@@ -79,6 +79,72 @@ void subject_free(struct subject *s)
     *s = (struct subject){0};
 }
 
+void aids_options(struct aids *a, struct option rows[AIDS_OPTIONS])
+{
+    rows[0] = (struct option){"--calibration", OPTION_TEXT, "FILE",
+                              "text that gptq calibrates with (default: the calibration set that ships)",
+                              .text = &a->calibration};
+    rows[1] = (struct option){"--imatrix", OPTION_TEXT, "FILE",
+                              "importance matrix for gguf's quantizers (kerf imatrix makes one)", .text = &a->imatrix};
+}
+
+int aids_find(struct aids *a, const struct subject *s, struct error *e)
+{
+    struct calibration_plan plan;
+    if (s->stored || !backend_calibrates(&s->how, &plan) || a->calibration || a->shipped) return 0;
+    *e = (struct error){0};
+    a->shipped = data_find("datasets/millbrook/calibration.txt", e);
+    return (int)e->code; /* where it is not found the model says what is missing */
+}
+
+void aids_free(struct aids *a)
+{
+    free(a->shipped);
+    *a = (struct aids){0};
+}
+
+static bool on_packing(void *user, const char *what, size_t done, size_t total)
+{
+    return progress_update(user, what, done, total);
+}
+
+struct model_options subject_options(const struct subject *s, const struct aids *a, struct progress *progress)
+{
+    return (struct model_options){.how = s->stored ? NULL : &s->how,
+                                  .calibration = a->calibration ? a->calibration : a->shipped,
+                                  .imatrix = a->imatrix,
+                                  .user = progress,
+                                  .progress = progress ? on_packing : NULL};
+}
+
+static void notes(const struct subject *s, const struct model *m)
+{
+    const struct facts *f = model_facts(m);
+    if (f->warning[0]) note("warning: %s", f->warning);
+    if (f->fell_back)
+        note("note: %s: %lld matrices have columns that do not divide into the type's blocks and took another type",
+             s->name, (long long)f->fell_back);
+    if (f->calibration.raised)
+        note("note: %s: %lld of %lld matrices needed more damping than was asked for, up to %g of the mean diagonal: "
+             "the calibration text says too little about their inputs",
+             s->name, (long long)f->calibration.raised, (long long)f->calibration.matrices, f->calibration.damping);
+}
+
+int subject_open(const struct subject *s, struct aids *aids, struct model **m, struct error *e)
+{
+    *m = NULL;
+    int status = aids_find(aids, s, e);
+    if (status) return status;
+    struct progress progress;
+    progress_open(&progress, s->name);
+    struct model_options options = subject_options(s, aids, &progress);
+    status = model_open(m, s->path, &options, e);
+    progress_close(&progress);
+    if (status) return status;
+    notes(s, *m);
+    return 0;
+}
+
 int engine_open(int64_t threads, struct error *e)
 {
     if (threads > 1024) return error_set(e, ERROR_USAGE, "--threads: %lld is more than 1024", (long long)threads);

@@ -22,7 +22,7 @@ json_t *run_record(const struct model *m, const char *name, const char *model, d
                             f->hash, "architecture", f->architecture, "parameters", (json_int_t)f->parameters,
                             "backend", f->backend, "math", "exact", "weight_bytes", (json_int_t)f->weight_bytes,
                             "bits_per_weight", 8.0 * (double)f->weight_bytes / (double)f->parameters,
-                            "unpackable_matrices", (json_int_t)f->unpackable, "tokenizer_sha256",
+                            "fallback_matrices", (json_int_t)f->fell_back, "tokenizer_sha256",
                             tokenizer_hash(model_tokenizer(m)), "suites", suites, "seconds", seconds);
     if (!run) error_set(e, ERROR_IO, "out of memory for a record");
     return run;

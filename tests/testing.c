@@ -94,6 +94,7 @@ struct model *model_shipped(const char *name, const char *spec)
     snprintf(path, sizeof path, "datasets/millbrook/%s", name);
     assert_ok(blas_open(&e), &e);
     if (spec) assert_ok(backend_parse(&how, spec, &e), &e);
-    assert_ok(model_open(&m, path, spec ? &how : NULL, &e), &e);
+    struct model_options options = {.how = spec ? &how : NULL, .calibration = "datasets/millbrook/calibration.txt"};
+    assert_ok(model_open(&m, path, &options, &e), &e);
     return m;
 }

@@ -3,8 +3,8 @@
  *     struct backend_options how;
  *     if (backend_parse(&how, "int8:absmax,per=tensor", e)) return e->code;
  *     struct matrix m;
- *     if (matrix_pack(&m, &tensor, &how, e)) return e->code;      tensor: any float or decodable type, [rows, cols]
- *     matrix_multiply(&m, x, n, y, scratch);                      y [n, rows] = x [n, cols] times the transpose
+ *     if (matrix_pack(&m, &tensor, &how, NULL, e)) return e->code;  tensor: any decodable type, [rows, cols]
+ *     matrix_multiply(&m, x, n, y, scratch);                        y [n, rows] = x [n, cols] times the transpose
  *     matrix_free(&m);
  *
  * To add a backend: one file engine/backends/NAME.c that defines a `const struct backend`, and its name in registry.c. */
@@ -16,7 +16,7 @@
 
 struct backend;
 
-enum { BACKEND_SPEC = 64, BACKEND_SETTINGS = 8 };
+enum { BACKEND_SPEC = 256, BACKEND_SETTINGS = 16, BACKEND_PARSED = 512 };
 
 /* A parsed "name:variant,key=value,flag". The strings point into the parsed text. */
 struct backend_spec {
@@ -28,54 +28,116 @@ struct backend_spec {
     size_t n_settings;
 };
 
+/* May be copied. */
 struct backend_options {
     const struct backend *backend;
     char spec[BACKEND_SPEC]; /* canonical form: the options that are not defaults, in a fixed order */
-    enum dtype_id type;      /* what a matrix's elements become */
-    bool per_tensor;         /* one scale for the matrix instead of one a row */
+    _Alignas(8) unsigned char parsed[BACKEND_PARSED]; /* the backend's own form of them */
+};
+
+/* Where in its model a matrix stands: what presets and overrides go by, and what calibration found there. */
+struct place {
+    const char *name;        /* as in GGUF files, "blk.3.attn_v.weight" */
+    int64_t layer, layers;   /* of so many; -1: outside of the layers (embeddings and output) */
+    int64_t queries;         /* query heads to a key head */
+    bool makes_logits;       /* the output matrix, tied to the embedding or not */
+    const float *importance; /* [cols], weights of the columns' squared errors, or NULL: all alike */
 };
 
 /* A packed weight matrix. Zeroed is empty and safe to free. */
 struct matrix {
     const struct backend *backend;
     int64_t rows, cols;
-    enum dtype_id type;  /* of the elements in data */
+    size_t bytes;   /* everything that a multiplication reads */
+    bool fell_back; /* the columns do not divide into the blocks that were asked for: another type took their place */
+    /* Rows of a tensor's type as files have them (floats and the GGML family's blocks); else data is NULL and what
+     * there is lies in `own`. */
+    enum dtype_id type;
     const uint8_t *data; /* [rows, row_bytes] */
     size_t row_bytes;
-    const float *scales; /* int8: [rows] or [1] */
-    int64_t scale_step;  /* 1: a scale a row; 0: one for all */
-    size_t bytes;        /* everything that a multiplication reads: elements and scales */
-    void *owned, *owned_scales;
+    void *owned; /* data's memory, where it is not a file's mapping */
+    void *own;   /* the backend's */
+};
+
+/* Mean products of a matrix's inputs: h[i, j] = sum over tokens of x_i x_j. */
+struct hessian {
+    const double *h; /* [cols, cols], symmetric */
+    int64_t cols;
+    int64_t tokens;
+};
+
+/* What a backend wants to be calibrated with. */
+struct calibration_plan {
+    int64_t samples; /* sequences at most; 0: all that the text has */
+    int64_t length;  /* tokens of each, at most the model's context; 0: 2048 */
+    bool
+        sequential; /* matrices that share an input at a time, those behind them see what became of them; else a layer */
+};
+
+/* What calibrating a matrix came to. */
+struct calibrated {
+    double damping;         /* that was needed, as a share of the mean of the diagonal */
+    bool raised;            /* it is more than was asked for: the Hessian was not positive definite */
+    double error, baseline; /* sum over tokens of |(W - Q) x|^2, and of |W x|^2 */
+};
+
+/* Features of inputs that were too large for 8 bits (int8:llm). */
+struct outliers {
+    int64_t values, large;     /* inputs seen, and those among them above the threshold */
+    int64_t features, touched; /* columns, and those in which any input was above it */
 };
 
 struct backend {
     const char *name, *summary;  /* MUST */
     const char *const *variants; /* MAY: what may follow the colon, NULL-terminated; NULL: nothing may */
     const char *const *keys;     /* MAY: settings it takes, NULL-terminated; NULL: none */
-    /* MUST: fills what the spec says into *o: type, settings and the canonical spec; backend is set. */
+    const char *repeated_key;    /* MAY: the one among them that may stand more than once */
+    const char *math;            /* MAY: what its arithmetic is beyond "exact", for run records */
+    /* MUST: fills what the spec says into o->parsed and the canonical o->spec; the rest is set. */
     int (*configure)(struct backend_options *o, const struct backend_spec *spec, struct error *e);
-    /* MUST: packs w, any decodable type, [rows, cols]; values that are not finite are ERROR_NUMBER. */
-    int (*pack)(struct matrix *out, const struct tensor *w, const struct backend_options *o, struct error *e);
-    /* MAY: whether tensors of this stored type can be used as they are, without a copy. */
-    bool (*adopts)(enum dtype_id type);
+    /* MUST: packs w, any decodable type, [rows, cols]; values that are not finite are ERROR_NUMBER. May give the matrix
+     * to another backend (matrix_pack() with its options), as for embeddings that are left in float16. */
+    int (*pack)(struct matrix *out, struct tensor *w, const struct backend_options *o, const struct place *at,
+                struct error *e);
     /* MUST: exact dequantization of rows [row, row + n). */
     void (*unpack)(const struct matrix *m, int64_t row, int64_t n, float *out /* [n, cols] */);
-    /* MAY: the type of matrices with this many columns, whose packed rows are then a GGUF tensor's bytes as they are;
-     * NULL where GGUF has no type for them. */
-    enum dtype_id (*gguf_type)(const struct backend_options *o, int64_t cols);
+    /* MAY: frees m->own; else it is memory to be freed. */
+    void (*release)(struct matrix *m);
+    /* MAY: whether tensors of this stored type can be used as they are, without a copy. */
+    bool (*adopts)(enum dtype_id type);
+    /* MAY: the type of a matrix with this many columns at this place, whose packed rows are then a GGUF tensor's bytes
+     * as they are, and whether it is a substitute for columns that do not divide. */
+    enum dtype_id (*gguf_type)(const struct backend_options *o, const struct place *at, int64_t cols, bool *fell_back);
+    /* MAY: what the backend's arithmetic makes of inputs: y, [n, cols], is then multiplied in x's place. Every row by
+     * itself; called from many threads. */
+    void (*inputs)(const struct matrix *m, const float *x /* [n, cols] */, int64_t n, float *y /* [n, cols] */);
+    /* MAY: what inputs() counted since the matrix was packed. */
+    void (*count_outliers)(const struct matrix *m, struct outliers *out);
+    /* MAY: the matrices of layers are first loaded as stored and then, layer by layer, replaced by what this makes of
+     * them and the inputs they meet. `w` is a matrix of floats, or of any other backend. */
+    int (*calibrate)(struct matrix *out, const struct matrix *w, const struct hessian *h,
+                     const struct backend_options *o, const struct place *at, struct calibrated *report,
+                     struct error *e);
+    /* MUST with calibrate: what these options want; false: they calibrate nothing. */
+    bool (*plan)(const struct backend_options *o, struct calibration_plan *plan);
 };
 
 /* "NAME[:VARIANT][,KEY=VALUE|,FLAG]..."; an unknown part is ERROR_USAGE with the nearest name. */
 int backend_parse(struct backend_options *o, const char *spec, struct error *e);
+/* Whether a model packed this way is calibrated, and how; o may be NULL. */
+bool backend_calibrates(const struct backend_options *o, struct calibration_plan *plan);
 const struct backend *backend_at(size_t i); /* the registry's row i; NULL past the end */
 
-/* Packs a tensor; how == NULL: as stored. A tensor already stored the way that `how` asks for is adopted. Where the
- * columns do not divide into the type's blocks the matrix is kept as float16 (its type says so). NaN and infinite
- * values are ERROR_NUMBER with their place. The tensor's `owned` memory passes to the matrix or is freed; its data must
- * outlive the matrix otherwise. */
-int matrix_pack(struct matrix *out, struct tensor *w, const struct backend_options *how, struct error *e);
+/* Packs a tensor; how == NULL: as stored; at == NULL: an ordinary matrix of a layer. A tensor already stored the way
+ * that `how` asks for is adopted. Where the columns do not divide into the type's blocks another type takes its place,
+ * and the matrix says so. NaN and infinite values are ERROR_NUMBER with their place. The tensor's `owned` memory passes
+ * to the matrix or is freed; its data must outlive the matrix otherwise. */
+int matrix_pack(struct matrix *out, struct tensor *w, const struct backend_options *how, const struct place *at,
+                struct error *e);
 void matrix_free(struct matrix *m);
 void matrix_unpack(const struct matrix *m, int64_t row, int64_t n, float *out /* [n, cols] */);
+/* The whole matrix as a tensor of float32 with memory of its own, to be packed another way. */
+int matrix_to_f32(const struct matrix *m, const char *name, struct tensor *out, struct error *e);
 
 /* Exact math: y = x times the transpose of m, the stored weights in float32 arithmetic. One code for all backends:
  * panels of rows are unpacked and multiplied by OpenBLAS's sgemm in blocks of one fixed shape, so that a row of y does

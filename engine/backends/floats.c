@@ -3,35 +3,29 @@
 #include "engine/kernels/kernels.h"
 
 #include <stdio.h>
+#include <string.h>
 
-static int pack(struct matrix *out, const struct tensor *w, const struct backend_options *o, struct error *e)
-{
-    return pack_decoded(out, w, o->type, e);
-}
+/* The type is the backend's name. */
+static enum dtype_id type_of(const struct backend_options *o) { return (enum dtype_id)dtype_named(o->backend->name); }
 
-static int configure(struct backend_options *o, enum dtype_id type, const char *name)
+static int configure(struct backend_options *o, const struct backend_spec *spec, struct error *e)
 {
-    o->type = type;
-    snprintf(o->spec, sizeof o->spec, "%s", name);
+    (void)spec, (void)e;
+    snprintf(o->spec, sizeof o->spec, "%s", o->backend->name);
     return 0;
 }
 
-static int configure_f32(struct backend_options *o, const struct backend_spec *spec, struct error *e)
+static int pack(struct matrix *out, struct tensor *w, const struct backend_options *o, const struct place *at,
+                struct error *e)
 {
-    (void)spec, (void)e;
-    return configure(o, DTYPE_F32, "f32");
+    (void)at;
+    return pack_decoded(out, w, type_of(o), NULL, e);
 }
 
-static int configure_f16(struct backend_options *o, const struct backend_spec *spec, struct error *e)
+static enum dtype_id gguf_type(const struct backend_options *o, const struct place *at, int64_t cols, bool *fell_back)
 {
-    (void)spec, (void)e;
-    return configure(o, DTYPE_F16, "f16");
-}
-
-static int configure_bf16(struct backend_options *o, const struct backend_spec *spec, struct error *e)
-{
-    (void)spec, (void)e;
-    return configure(o, DTYPE_BF16, "bf16");
+    (void)at, (void)cols, (void)fell_back;
+    return type_of(o);
 }
 
 static bool adopts_f32(enum dtype_id type) { return type == DTYPE_F32; }
@@ -42,24 +36,24 @@ extern const struct backend backend_f32, backend_f16, backend_bf16;
 
 const struct backend backend_f32 = {.name = "f32",
                                     .summary = "float32, 32 bits a weight",
-                                    .configure = configure_f32,
+                                    .configure = configure,
                                     .pack = pack,
                                     .adopts = adopts_f32,
                                     .unpack = unpack_decoded,
-                                    .gguf_type = gguf_same_type};
+                                    .gguf_type = gguf_type};
 
 const struct backend backend_f16 = {.name = "f16",
                                     .summary = "IEEE 754 binary16, 16 bits a weight",
-                                    .configure = configure_f16,
+                                    .configure = configure,
                                     .pack = pack,
                                     .adopts = adopts_f16,
                                     .unpack = unpack_decoded,
-                                    .gguf_type = gguf_same_type};
+                                    .gguf_type = gguf_type};
 
 const struct backend backend_bf16 = {.name = "bf16",
                                      .summary = "bfloat16, 16 bits a weight",
-                                     .configure = configure_bf16,
+                                     .configure = configure,
                                      .pack = pack,
                                      .adopts = adopts_bf16,
                                      .unpack = unpack_decoded,
-                                     .gguf_type = gguf_same_type};
+                                     .gguf_type = gguf_type};

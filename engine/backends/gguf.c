@@ -2,23 +2,41 @@
 #include "engine/backends/pack.h"
 #include "engine/kernels/kernels.h"
 
-#include <ctype.h>
 #include <stdio.h>
 
 static const char *const variants[] = {"q8_0", "q4_0", NULL};
+
+struct settings {
+    enum dtype_id type;
+};
+_Static_assert(sizeof(struct settings) <= BACKEND_PARSED, "settings fit in their place");
+
+static const struct settings *settings_of(const struct backend_options *o) { return (const void *)o->parsed; }
 
 static int configure(struct backend_options *o, const struct backend_spec *spec, struct error *e)
 {
     if (!spec->variant)
         return error_set(e, ERROR_USAGE, "backend \"%s\": a type must follow, as in gguf:q8_0", spec->whole);
-    o->type = (enum dtype_id)dtype_named(spec->variant);
+    struct settings *s = (void *)o->parsed;
+    s->type = (enum dtype_id)dtype_named(spec->variant);
     snprintf(o->spec, sizeof o->spec, "gguf:%s", spec->variant);
     return 0;
 }
 
-static int pack(struct matrix *out, const struct tensor *w, const struct backend_options *o, struct error *e)
+static enum dtype_id gguf_type(const struct backend_options *o, const struct place *at, int64_t cols, bool *fell_back)
 {
-    return pack_decoded(out, w, gguf_same_type(o, w->shape[1]), e);
+    (void)at;
+    enum dtype_id type = settings_of(o)->type;
+    *fell_back = cols % dtype_of((int)type)->block != 0;
+    return *fell_back ? DTYPE_F16 : type;
+}
+
+static int pack(struct matrix *out, struct tensor *w, const struct backend_options *o, const struct place *at,
+                struct error *e)
+{
+    bool fell_back;
+    enum dtype_id type = gguf_type(o, at, w->shape[1], &fell_back);
+    return pack_decoded(out, w, type, at->importance, e);
 }
 
 /* Float types are adopted by their own backends, which stand before this one in the registry. */
@@ -33,4 +51,4 @@ const struct backend backend_gguf = {.name = "gguf",
                                      .pack = pack,
                                      .adopts = adopts,
                                      .unpack = unpack_decoded,
-                                     .gguf_type = gguf_same_type};
+                                     .gguf_type = gguf_type};

@@ -15,18 +15,31 @@
 static const char *const variants[] = {"absmax", NULL};
 static const char *const keys[] = {"per", NULL};
 
+struct settings {
+    bool per_tensor;
+};
+
+/* What a matrix owns. */
+struct codes {
+    float *scales;     /* [rows] or [1] */
+    int64_t scale_step; /* 1: a scale a row; 0: one for all */
+    int8_t data[];     /* [rows, cols] */
+};
+
+static const struct settings *settings_of(const struct backend_options *o) { return (const void *)o->parsed; }
+
 static int configure(struct backend_options *o, const struct backend_spec *spec, struct error *e)
 {
+    struct settings *set = (void *)o->parsed;
     if (!spec->variant)
         return error_set(e, ERROR_USAGE, "backend \"%s\": a scheme must follow, as in int8:absmax", spec->whole);
-    o->type = DTYPE_I8;
     for (size_t i = 0; i < spec->n_settings; i++) {
         const char *per = spec->settings[i].value;
         if (!per || (strcmp(per, "row") && strcmp(per, "tensor")))
             return error_set(e, ERROR_USAGE, "backend \"%s\": per: must be row or tensor", spec->whole);
-        o->per_tensor = strcmp(per, "tensor") == 0;
+        set->per_tensor = strcmp(per, "tensor") == 0;
     }
-    snprintf(o->spec, sizeof o->spec, "int8:%s%s", spec->variant, o->per_tensor ? ",per=tensor" : "");
+    snprintf(o->spec, sizeof o->spec, "int8:%s%s", spec->variant, set->per_tensor ? ",per=tensor" : "");
     return 0;
 }
 
@@ -75,31 +88,43 @@ static int pack_row(void *user, int64_t r, float *row, struct error *e)
     return 0;
 }
 
-static int pack(struct matrix *out, const struct tensor *w, const struct backend_options *o, struct error *e)
+static int pack(struct matrix *out, struct tensor *w, const struct backend_options *o, const struct place *at,
+                struct error *e)
 {
+    (void)at;
     int64_t rows = w->shape[0], cols = w->shape[1];
-    size_t n_scales = o->per_tensor ? 1 : (size_t)rows;
-    *out = (struct matrix){.rows = rows, .cols = cols, .type = DTYPE_I8, .row_bytes = (size_t)cols};
-    struct packing p = {.cols = cols, .per_tensor = o->per_tensor};
-    out->data = out->owned = p.data = memory_new((size_t)rows, (size_t)cols, w->name, e);
-    float *scales = memory_new(n_scales, sizeof *scales, w->name, e);
-    out->scales = out->owned_scales = scales;
+    bool per_tensor = settings_of(o)->per_tensor;
+    size_t n_scales = per_tensor ? 1 : (size_t)rows;
+    *out = (struct matrix){.rows = rows, .cols = cols};
+    struct packing p = {.cols = cols, .per_tensor = per_tensor};
+    struct codes *codes = out->own = memory_new(1, sizeof *codes + (size_t)rows * (size_t)cols, w->name, e);
+    if (!codes) return ERROR_IO;
+    p.data = codes->data;
+    codes->scales = memory_new(n_scales, sizeof *codes->scales, w->name, e);
     p.largest = memory_new((size_t)rows, sizeof *p.largest, w->name, e);
-    int status = p.data && scales && p.largest ? tensor_each_row(w, measure_row, &p, e) : ERROR_IO;
+    int status = codes->scales && p.largest ? tensor_each_row(w, measure_row, &p, e) : ERROR_IO;
     if (!status) p.most = largest(p.largest, rows);
     if (!status) status = tensor_each_row(w, pack_row, &p, e);
-    for (size_t i = 0; i < n_scales && !status; i++) scales[i] = scale_for(o->per_tensor ? p.most : p.largest[i]);
+    for (size_t i = 0; i < n_scales && !status; i++) codes->scales[i] = scale_for(per_tensor ? p.most : p.largest[i]);
     free(p.largest);
-    out->scale_step = o->per_tensor ? 0 : 1;
-    out->bytes = (size_t)rows * (size_t)cols + n_scales * sizeof *scales;
+    codes->scale_step = per_tensor ? 0 : 1;
+    out->bytes = (size_t)rows * (size_t)cols + n_scales * sizeof *codes->scales;
     return status;
+}
+
+static void release(struct matrix *m)
+{
+    struct codes *codes = m->own;
+    if (codes) free(codes->scales);
+    free(codes);
 }
 
 static void unpack(const struct matrix *m, int64_t row, int64_t n, float *out)
 {
+    const struct codes *codes = m->own;
     for (int64_t r = 0; r < n; r++) {
-        const int8_t *q = (const int8_t *)m->data + (row + r) * m->cols;
-        kernels_get()->affine_i8(q, 0, m->scales[(row + r) * m->scale_step], out + r * m->cols, m->cols);
+        const int8_t *q = codes->data + (row + r) * m->cols;
+        kernels_get()->affine_i8(q, 0, codes->scales[(row + r) * codes->scale_step], out + r * m->cols, m->cols);
     }
 }
 
@@ -111,4 +136,5 @@ const struct backend backend_int8 = {.name = "int8",
                                      .keys = keys,
                                      .configure = configure,
                                      .pack = pack,
-                                     .unpack = unpack};
+                                     .unpack = unpack,
+                                     .release = release};

@@ -47,6 +47,7 @@ int tensor_each_row(const struct tensor *w, row_visitor *visit, void *user, stru
 struct packing {
     const struct tensor *w;
     struct matrix *out;
+    const float *importance; /* [cols] or NULL */
 };
 
 /* A row that was packed must still be finite: 16-bit floats and scales end at 65504. */
@@ -54,7 +55,7 @@ static int pack_row(void *user, int64_t r, float *row, struct error *e)
 {
     const struct packing *p = user;
     struct matrix *m = p->out;
-    kernels_get()->encode[m->type](row, NULL, (uint8_t *)m->owned + (size_t)r * m->row_bytes, m->cols);
+    kernels_get()->encode[m->type](row, p->importance, (uint8_t *)m->owned + (size_t)r * m->row_bytes, m->cols);
     unpack_decoded(m, r, 1, row);
     for (int64_t c = 0; c < m->cols; c++)
         if (!isfinite(row[c]))
@@ -63,14 +64,22 @@ static int pack_row(void *user, int64_t r, float *row, struct error *e)
     return 0;
 }
 
-int pack_decoded(struct matrix *out, const struct tensor *w, enum dtype_id type, struct error *e)
+int pack_decoded(struct matrix *out, const struct tensor *w, enum dtype_id type, const float *importance,
+                 struct error *e)
 {
     const struct dtype *d = dtype_of((int)type);
     *out = (struct matrix){.rows = w->shape[0], .cols = w->shape[1], .type = type};
     out->row_bytes = (size_t)(out->cols / d->block) * d->block_bytes;
     out->bytes = out->row_bytes * (size_t)out->rows;
     out->data = out->owned = memory_new((size_t)out->rows, out->row_bytes, w->name, e);
-    return out->owned ? tensor_each_row(w, pack_row, &(struct packing){w, out}, e) : ERROR_IO;
+    return out->owned ? tensor_each_row(w, pack_row, &(struct packing){w, out, importance}, e) : ERROR_IO;
+}
+
+int pack_f16(struct matrix *out, struct tensor *w, struct error *e)
+{
+    struct backend_options f16;
+    int status = backend_parse(&f16, "f16", e);
+    return status ? status : matrix_pack(out, w, &f16, NULL, e);
 }
 
 static const struct backend *adopter(enum dtype_id type)
@@ -80,15 +89,19 @@ static const struct backend *adopter(enum dtype_id type)
     return NULL;
 }
 
-static int adopt(struct matrix *out, struct tensor *w, const struct backend *b, struct error *e)
+static int adopt(struct matrix *out, struct tensor *w, struct error *e)
 {
     int status = tensor_each_row(w, NULL, NULL, e);
     if (status) return status;
     const struct dtype *d = dtype_of((int)w->type);
-    *out = (struct matrix){.backend = b, .rows = w->shape[0], .cols = w->shape[1], .type = w->type, .data = w->data};
-    out->row_bytes = (size_t)(out->cols / d->block) * d->block_bytes;
-    out->bytes = w->bytes;
-    out->owned = w->owned;
+    *out = (struct matrix){.backend = adopter(w->type),
+                           .rows = w->shape[0],
+                           .cols = w->shape[1],
+                           .type = w->type,
+                           .data = w->data,
+                           .row_bytes = (size_t)(w->shape[1] / d->block) * d->block_bytes,
+                           .bytes = w->bytes,
+                           .owned = w->owned};
     w->owned = NULL;
     return 0;
 }
@@ -105,22 +118,23 @@ static int refuse_type(const struct tensor *w, struct error *e)
     return status;
 }
 
-int matrix_pack(struct matrix *out, struct tensor *w, const struct backend_options *how, struct error *e)
+int matrix_pack(struct matrix *out, struct tensor *w, const struct backend_options *how, const struct place *at,
+                struct error *e)
 {
+    static const struct place ordinary = {.name = "", .layers = 1, .queries = 1};
     *out = (struct matrix){0};
+    if (!at) at = &ordinary;
     int status = 0;
     if (w->n_dims != 2) {
         status = error_set(e, ERROR_INPUT, "%s: has %d dimensions, a matrix has 2", w->name, w->n_dims);
     } else if (!kernels_get()->decode[w->type]) {
         status = refuse_type(w, e);
     } else {
-        const struct backend *stays = adopter(w->type);
-        if (!how || (how->type == w->type && stays == how->backend)) {
-            status = adopt(out, w, stays, e);
-        } else {
-            status = how->backend->pack(out, w, how, e);
-            out->backend = how->backend;
-        }
+        bool fell_back = false, typed = how && how->backend->gguf_type;
+        bool same = typed && how->backend->gguf_type(how, at, w->shape[1], &fell_back) == w->type;
+        status = !how || same ? adopt(out, w, e) : how->backend->pack(out, w, how, at, e);
+        if (!out->backend && how) out->backend = how->backend;
+        if (fell_back) out->fell_back = true;
     }
     free(w->owned);
     w->owned = NULL;
@@ -130,19 +144,29 @@ int matrix_pack(struct matrix *out, struct tensor *w, const struct backend_optio
 
 void matrix_free(struct matrix *m)
 {
+    if (m->backend && m->backend->release)
+        m->backend->release(m);
+    else
+        free(m->own);
     free(m->owned);
-    free(m->owned_scales);
     *m = (struct matrix){0};
 }
 
 void matrix_unpack(const struct matrix *m, int64_t row, int64_t n, float *out) { m->backend->unpack(m, row, n, out); }
 
+int matrix_to_f32(const struct matrix *m, const char *name, struct tensor *out, struct error *e)
+{
+    *out = (struct tensor){.name = name, .type = DTYPE_F32, .n_dims = 2, .shape = {m->rows, m->cols, 1, 1}};
+    float *w = memory_new((size_t)m->rows, (size_t)m->cols * sizeof *w, name, e);
+    if (!w) return ERROR_IO;
+#pragma omp parallel for schedule(static)
+    for (int64_t r = 0; r < m->rows; r++) matrix_unpack(m, r, 1, w + r * m->cols);
+    out->data = out->owned = w;
+    out->bytes = (size_t)(m->rows * m->cols) * sizeof *w;
+    return 0;
+}
+
 void unpack_decoded(const struct matrix *m, int64_t row, int64_t n, float *out)
 {
     kernels_get()->decode[m->type](m->data + (size_t)row * m->row_bytes, out, n * m->cols);
-}
-
-enum dtype_id gguf_same_type(const struct backend_options *o, int64_t cols)
-{
-    return cols % dtype_of((int)o->type)->block == 0 ? o->type : DTYPE_F16;
 }

@@ -79,7 +79,14 @@ int backend_parse(struct backend_options *o, const char *text, struct error *e)
         if (!list_has(b->keys, spec.settings[i].key)) return unknown(text, "option", spec.settings[i].key, b->keys, e);
     for (size_t i = 0; i < spec.n_settings; i++)
         for (size_t k = 0; k < i; k++)
-            if (strcmp(spec.settings[i].key, spec.settings[k].key) == 0)
+            if (strcmp(spec.settings[i].key, spec.settings[k].key) == 0 &&
+                !(b->repeated_key && strcmp(spec.settings[i].key, b->repeated_key) == 0))
                 return error_set(e, ERROR_USAGE, "backend \"%s\": %s: given twice", text, spec.settings[i].key);
     return b->configure(o, &spec, e);
+}
+
+bool backend_calibrates(const struct backend_options *o, struct calibration_plan *plan)
+{
+    *plan = (struct calibration_plan){.sequential = true};
+    return o && o->backend->calibrate && o->backend->plan(o, plan);
 }

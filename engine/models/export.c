@@ -12,7 +12,7 @@
 struct entry {
     const char *name; /* the model's name, %d for the layer */
     int64_t layer;
-    char full[96]; /* the name in the file that is written */
+    char full[MODEL_NAME]; /* the name in the file that is written */
     int n_dims;
     int64_t shape[2];
     bool multiplied;    /* a matrix that the backend packs */
@@ -22,7 +22,7 @@ struct entry {
 
 struct exporting {
     struct model *m; /* nothing loaded */
-    const struct backend_options *how;
+    const struct model_options *options;
     struct entry *entries;
     size_t n, capacity;
 };
@@ -31,7 +31,10 @@ static int choose_type(const struct exporting *x, struct entry *t, struct error 
 {
     enum dtype_id stored;
     int status = source_check(x->m->source, t->name, t->layer, t->n_dims, t->shape, &stored, &t->change, e);
-    t->type = !t->multiplied ? DTYPE_F32 : x->how ? x->how->backend->gguf_type(x->how, t->shape[1]) : stored;
+    const struct backend_options *how = x->options->how;
+    struct place at = model_place(x->m, t->name, t->layer, t->full);
+    bool fell_back;
+    t->type = !t->multiplied ? DTYPE_F32 : how ? how->backend->gguf_type(how, &at, t->shape[1], &fell_back) : stored;
     return status;
 }
 
@@ -46,20 +49,17 @@ static int add_entry(void *user, const char *name, int64_t layer, int n_dims, co
     if (!known->name) return error_set(e, ERROR_IO, "%s: is not in the table of the architecture's names", name);
     *t = (struct entry){.name = known->name, .layer = layer, .n_dims = n_dims, .multiplied = multiplied};
     memcpy(t->shape, shape, (size_t)n_dims * sizeof *shape);
-    const char *hole = strstr(name, "%d");
-    if (hole)
-        snprintf(t->full, sizeof t->full, "%.*s%" PRId64 "%s", (int)(hole - name), name, layer, hole + 2);
-    else
-        snprintf(t->full, sizeof t->full, "%s", name);
+    model_name(name, layer, t->full);
     return choose_type(x, t, e);
 }
 
 /* The tensors that the architecture loads, in its order. */
 static int list_tensors(struct exporting *x, struct error *e)
 {
-    if (x->how && !x->how->backend->gguf_type)
+    const struct backend_options *how = x->options->how;
+    if (how && !how->backend->gguf_type)
         return error_set(e, ERROR_USAGE, "backend \"%s\": GGUF has no type for it: use f32, f16, bf16 or gguf:TYPE",
-                         x->how->spec);
+                         how->spec);
     const struct recorder recorder = {x, add_entry};
     x->m->recorder = &recorder;
     int status = x->m->architecture->load(x->m, e);
@@ -182,12 +182,18 @@ static int write_tensor(struct exporting *x, const struct entry *t, struct gguf_
     if (!status && folder && t->change == ROPE_ROWS && x->m->architecture->rope_interleaved_in_gguf)
         status = interleave(x->m, &tensor, e);
     if (!status) status = backend_parse(&f32, "f32", e);
-    if (!status && matrix_pack(&m, &tensor, t->multiplied ? x->how : &f32, e))
+    char full[MODEL_NAME];
+    struct place at = model_place(x->m, t->name, t->layer, full);
+    if (!status && matrix_pack(&m, &tensor, t->multiplied ? x->options->how : &f32, &at, e))
         status = error_prefix(e, "%s", x->m->facts.path);
     if (status) return status;
-    gguf_write_data(w, m.data, m.bytes);
+    if (m.type != t->type)
+        status = error_set(e, ERROR_IO, "%s: packed as %s instead of %s", t->full, dtype_of((int)m.type)->name,
+                           dtype_of((int)t->type)->name);
+    else
+        gguf_write_data(w, m.data, m.bytes);
     matrix_free(&m);
-    return 0;
+    return status;
 }
 
 static int write_all(struct exporting *x, struct gguf_writer *w, const struct export_progress *progress,
@@ -205,10 +211,11 @@ static int write_all(struct exporting *x, struct gguf_writer *w, const struct ex
     return status;
 }
 
-int model_export(const char *path, const struct backend_options *how, const char *out_path,
+int model_export(const char *path, const struct model_options *options, const char *out_path,
                  const struct export_progress *progress, struct error *e)
 {
-    struct exporting x = {.m = memory_new(1, sizeof *x.m, "a model", e), .how = how};
+    static const struct model_options stored;
+    struct exporting x = {.m = memory_new(1, sizeof *x.m, "a model", e), .options = options ? options : &stored};
     struct gguf_writer *w = NULL;
     int status = x.m ? model_prepare(x.m, path, e) : ERROR_IO;
     if (!status) status = list_tensors(&x, e);

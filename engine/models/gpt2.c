@@ -74,38 +74,36 @@ struct buffers {
     float *y, *qkv, *heads, *up;
 };
 
-static void layer_forward(struct pass *p, int64_t i, const struct buffers *b)
+static int64_t room(const struct hyper *h) { return 5 * h->width + h->ffn; }
+
+static struct buffers buffers_of(const struct pass *p)
 {
+    int64_t width = p->m->hyper.width;
+    struct buffers b = {.y = p->rooms, .qkv = p->rooms + p->n * width};
+    b.heads = b.qkv + p->n * 3 * width;
+    b.up = b.heads + p->n * width;
+    return b;
+}
+
+static void layer_forward(struct pass *p, int64_t i)
+{
+    struct buffers buffers = buffers_of(p), *b = &buffers;
     const struct layer *l = &p->m->layers[i];
     int64_t width = p->m->hyper.width;
     pass_layer_norm(p, &l->attn_norm, p->x, b->y);
-    pass_linear(p, &l->w[LINEAR_QKV], b->y, b->qkv);
+    pass_linear(p, i, LINEAR_QKV, b->y, b->qkv);
     pass_attend(p, i, b->qkv, 3 * width, b->qkv + width, b->qkv + 2 * width, 3 * width, b->heads);
-    pass_linear(p, &l->w[LINEAR_O], b->heads, b->y);
+    pass_linear(p, i, LINEAR_O, b->heads, b->y);
     pass_add(p, b->y);
     pass_layer_norm(p, &l->ffn_norm, p->x, b->y);
-    pass_linear(p, &l->w[LINEAR_UP], b->y, b->up);
+    pass_linear(p, i, LINEAR_UP, b->y, b->up);
     pass_gelu(p, b->up, p->m->hyper.ffn);
-    pass_linear(p, &l->w[LINEAR_DOWN], b->up, b->y);
+    pass_linear(p, i, LINEAR_DOWN, b->up, b->y);
     pass_add(p, b->y);
     pass_layer_done(p, i);
 }
 
-static int forward(struct pass *p, struct error *e)
-{
-    const struct hyper *h = &p->m->hyper;
-    size_t n = (size_t)p->n;
-    float *all = memory_new(n * (size_t)(5 * h->width + h->ffn), sizeof *all, "activations", e);
-    if (!all) return ERROR_IO;
-    struct buffers b = {.y = all, .qkv = all + p->n * h->width};
-    b.heads = b.qkv + p->n * 3 * h->width;
-    b.up = b.heads + p->n * h->width;
-    pass_embed(p);
-    for (int64_t i = 0; i < h->layers; i++) layer_forward(p, i, &b);
-    pass_layer_norm(p, &p->m->final_norm, p->x, p->x);
-    free(all);
-    return 0;
-}
+static void finish(struct pass *p) { pass_layer_norm(p, &p->m->final_norm, p->x, p->x); }
 
 extern const struct architecture architecture_gpt2;
 
@@ -118,4 +116,6 @@ const struct architecture architecture_gpt2 = {.name = "gpt2",
                                                .ignored = ignored,
                                                .ties_by_default = true,
                                                .load = load,
-                                               .forward = forward};
+                                               .room = room,
+                                               .layer = layer_forward,
+                                               .finish = finish};

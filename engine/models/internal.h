@@ -6,7 +6,7 @@
 #include "engine/models/model.h"
 #include "engine/models/source.h"
 
-enum { ROPE_DIMS = 1024 }; /* most dimensions of a head that turn */
+enum { ROPE_DIMS = 1024, MODEL_NAME = 96 }; /* most dimensions of a head that turn; bytes of a tensor's name */
 
 struct norm {
     float *weight, *bias; /* [width]; bias NULL: RMSNorm has none */
@@ -14,11 +14,9 @@ struct norm {
 
 struct linear {
     struct matrix m;
-    float *bias; /* [rows] or NULL */
+    const char *name; /* "blk.%d.attn_q" */
+    float *bias;      /* [rows] or NULL */
 };
-
-/* One for all architectures: what one has not stays empty. */
-enum linear_role { LINEAR_Q, LINEAR_K, LINEAR_V, LINEAR_QKV, LINEAR_O, LINEAR_GATE, LINEAR_UP, LINEAR_DOWN, LINEARS };
 
 struct layer {
     struct norm attn_norm, ffn_norm;
@@ -37,7 +35,7 @@ struct model {
     const struct recorder *recorder;
     const struct architecture *architecture;
     const struct kernels *kernels;
-    const struct backend_options *how; /* during load only */
+    const struct model_options *options; /* during load only */
     struct hyper hyper;
     struct facts facts;
     struct tokenizer *tokenizer;
@@ -47,10 +45,20 @@ struct model {
     struct norm final_norm;
     struct layer *layers;
     size_t most_scratch; /* floats that the widest of its matrices needs to be multiplied */
+    int64_t most_inputs; /* most columns of a matrix whose backend changes inputs; 0: none does */
 };
 
 /* Source, architecture, hyper-parameters and room for the layers; nothing is loaded. */
 int model_prepare(struct model *m, const char *path, struct error *e);
+/* Replaces the matrices of all layers by what the backend makes of them and of the calibration text, where it does. */
+int model_calibrate(struct model *m, struct error *e);
+/* Counts a matrix that took its place in the model, or (-1) left it. */
+void model_count(struct model *m, const struct matrix *w, int sign);
+
+/* Where a matrix stands (no importance), its name written into `full`. */
+struct place model_place(const struct model *m, const char *name, int64_t layer, char full[MODEL_NAME]);
+/* "blk.%d.attn_q.weight" of layer 3 is "blk.3.attn_q.weight". */
+void model_name(const char *pattern, int64_t layer, char full[MODEL_NAME]);
 
 /* --- loading: each counts what it loads in m->facts --- */
 int load_matrix(struct model *m, const char *name, int64_t layer, int64_t rows, int64_t cols, struct matrix *out,
@@ -72,12 +80,18 @@ bool hyper_number(size_t i, const struct hyper *h, const char **key, int64_t *va
 /* --- one pass --- */
 struct cache {
     struct cache *prefix;
-    int64_t start;         /* positions that lie in the prefix */
-    int64_t length;        /* positions filled, from 0 */
-    int64_t capacity;      /* positions held here: [start, start + capacity) */
-    int64_t layers, width; /* width: kv_heads * head */
-    float *k, *v;          /* [layers, capacity, width] */
+    int64_t start;               /* positions that lie in the prefix */
+    int64_t length;              /* positions filled, from 0 */
+    int64_t capacity;            /* positions held here: [start, start + capacity) */
+    int64_t first_layer, layers; /* those whose keys and values are held */
+    int64_t width;               /* kv_heads * head */
+    float *k, *v;                /* [layers, capacity, width] */
 };
+
+/* Room for positions up to so many behind the prefix. */
+int cache_reserve(struct cache *c, int64_t positions, struct error *e);
+/* Without a prefix, of one layer alone. */
+struct cache *cache_of_layer(const struct model *m, int64_t layer, int64_t capacity, struct error *e);
 
 struct pass {
     const struct model *m;
@@ -89,16 +103,23 @@ struct pass {
     int32_t *position; /* [n] */
     int32_t *span_of;  /* [n] */
     float *x;          /* [n, width], the residual stream */
+    float *rooms;      /* architecture.room(hyper) floats for each of the n tokens, for what a layer computes */
+    float *seen;       /* [n, most cols], what a backend makes of inputs, or NULL where none does */
     float *turn;       /* [n, rope_dims / 2, 2] cosines and sines, or NULL */
     float *scratch;    /* for matrix_multiply and attention */
     size_t scratch_each;
 };
 
+/* Tokens that go through the layers at a time, so that activations stay within bounds whatever the shapes. */
+int64_t pass_room(const struct model *m);
+/* Memory for the tokens of p->spans, which the caller has set with m and probe; every cache gets room for them. */
+int pass_open(struct pass *p, struct error *e);
+void pass_close(struct pass *p);
 /* x = embeddings of the ids, plus positions where the model has them. */
 void pass_embed(struct pass *p);
 void pass_rms_norm(const struct pass *p, const struct norm *w, const float *x, float *y /* [n, width] */);
 void pass_layer_norm(const struct pass *p, const struct norm *w, const float *x, float *y /* [n, width] */);
-void pass_linear(const struct pass *p, const struct linear *w, const float *x /* [n, cols] */,
+void pass_linear(const struct pass *p, int64_t layer, enum linear_role role, const float *x /* [n, cols] */,
                  float *y /* [n, rows] */);
 void pass_add(const struct pass *p, const float *y /* [n, width] */); /* x += y */
 /* Turns every head of rows [n, heads * head] that lie `stride` floats apart, in place. Pairs come as the hyper-

@@ -83,49 +83,50 @@ struct buffers {
     float *y, *q, *k, *v, *heads, *gate, *up;
 };
 
-static void layer_forward(struct pass *p, int64_t i, const struct buffers *b)
+static int64_t room(const struct hyper *h)
 {
-    const struct hyper *h = &p->m->hyper;
-    const struct layer *l = &p->m->layers[i];
-    int64_t q = h->heads * h->head, kv = h->kv_heads * h->head;
-    pass_rms_norm(p, &l->attn_norm, p->x, b->y);
-    pass_linear(p, &l->w[LINEAR_Q], b->y, b->q);
-    pass_linear(p, &l->w[LINEAR_K], b->y, b->k);
-    pass_linear(p, &l->w[LINEAR_V], b->y, b->v);
-    pass_rope(p, b->q, q, h->heads);
-    pass_rope(p, b->k, kv, h->kv_heads);
-    pass_attend(p, i, b->q, q, b->k, b->v, kv, b->heads);
-    pass_linear(p, &l->w[LINEAR_O], b->heads, b->y);
-    pass_add(p, b->y);
-    pass_rms_norm(p, &l->ffn_norm, p->x, b->y);
-    pass_linear(p, &l->w[LINEAR_GATE], b->y, b->gate);
-    pass_linear(p, &l->w[LINEAR_UP], b->y, b->up);
-    pass_silu_multiply(p, b->gate, b->up, h->ffn);
-    pass_linear(p, &l->w[LINEAR_DOWN], b->gate, b->y);
-    pass_add(p, b->y);
-    pass_layer_done(p, i);
+    return h->width + (2 * h->heads + 2 * h->kv_heads) * h->head + 2 * h->ffn;
 }
 
-static int forward(struct pass *p, struct error *e)
+static struct buffers buffers_of(const struct pass *p)
 {
     const struct hyper *h = &p->m->hyper;
     int64_t q = h->heads * h->head, kv = h->kv_heads * h->head;
-    size_t n = (size_t)p->n, each = (size_t)(h->width + 2 * q + 2 * kv + 2 * h->ffn);
-    float *all = memory_new(n * each, sizeof *all, "activations", e);
-    if (!all) return ERROR_IO;
-    struct buffers b = {.y = all};
+    struct buffers b = {.y = p->rooms};
     b.q = b.y + p->n * h->width;
     b.k = b.q + p->n * q;
     b.v = b.k + p->n * kv;
     b.heads = b.v + p->n * kv;
     b.gate = b.heads + p->n * q;
     b.up = b.gate + p->n * h->ffn;
-    pass_embed(p);
-    for (int64_t i = 0; i < h->layers; i++) layer_forward(p, i, &b);
-    pass_rms_norm(p, &p->m->final_norm, p->x, p->x);
-    free(all);
-    return 0;
+    return b;
 }
+
+static void layer_forward(struct pass *p, int64_t i)
+{
+    struct buffers buffers = buffers_of(p), *b = &buffers;
+    const struct hyper *h = &p->m->hyper;
+    const struct layer *l = &p->m->layers[i];
+    int64_t q = h->heads * h->head, kv = h->kv_heads * h->head;
+    pass_rms_norm(p, &l->attn_norm, p->x, b->y);
+    pass_linear(p, i, LINEAR_Q, b->y, b->q);
+    pass_linear(p, i, LINEAR_K, b->y, b->k);
+    pass_linear(p, i, LINEAR_V, b->y, b->v);
+    pass_rope(p, b->q, q, h->heads);
+    pass_rope(p, b->k, kv, h->kv_heads);
+    pass_attend(p, i, b->q, q, b->k, b->v, kv, b->heads);
+    pass_linear(p, i, LINEAR_O, b->heads, b->y);
+    pass_add(p, b->y);
+    pass_rms_norm(p, &l->ffn_norm, p->x, b->y);
+    pass_linear(p, i, LINEAR_GATE, b->y, b->gate);
+    pass_linear(p, i, LINEAR_UP, b->y, b->up);
+    pass_silu_multiply(p, b->gate, b->up, h->ffn);
+    pass_linear(p, i, LINEAR_DOWN, b->gate, b->y);
+    pass_add(p, b->y);
+    pass_layer_done(p, i);
+}
+
+static void finish(struct pass *p) { pass_rms_norm(p, &p->m->final_norm, p->x, p->x); }
 
 extern const struct architecture architecture_llama;
 
@@ -138,4 +139,6 @@ const struct architecture architecture_llama = {.name = "llama",
                                                 .ignored = ignored,
                                                 .rope_interleaved_in_gguf = true,
                                                 .load = load,
-                                                .forward = forward};
+                                                .room = room,
+                                                .layer = layer_forward,
+                                                .finish = finish};

@@ -14,6 +14,44 @@ static void count(struct model *m, int64_t elements, size_t bytes)
     m->facts.weight_bytes += bytes;
 }
 
+void model_count(struct model *m, const struct matrix *w, int sign)
+{
+    m->facts.parameters += sign * w->rows * w->cols;
+    m->facts.weight_bytes += (size_t)sign * w->bytes;
+    if (w->fell_back) m->facts.fell_back += sign;
+    if (matrix_scratch(w) > m->most_scratch) m->most_scratch = matrix_scratch(w);
+    if (w->backend->inputs && w->cols > m->most_inputs) m->most_inputs = w->cols;
+}
+
+void model_name(const char *pattern, int64_t layer, char full[MODEL_NAME])
+{
+    const char *hole = strstr(pattern, "%d");
+    if (hole)
+        snprintf(full, MODEL_NAME, "%.*s%" PRId64 "%s", (int)(hole - pattern), pattern, layer, hole + 2);
+    else
+        snprintf(full, MODEL_NAME, "%s", pattern);
+}
+
+struct place model_place(const struct model *m, const char *name, int64_t layer, char full[MODEL_NAME])
+{
+    model_name(name, layer, full);
+    bool inside = strstr(name, "%d") != NULL;
+    bool output = strcmp(name, "output.weight") == 0;
+    return (struct place){.name = full,
+                          .layer = inside ? layer : -1,
+                          .layers = m->hyper.layers,
+                          .queries = m->hyper.heads / m->hyper.kv_heads,
+                          .makes_logits = output || (!inside && source_ties(m->source)),
+                          .importance = NULL};
+}
+
+/* What a matrix is packed with: those that will be calibrated are first taken as they are stored. */
+static const struct backend_options *load_how(const struct model *m, const struct place *at)
+{
+    struct calibration_plan plan;
+    return backend_calibrates(m->options->how, &plan) && at->layer >= 0 ? NULL : m->options->how;
+}
+
 /* Under a recorder tensors are told to it and not loaded. */
 static int record(struct model *m, const char *name, int64_t layer, int n_dims, const int64_t *shape, bool multiplied,
                   struct error *e)
@@ -32,10 +70,10 @@ int load_matrix(struct model *m, const char *name, int64_t layer, int64_t rows, 
     struct tensor t;
     int status = source_tensor(m->source, name, layer, 2, shape, &t, e);
     if (status) return status;
-    if (matrix_pack(out, &t, m->how, e)) return error_prefix(e, "%s", m->facts.path);
-    if (matrix_scratch(out) > m->most_scratch) m->most_scratch = matrix_scratch(out);
-    if (m->how && out->type != m->how->type) m->facts.unpackable++;
-    count(m, out->rows * out->cols, out->bytes);
+    char full[MODEL_NAME];
+    struct place at = model_place(m, name, layer, full);
+    if (matrix_pack(out, &t, load_how(m, &at), &at, e)) return error_prefix(e, "%s", m->facts.path);
+    model_count(m, out, 1);
     return 0;
 }
 
@@ -48,7 +86,7 @@ int load_table(struct model *m, const char *name, int64_t rows, int64_t cols, fl
     struct matrix table = {0};
     int status = source_tensor(m->source, name, 0, 2, shape, &t, e);
     if (!status) status = backend_parse(&f32, "f32", e);
-    if (!status && matrix_pack(&table, &t, &f32, e)) status = error_prefix(e, "%s", m->facts.path);
+    if (!status && matrix_pack(&table, &t, &f32, NULL, e)) status = error_prefix(e, "%s", m->facts.path);
     if (status) return status;
     *out = memory_new((size_t)(rows * cols), sizeof **out, t.name, e);
     if (*out) matrix_unpack(&table, 0, rows, *out);
@@ -76,6 +114,7 @@ int load_linear(struct model *m, const char *name, bool bias, int64_t layer, int
                 struct linear *out, struct error *e)
 {
     char full[64];
+    out->name = name;
     int status = load_matrix(m, with_ending(full, name, "weight"), layer, rows, cols, &out->m, e);
     if (!status && bias) status = load_vector(m, with_ending(full, name, "bias"), layer, rows, &out->bias, e);
     return status;

@@ -3,7 +3,6 @@
 #include "engine/models/internal.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,16 +41,20 @@ static int load(struct model *m, const char *path, struct error *e)
     return status;
 }
 
-int model_open(struct model **out, const char *path, const struct backend_options *how, struct error *e)
+int model_open(struct model **out, const char *path, const struct model_options *options, struct error *e)
 {
     *out = NULL;
     struct model *m = memory_new(1, sizeof *m, "a model", e);
     if (!m) return ERROR_IO;
     m->kernels = kernels_get();
-    m->how = how;
+    static const struct model_options stored;
+    m->options = options ? options : &stored;
+    const struct backend_options *how = m->options->how;
     snprintf(m->facts.backend, sizeof m->facts.backend, "%s", how ? how->spec : "stored");
+    m->facts.math = how && how->backend->math ? how->backend->math : "exact";
     int status = load(m, path, e);
-    m->how = NULL;
+    if (!status) status = model_calibrate(m, e);
+    m->options = NULL;
     if (status) {
         model_close(m);
         return status;
@@ -95,67 +98,29 @@ const struct hyper *model_hyper(const struct model *m) { return &m->hyper; }
 const struct facts *model_facts(const struct model *m) { return &m->facts; }
 const struct tokenizer *model_tokenizer(const struct model *m) { return m->tokenizer; }
 
-/* --- caches --- */
-
-size_t cache_position_bytes(const struct model *m)
+const struct matrix *model_linear(const struct model *m, int64_t layer, enum linear_role role, const char **name)
 {
-    return (size_t)(m->hyper.layers * m->hyper.kv_heads * m->hyper.head) * 2 * sizeof(float);
+    const struct linear *w = &m->layers[layer].w[role];
+    if (name) *name = w->name;
+    return w->m.backend ? &w->m : NULL;
 }
 
-/* Moves keys or values into room for more positions; a layer's positions lie together. */
-static float *grown(const struct cache *c, const float *old, int64_t capacity, struct error *e)
+bool model_outliers(const struct model *m, int64_t layer, struct outliers *out)
 {
-    size_t row = (size_t)c->width * sizeof *old;
-    float *room = memory_new((size_t)capacity * (size_t)c->layers, row, "keys and values", e);
-    for (int64_t i = 0; room && old && i < c->layers; i++)
-        memcpy(room + i * capacity * c->width, old + i * c->capacity * c->width, (size_t)(c->length - c->start) * row);
-    return room;
-}
-
-static int cache_reserve(struct cache *c, int64_t positions, struct error *e)
-{
-    if (positions <= c->capacity) return 0;
-    int64_t capacity = positions > 2 * c->capacity ? positions : 2 * c->capacity;
-    float *k = grown(c, c->k, capacity, e), *v = k ? grown(c, c->v, capacity, e) : NULL;
-    if (!v) {
-        free(k);
-        return ERROR_IO;
+    *out = (struct outliers){0};
+    bool any = false;
+    for (size_t i = 0; i < LINEARS; i++) {
+        const struct matrix *w = &m->layers[layer].w[i].m;
+        struct outliers here;
+        if (!w->backend || !w->backend->count_outliers) continue;
+        w->backend->count_outliers(w, &here);
+        out->values += here.values;
+        out->large += here.large;
+        out->features += here.features;
+        out->touched += here.touched;
+        any = true;
     }
-    free(c->k);
-    free(c->v);
-    c->k = k;
-    c->v = v;
-    c->capacity = capacity;
-    return 0;
-}
-
-struct cache *cache_new(const struct model *m, struct cache *prefix, int64_t prefix_length, int64_t capacity,
-                        struct error *e)
-{
-    struct cache *c = memory_new(1, sizeof *c, "a cache", e);
-    if (!c) return NULL;
-    c->prefix = prefix;
-    c->start = c->length = prefix ? prefix_length : 0;
-    c->width = m->hyper.kv_heads * m->hyper.head;
-    c->layers = m->hyper.layers;
-    if (cache_reserve(c, capacity, e) == 0) return c;
-    cache_free(c);
-    return NULL;
-}
-
-void cache_free(struct cache *c)
-{
-    if (!c) return;
-    free(c->k);
-    free(c->v);
-    free(c);
-}
-
-int64_t cache_length(const struct cache *c) { return c->length; }
-
-void cache_truncate(struct cache *c, int64_t length)
-{
-    if (length < c->length) c->length = length < c->start ? c->start : length;
+    return any;
 }
 
 /* --- a forward pass --- */
@@ -173,59 +138,17 @@ static int check_span(const struct model *m, const struct span *s, struct error 
     return 0;
 }
 
-/* Angles in float32, as the reference implementations have them: position * base^(-2i/dims). */
-static void fill_turns(struct pass *p)
-{
-    const struct hyper *h = &p->m->hyper;
-    int64_t half = h->rope_dims / 2;
-    for (int64_t i = 0; i < half; i++) {
-        float frequency = (float)(1.0 / pow(h->rope_base, (double)(2 * i) / (double)h->rope_dims));
-        for (int64_t t = 0; t < p->n; t++) {
-            float angle = (float)p->position[t] * frequency;
-            p->turn[2 * (t * half + i)] = (float)cos((double)angle);
-            p->turn[2 * (t * half + i) + 1] = (float)sin((double)angle);
-        }
-    }
-}
-
-static int pass_open(struct pass *p, struct error *e)
-{
-    int64_t longest = 1;
-    for (size_t i = 0; i < p->n_spans; i++) {
-        const struct span *s = &p->spans[i];
-        int64_t end = s->cache->length + s->count;
-        int status = cache_reserve(s->cache, end - s->cache->start, e);
-        if (status) return status;
-        if (end > longest) longest = end;
-        p->n += s->count;
-    }
-    size_t n = (size_t)p->n;
-    p->scratch_each = p->m->most_scratch > (size_t)longest ? p->m->most_scratch : (size_t)longest;
-    p->ids = memory_new(n, 3 * sizeof *p->ids, "tokens", e);
-    p->x = memory_new(n, (size_t)p->m->hyper.width * sizeof *p->x, "activations", e);
-    p->turn = memory_new(n, (size_t)p->m->hyper.rope_dims * sizeof *p->turn, "angles", e);
-    p->scratch = memory_new((size_t)omp_get_max_threads(), p->scratch_each * sizeof *p->scratch, "scratch", e);
-    if (!p->ids || !p->x || !p->turn || !p->scratch) return ERROR_IO;
-    p->position = p->ids + n;
-    p->span_of = p->position + n;
-    int64_t at = 0;
-    for (size_t i = 0; i < p->n_spans; i++)
-        for (int64_t j = 0; j < p->spans[i].count; j++, at++) {
-            p->ids[at] = p->spans[i].ids[j];
-            p->position[at] = (int32_t)(p->spans[i].cache->length + j);
-            p->span_of[at] = (int32_t)i;
-        }
-    fill_turns(p);
-    return 0;
-}
-
 /* One pass over all of these spans; *hidden moves on. */
 static int run_pass(const struct model *m, const struct span *spans, size_t n_spans, float **hidden,
                     const struct probe *probe, struct error *e)
 {
     struct pass p = {.m = m, .spans = spans, .n_spans = n_spans, .probe = probe};
     int status = pass_open(&p, e);
-    if (!status) status = m->architecture->forward(&p, e);
+    if (!status) {
+        pass_embed(&p);
+        for (int64_t i = 0; i < m->hyper.layers; i++) m->architecture->layer(&p, i);
+        m->architecture->finish(&p);
+    }
     int64_t at = 0, width = m->hyper.width;
     for (size_t i = 0; i < n_spans && !status; i++) {
         int64_t wanted = spans[i].count - spans[i].first_output;
@@ -234,22 +157,8 @@ static int run_pass(const struct model *m, const struct span *spans, size_t n_sp
         at += spans[i].count;
         spans[i].cache->length += spans[i].count;
     }
-    free(p.ids);
-    free(p.x);
-    free(p.turn);
-    free(p.scratch);
+    pass_close(&p);
     return status;
-}
-
-enum { PASS_BYTES = 128 << 20 };
-
-/* Tokens that go through the layers at a time, so that activations stay within PASS_BYTES whatever the shapes. */
-static int64_t pass_room(const struct hyper *h)
-{
-    int64_t heads = h->heads * h->head, keys = h->kv_heads * h->head;
-    int64_t each = (4 * h->width + 3 * heads + 2 * keys + 2 * h->ffn) * (int64_t)sizeof(float);
-    int64_t room = PASS_BYTES / each;
-    return room < 1 ? 1 : room > PASS_TOKENS ? PASS_TOKENS : room;
 }
 
 int model_forward(const struct model *m, const struct span *spans, size_t n_spans, float *hidden,
@@ -258,7 +167,7 @@ int model_forward(const struct model *m, const struct span *spans, size_t n_span
     struct span *slice = memory_new(n_spans, sizeof *slice, "a batch", e);
     int status = slice ? 0 : ERROR_IO;
     for (size_t i = 0; i < n_spans && !status; i++) status = check_span(m, &spans[i], e);
-    int64_t room = pass_room(&m->hyper), begun = 0; /* tokens of spans[i] that earlier slices took */
+    int64_t room = pass_room(m), begun = 0; /* tokens of spans[i] that earlier slices took */
     for (size_t i = 0; i < n_spans && !status;) {
         size_t n = 0;
         for (int64_t left = room; i < n_spans && left;) {

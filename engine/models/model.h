@@ -32,19 +32,45 @@ struct hyper {
 struct facts {
     const char *architecture; /* "llama" */
     const char *path;
-    int64_t parameters;         /* elements of all weights; a tied output matrix counts once */
-    size_t weight_bytes;        /* what the packed weights take, vectors as float32 */
-    int64_t unpackable;         /* matrices kept as F16 since their columns do not divide into the backend's blocks */
+    int64_t parameters;  /* elements of all weights; a tied output matrix counts once */
+    size_t weight_bytes; /* what the packed weights take, vectors as float32 */
+    int64_t fell_back;   /* matrices in another type, since their columns do not divide into the backend's blocks */
     char backend[BACKEND_SPEC]; /* "stored" or the backend's canonical spec */
+    const char *math;           /* "exact", or what the backend's arithmetic is beyond that */
     char hash[HASH_HEX];        /* of the checkpoint */
+    struct {
+        char hash[HASH_HEX]; /* of the text; "" where nothing was calibrated */
+        int64_t sequences, length;
+        int64_t matrices, raised; /* calibrated, and those that needed more damping than was asked for */
+        double damping;           /* the most that was needed */
+        double error;             /* sum of |(W - Q) x|^2 over that of |W x|^2, over all matrices */
+    } calibration;
+    char imatrix_hash[HASH_HEX]; /* of the importance matrix; "" where there is none */
+    char warning[512];           /* something about the checkpoint that its user must know, or "" */
 };
 
-/* how == NULL: as stored. The tokenizer is opened with the model. */
-int model_open(struct model **out, const char *path, const struct backend_options *how, struct error *e);
+/* The matrices of a layer, one list for all architectures: what one has not stays empty. */
+enum linear_role { LINEAR_Q, LINEAR_K, LINEAR_V, LINEAR_QKV, LINEAR_O, LINEAR_GATE, LINEAR_UP, LINEAR_DOWN, LINEARS };
+
+struct model_options {
+    const struct backend_options *how; /* NULL: as stored */
+    const char *calibration;           /* text for backends that calibrate; NULL: ERROR_USAGE where one does */
+    const char *imatrix;               /* a file of importances for backends that weigh errors, or NULL */
+    void *user;
+    /* MAY: told what takes long; false ends with ERROR_INTERRUPTED. */
+    bool (*progress)(void *user, const char *what, size_t done, size_t total);
+};
+
+/* options == NULL: as stored. The tokenizer is opened with the model. */
+int model_open(struct model **out, const char *path, const struct model_options *options, struct error *e);
 void model_close(struct model *m);
 const struct hyper *model_hyper(const struct model *m);
 const struct facts *model_facts(const struct model *m);
 const struct tokenizer *model_tokenizer(const struct model *m);
+/* A matrix of a layer and its name in GGUF files; NULL where the architecture has none. */
+const struct matrix *model_linear(const struct model *m, int64_t layer, enum linear_role role, const char **name);
+/* What int8:llm counted in a layer since the model was opened; false where no matrix of it counts. */
+bool model_outliers(const struct model *m, int64_t layer, struct outliers *out);
 
 /* Keys and values of one sequence, behind the first prefix_length positions of `prefix` (or none), which must stay
  * alive and may be shared by many. Room for `capacity` positions beyond the prefix is made at once, more as it is
@@ -67,9 +93,10 @@ struct span {
 };
 
 /* MAY be given to watch; x is [n, width], the rows of all spans in order. Large batches run, and are told, in slices.
- */
+ * Each MAY be NULL. */
 struct probe {
     void *user;
+    void (*linear_input)(void *user, int64_t layer, enum linear_role role, const float *x, int64_t n, int64_t cols);
     void (*layer_output)(void *user, int64_t layer, const float *x, int64_t n, int64_t width);
 };
 
@@ -89,7 +116,7 @@ struct export_progress {
     void *user;
     bool (*tensor)(void *user, size_t done, size_t total); /* false ends with ERROR_INTERRUPTED */
 };
-int model_export(const char *path, const struct backend_options *how, const char *out_path,
+int model_export(const char *path, const struct model_options *options, const char *out_path,
                  const struct export_progress *progress, struct error *e);
 
 #endif

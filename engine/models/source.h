@@ -35,6 +35,7 @@ struct guard {
 };
 
 struct model;
+struct hyper;
 struct pass;
 struct architecture {
     const char *name;             /* MUST: GGUF's general.architecture and config.json's model_type */
@@ -45,9 +46,11 @@ struct architecture {
     const struct guard *guards;   /* MUST: NULL allowed ends */
     const char *const *ignored;   /* MUST: endings of tensor names that carry no weights, NULL-terminated */
     bool rope_interleaved_in_gguf;
-    bool ties_by_default;                            /* tie_word_embeddings of a config.json that does not say */
-    int (*load)(struct model *m, struct error *e);   /* MUST: fills hyper-parameters and layers from m->source */
-    int (*forward)(struct pass *p, struct error *e); /* MUST: from p->ids to p->x */
+    bool ties_by_default;                          /* tie_word_embeddings of a config.json that does not say */
+    int (*load)(struct model *m, struct error *e); /* MUST: fills hyper-parameters and layers from m->source */
+    int64_t (*room)(const struct hyper *h);        /* MUST: floats for each token that a layer needs in p->rooms */
+    void (*layer)(struct pass *p, int64_t i);      /* MUST: p->x through layer i */
+    void (*finish)(struct pass *p);                /* MUST: the last norm */
 };
 
 struct source;

@@ -35,7 +35,7 @@ static struct product product_new(int64_t rows, int64_t cols, int64_t n, const c
     struct tensor t = {.name = "w", .type = DTYPE_F32, .n_dims = 2, .shape = {rows, cols, 1, 1}, .data = p.w};
     t.bytes = (size_t)(rows * cols) * sizeof *p.w;
     assert_ok(backend_parse(&how, spec, &e), &e);
-    assert_ok(matrix_pack(&p.m, &t, &how, &e), &e);
+    assert_ok(matrix_pack(&p.m, &t, &how, NULL, &e), &e);
     matrix_unpack(&p.m, 0, rows, p.w);
     p.scratch = calloc(matrix_scratch(&p.m) * (size_t)omp_get_max_threads(), sizeof *p.scratch);
     assert_non_null(p.scratch);

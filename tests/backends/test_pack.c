@@ -20,7 +20,7 @@ static int pack(struct matrix *m, const float *w, int64_t rows, int64_t cols, co
     struct backend_options how;
     assert_ok(backend_parse(&how, spec, e), e);
     struct tensor t = tensor_of(w, DTYPE_F32, rows, cols);
-    return matrix_pack(m, &t, &how, e);
+    return matrix_pack(m, &t, &how, NULL, e);
 }
 
 /* All rows, unpacked in one piece, and again row by row: the same. To be freed. */
@@ -36,93 +36,6 @@ static float *unpacked(const struct matrix *m)
     }
     free(row);
     return whole;
-}
-
-static float most_of(const float *w, size_t n)
-{
-    float most = 0;
-    for (size_t i = 0; i < n; i++) most = fmaxf(most, fabsf(w[i]));
-    return most;
-}
-
-/* |w - s q| <= s / 2 with s = max |w| / 127, and a little for float32: of w / s, half an ulp of q = 127 (127 x 2^-24
- * steps); of s itself, 2^-24 of it or half the smallest float, times 127. */
-static void assert_absmax(const float *w, int64_t rows, int64_t cols, bool per_tensor)
-{
-    struct matrix m;
-    struct error e;
-    assert_ok(pack(&m, w, rows, cols, per_tensor ? "int8:absmax,per=tensor" : "int8:absmax", &e), &e);
-    assert_int_equal(m.type, DTYPE_I8);
-    assert_int_equal(m.bytes, (size_t)(rows * cols) + 4 * (size_t)(per_tensor ? 1 : rows));
-    float *back = unpacked(&m);
-    for (int64_t r = 0; r < rows; r++) {
-        float most = per_tensor ? most_of(w, (size_t)(rows * cols)) : most_of(w + r * cols, (size_t)cols);
-        double s = (double)most / 127, slack = 127 * (s * 0x1p-22 + 0x1p-150);
-        assert_near(m.scales[r * m.scale_step], s, s * 0x1p-23 + 0x1p-150, "a scale");
-        for (int64_t c = r * cols; c < (r + 1) * cols; c++) {
-            assert_int_not_equal((int8_t)m.data[c], -128);
-            assert_near(back[c], w[c], s / 2 + slack, "a weight");
-        }
-    }
-    free(back);
-    matrix_free(&m);
-}
-
-static void test_absmax_bound(void **state)
-{
-    (void)state;
-    for (int power = -149; power <= 127; power += 3) {
-        float w[7 * 33];
-        fill_random(w, 7 * 33, ldexpf(1.f, power), (uint64_t)(power + 200));
-        memset(w + 33, 0, 33 * sizeof *w);                          /* a row of zeros */
-        for (int c = 66; c < 99; c++) w[c] = ldexpf(-0.75f, power); /* a constant row */
-        w[100] = -ldexpf(1.f, power);                               /* the extreme is negative */
-        assert_absmax(w, 7, 33, false);
-        assert_absmax(w, 7, 33, true);
-    }
-}
-
-static void test_absmax_special(void **state)
-{
-    (void)state;
-    static const float rows[][4] = {
-        {0.f, 0.f, 0.f, 0.f},           {1e-45f, 0.f, -1e-45f, 0.f},      {1e-40f, 5e-41f, -2e-41f, 0.f},
-        {1e-37f, 5e-38f, -2e-38f, 0.f}, {-FLT_MAX, FLT_MAX, 1.f, -1e38f}, {-3.f, -3.f, -3.f, -3.f},
-        {-0.f, 127.f, -127.f, 63.5f},   {FLT_MIN, -FLT_MIN, 0.f, 0.f},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        assert_absmax(rows[i], 1, 4, false);
-        assert_absmax(rows[i], 1, 4, true);
-        assert_absmax(rows[i], 4, 1, false);
-    }
-    struct matrix m; /* whole numbers up to 127 are exact; halves go to the even neighbour */
-    struct error e;
-    static const float exact[] = {127.f, -127.f, 5.f, -64.f, 0.5f, 1.5f, -0.5f, -2.5f};
-    assert_ok(pack(&m, exact, 1, 8, "int8:absmax", &e), &e);
-    assert_memory_equal(m.data, ((int8_t[]){127, -127, 5, -64, 0, 2, 0, -2}), 8);
-    matrix_free(&m);
-}
-
-/* One large value spoils a whole matrix with one scale, and only its row with a scale a row. */
-static void test_scales_are_apart(void **state)
-{
-    (void)state;
-    float w[2 * 32];
-    fill_random(w, 64, 1.f, 3);
-    w[32] = 1000;
-    struct matrix rows, one;
-    struct error e;
-    assert_ok(pack(&rows, w, 2, 32, "int8:absmax", &e), &e);
-    assert_ok(pack(&one, w, 2, 32, "int8:absmax,per=tensor", &e), &e);
-    float *a = unpacked(&rows), *b = unpacked(&one);
-    for (int i = 0; i < 32; i++) {
-        assert_near(a[i], w[i], 0.5 / 127 + 1e-6, "row of its own");
-        assert_true(b[i] == 0); /* below half of 1000 / 127 */
-    }
-    free(a);
-    free(b);
-    matrix_free(&rows);
-    matrix_free(&one);
 }
 
 /* Packing is the encoder on every row, whatever the row's number and neighbours. */
@@ -179,8 +92,8 @@ static void test_adoption(void **state)
         assert_ok(pack(&m, w, 2, 64, specs[i], &e), &e);
         struct tensor t = tensor_of(m.data, m.type, 2, 64), u = t;
         assert_ok(backend_parse(&how, specs[i], &e), &e);
-        assert_ok(matrix_pack(&same, &t, &how, &e), &e);
-        assert_ok(matrix_pack(&stored, &u, NULL, &e), &e);
+        assert_ok(matrix_pack(&same, &t, &how, NULL, &e), &e);
+        assert_ok(matrix_pack(&stored, &u, NULL, NULL, &e), &e);
         assert_ptr_equal(same.data, m.data);
         assert_ptr_equal(stored.data, m.data);
         assert_null(same.owned);
@@ -191,7 +104,7 @@ static void test_adoption(void **state)
             struct matrix direct, decoded;
             struct tensor again = tensor_of(m.data, m.type, 2, 64);
             assert_ok(backend_parse(&how, specs[k], &e), &e);
-            assert_ok(matrix_pack(&direct, &again, &how, &e), &e);
+            assert_ok(matrix_pack(&direct, &again, &how, NULL, &e), &e);
             assert_ok(pack(&decoded, values, 2, 64, specs[k], &e), &e);
             assert_int_equal(direct.type, decoded.type);
             if (k != i) assert_memory_equal(direct.data, decoded.data, direct.bytes);
@@ -229,15 +142,15 @@ static void test_not_finite(void **state)
             assert_null(m.owned);
         }
         struct tensor t = tensor_of(w, DTYPE_F32, 4, 64);
-        assert_error(matrix_pack(&m, &t, NULL, &e), &e, ERROR_NUMBER, bad[b].says);
+        assert_error(matrix_pack(&m, &t, NULL, NULL, &e), &e, ERROR_NUMBER, bad[b].says);
     }
     uint16_t half[64] = {0}; /* a NaN that is stored in 16 bits */
     half[63] = 0x7e00;
     struct tensor t = tensor_of(half, DTYPE_F16, 1, 64);
-    assert_error(matrix_pack(&m, &t, NULL, &e), &e, ERROR_NUMBER, "w: element [0, 63] is not a number");
+    assert_error(matrix_pack(&m, &t, NULL, NULL, &e), &e, ERROR_NUMBER, "w: element [0, 63] is not a number");
     uint8_t block[34] = {0, 0x7c, 1}; /* a block whose scale is infinite */
     t = tensor_of(block, DTYPE_Q8_0, 1, 32);
-    assert_error(matrix_pack(&m, &t, NULL, &e), &e, ERROR_NUMBER, "w: element [0, 0] is infinite");
+    assert_error(matrix_pack(&m, &t, NULL, NULL, &e), &e, ERROR_NUMBER, "w: element [0, 0] is infinite");
 }
 
 static void test_too_large(void **state)
@@ -272,20 +185,17 @@ static void test_refused(void **state)
     uint8_t data[1024] = {0};
     assert_ok(backend_parse(&how, "f32", &e), &e);
     struct tensor vector = {.name = "v", .type = DTYPE_F32, .n_dims = 1, .shape = {8, 1, 1, 1}, .data = data};
-    assert_error(matrix_pack(&m, &vector, &how, &e), &e, ERROR_INPUT, "v: has 1 dimensions, a matrix has 2");
-    struct tensor unknown = tensor_of(data, DTYPE_Q6_K, 1, 256);
-    assert_error(matrix_pack(&m, &unknown, NULL, &e), &e, ERROR_INPUT, "w: type Q6_K cannot be decoded");
-    assert_error(matrix_pack(&m, &unknown, &how, &e), &e, ERROR_INPUT, "w: type Q6_K cannot be decoded");
+    assert_error(matrix_pack(&m, &vector, &how, NULL, &e), &e, ERROR_INPUT, "v: has 1 dimensions, a matrix has 2");
+    struct tensor unknown = tensor_of(data, DTYPE_IQ2_S, 1, 256);
+    assert_error(matrix_pack(&m, &unknown, NULL, NULL, &e), &e, ERROR_INPUT, "w: type IQ2_S cannot be decoded");
+    assert_error(matrix_pack(&m, &unknown, &how, NULL, &e), &e, ERROR_INPUT, "w: type IQ2_S cannot be decoded");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_absmax_bound),     cmocka_unit_test(test_absmax_special),
-        cmocka_unit_test(test_scales_are_apart), cmocka_unit_test(test_packed_rows),
-        cmocka_unit_test(test_ragged_columns),   cmocka_unit_test(test_adoption),
-        cmocka_unit_test(test_not_finite),       cmocka_unit_test(test_too_large),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_packed_rows), cmocka_unit_test(test_ragged_columns), cmocka_unit_test(test_adoption),
+        cmocka_unit_test(test_not_finite),  cmocka_unit_test(test_too_large),      cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests_name("backends/pack", tests, NULL, NULL);
 }

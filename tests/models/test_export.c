@@ -23,7 +23,8 @@ static char *export_to(const char *source, const char *spec, const char *folder,
     if (spec) assert_ok(backend_parse(&how, spec, &e), &e);
     char *path = path_join(folder, name, &e);
     assert_non_null(path);
-    assert_ok(model_export(source, spec ? &how : NULL, path, NULL, &e), &e);
+    struct model_options options = {.how = spec ? &how : NULL};
+    assert_ok(model_export(source, &options, path, NULL, &e), &e);
     return path;
 }
 
@@ -296,10 +297,10 @@ static void test_refused(void **state)
     char *path = path_join(folder, "x.gguf", &e), *lost = path_join(folder, "nowhere/x.gguf", &e);
     assert_ok(backend_parse(&int8, "int8:absmax", &e), &e);
     assert_ok(backend_parse(&f16, "f16", &e), &e);
-    assert_error(model_export("datasets/millbrook/llama", &int8, path, NULL, &e), &e, ERROR_USAGE,
+    assert_error(model_export("datasets/millbrook/llama", &(struct model_options){.how = &int8}, path, NULL, &e), &e, ERROR_USAGE,
                  "backend \"int8:absmax\": GGUF has no type for it: use f32, f16, bf16 or gguf:TYPE");
-    assert_error(model_export("datasets/nothing", &f16, path, NULL, &e), &e, ERROR_IO, "datasets/nothing");
-    assert_error(model_export("datasets/millbrook/llama", &f16, lost, NULL, &e), &e, ERROR_IO, "nowhere/x.gguf");
+    assert_error(model_export("datasets/nothing", &(struct model_options){.how = &f16}, path, NULL, &e), &e, ERROR_IO, "datasets/nothing");
+    assert_error(model_export("datasets/millbrook/llama", &(struct model_options){.how = &f16}, lost, NULL, &e), &e, ERROR_IO, "nowhere/x.gguf");
     assert_false(path_exists(path));
     assert_int_equal(rmdir(folder), 0); /* not even a temporary file */
     free(path);

@@ -256,7 +256,7 @@ static void test_facts(void **state)
     const int64_t layer = 256 * 256 * 2 + 2 * 128 * 256 + 3 * 768 * 256, matrices = 1280 * 256 + 6 * layer;
     assert_int_equal(model_facts(m)->parameters, matrices + 13 * 256);
     assert_int_equal(model_facts(m)->weight_bytes, matrices / 32 * 18 + 13 * 256 * 4);
-    assert_int_equal(model_facts(m)->unpackable, 0);
+    assert_int_equal(model_facts(m)->fell_back, 0);
     assert_int_equal(cache_position_bytes(m), 6 * 2 * 64 * 2 * 4);
     assert_int_equal(strlen(model_facts(m)->hash), 64);
     model_close(m);

@@ -305,7 +305,7 @@ static void test_logits(void **state)
     float *hidden = calloc(ids.count * (size_t)h->width, sizeof *hidden);
     float *logits = calloc(ids.count * (size_t)h->vocab, sizeof *logits);
     struct levels levels = {0};
-    struct probe probe = {&levels, see_layer};
+    struct probe probe = {.user = &levels, .layer_output = see_layer};
     struct span span = {cache_new(s.m, NULL, 0, n, &e), ids.at, n, 0};
     assert_non_null(span.cache);
     assert_ok(model_forward(s.m, &span, 1, hidden, &probe, &e), &e);

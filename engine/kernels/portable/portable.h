@@ -9,6 +9,8 @@
 #include "engine/kernels/half.h"
 #include "engine/kernels/kernels.h"
 
+#include <math.h>
+
 #define KERNEL_NAME_(name, isa) name##_##isa
 #define KERNEL_NAME(name, isa) KERNEL_NAME_(name, isa)
 #define KERNEL(name) KERNEL_NAME(name, KERNELS_ISA)
@@ -19,8 +21,30 @@
     X(F16, f16)                                                                                                        \
     X(BF16, bf16)                                                                                                      \
     X(Q8_0, q8_0)                                                                                                      \
-    X(Q4_0, q4_0)
-#define ENCODED(X) DECODED(X)
+    X(Q4_0, q4_0)                                                                                                      \
+    X(Q4_1, q4_1)                                                                                                      \
+    X(Q5_0, q5_0)                                                                                                      \
+    X(Q5_1, q5_1)                                                                                                      \
+    X(Q2_K, q2_k)                                                                                                      \
+    X(Q3_K, q3_k)                                                                                                      \
+    X(Q4_K, q4_k)                                                                                                      \
+    X(Q5_K, q5_k)                                                                                                      \
+    X(Q6_K, q6_k)                                                                                                      \
+    X(IQ4_NL, iq4_nl)                                                                                                  \
+    X(IQ4_XS, iq4_xs)                                                                                                  \
+    X(TQ1_0, tq1_0)                                                                                                    \
+    X(TQ2_0, tq2_0)
+#define ENCODED(X)                                                                                                     \
+    X(F32, f32)                                                                                                        \
+    X(F16, f16)                                                                                                        \
+    X(BF16, bf16)                                                                                                      \
+    X(Q8_0, q8_0)                                                                                                      \
+    X(Q4_0, q4_0)                                                                                                      \
+    X(Q4_1, q4_1)                                                                                                      \
+    X(Q5_0, q5_0)                                                                                                      \
+    X(Q5_1, q5_1)                                                                                                      \
+    X(TQ1_0, tq1_0)                                                                                                    \
+    X(TQ2_0, tq2_0)
 
 #define X(name, lower) void KERNEL(decode_##lower)(const void *blocks, float *restrict out, int64_t n);
 DECODED(X)
@@ -28,5 +52,39 @@ DECODED(X)
 #define X(name, lower) void KERNEL(encode_##lower)(const float *x, const float *importance, uint8_t *out, int64_t n);
 ENCODED(X)
 #undef X
+
+/* A float16 that lies at any address. */
+static inline float f16_at(const uint8_t *p)
+{
+    uint16_t h;
+    memcpy(&h, p, sizeof h);
+    return f32_from_f16(h);
+}
+
+static inline void f16_put(uint8_t *p, float x)
+{
+    uint16_t h = f16_from_f32(x);
+    memcpy(p, &h, sizeof h);
+}
+
+static inline float f16_rounded(float x) { return f32_from_f16(f16_from_f32(x)); }
+
+/* 1 / d, and 0 for a d so small that it has none: the codes are those of zeros then. */
+static inline float inverse_of(float d)
+{
+    float inverse = d != 0.f ? 1.f / d : 0.f;
+    return inverse < INFINITY && inverse > -INFINITY ? inverse : 0.f;
+}
+
+/* x held between low and high; NaN becomes low, so that the result can be made an integer. */
+static inline float held(float x, float low, float high)
+{
+    x = x > low ? x : low;
+    return x < high ? x : high;
+}
+
+/* What the codes of IQ4_NL and IQ4_XS stand for, before the scale (ggml-common.h, kvalues_iq4nl): close together about
+ * zero, where most weights are. */
+static const int8_t iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 
 #endif

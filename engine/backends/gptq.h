@@ -1,0 +1,66 @@
+/* GPTQ's matrices: codes of 2, 3, 4 or 8 bits with a float16 scale and a zero point for each row and group of columns;
+ * w = scale (q - zero).
+ *
+ * Hugging Face's layout, of a matrix [rows, cols] = [outputs, inputs]:
+ *     qweight I32 [cols / 32 * bits, rows]      column by column, codes packed from the low bits up along the inputs;
+ *                                               32 codes of 3 bits lie across 3 words
+ *     qzeros  I32 [groups, rows / 32 * bits]    the same along the outputs: zero - 1 ("gptq", v1) or zero ("gptq_v2")
+ *     scales  F16 [groups, rows]
+ *     g_idx   I32 [cols]                        the group of each column; may be absent: c / group size
+ *
+ * In memory a row's codes lie together. */
+#ifndef KERF_ENGINE_BACKENDS_GPTQ_H
+#define KERF_ENGINE_BACKENDS_GPTQ_H
+
+#include "engine/backends/backend.h"
+
+enum gptq_zeros { GPTQ_V1 = 1, GPTQ_V2 = 2 };
+
+/* A matrix as a checkpoint holds it; the tensors are only read. */
+struct gptq_stored {
+    const char *name; /* of the matrix, for messages: "model.layers.0.self_attn.q_proj" */
+    const struct tensor *qweight, *qzeros, *scales;
+    const struct tensor *g_idx; /* NULL: groups of group_size columns in order */
+    int64_t group_size;         /* columns of a group, -1: all */
+    enum gptq_zeros zeros;
+};
+
+/* Repacks a stored matrix, bit for bit. Shapes and types that do not fit, g_idx out of range and scales that are zero,
+ * negative or not finite are ERROR_INPUT or ERROR_NUMBER with tensor and index; the bits follow from the shapes. */
+int gptq_adopt(struct matrix *out, const struct gptq_stored *w, int64_t rows, int64_t cols, struct error *e);
+
+/* How far the weights' mean lies from zero, as a share of the mean scale, under each reading of the zero points: what is
+ * read the right way is centred, the other way it is a whole step off. */
+struct gptq_centring {
+    double v1, v2;
+    int64_t weights;
+};
+/* Adds a stored matrix to what was seen (start from zeros); divides when it is asked. */
+void gptq_centre(const struct gptq_stored *w, struct gptq_centring *sum);
+
+/* The matrix in Hugging Face's layout, in new memory. */
+struct gptq_parts {
+    int32_t *qweight, *qzeros, *g_idx;
+    uint16_t *scales;
+    int64_t words, zero_words, groups; /* rows of qweight, columns of qzeros, rows of scales */
+};
+int gptq_unadopt(const struct matrix *m, enum gptq_zeros zeros, struct gptq_parts *out, struct error *e);
+void gptq_parts_free(struct gptq_parts *p);
+
+/* What the options of a gptq or rtn backend say, for the checkpoint's configuration. */
+struct gptq_settings {
+    int64_t bits, group; /* bits 0: as stored; group -1: all columns */
+    bool act_order, static_groups, symmetric, sequential, mse;
+    double damping;
+    int64_t block; /* columns whose errors are carried on together */
+    int64_t samples, length;
+    enum gptq_zeros zeros; /* as given; 0: not given */
+};
+/* NULL where the backend is neither. */
+const struct gptq_settings *gptq_settings_of(const struct backend_options *o);
+
+/* The solver, in gptq_solve.c: codes for w [rows, cols] that make the outputs' error least (Frantar et al. 2022). */
+int gptq_solve(struct matrix *out, const struct tensor *w, const struct hessian *h, const struct gptq_settings *s,
+               struct calibrated *report, struct error *e);
+
+#endif
