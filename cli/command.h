@@ -60,6 +60,8 @@ int engine_open(int64_t threads, struct error *e);
 void record_build(json_t *record);
 /* A line on standard error, escaped for a terminal. */
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Prints JSON on standard output, indented, with nothing that a terminal would act on. */
+int json_print(const json_t *value, size_t digits, struct error *e);
 /* Resident memory at its highest since the last call of peak_reset(), in bytes; 0 where the system does not say. */
 size_t peak_bytes(void);
 void peak_reset(void);
@@ -82,6 +84,10 @@ void progress_close(struct progress *p); /* wipes the line */
 void progress_catch_signals(void);
 
 extern const struct command command_eval, command_compare, command_suites, command_backends, command_inspect,
-    command_generate, command_tokenize, command_quantize;
+    command_generate, command_tokenize, command_quantize, command_imatrix, command_bench, command_perplexity;
+
+/* --- benchmarks: kerf bench NAME --- */
+
+extern const struct command bench_quantize;
 
 #endif

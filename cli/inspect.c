@@ -8,7 +8,6 @@
 #include "engine/formats/json.h"
 #include "engine/kernels/kernels.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -90,20 +89,6 @@ static json_t *tensors_json(const struct checkpoint *c)
     return all;
 }
 
-/* DEL is the one control character that jansson leaves as it is. */
-static int print_part(const char *bytes, size_t n, void *user)
-{
-    (void)user;
-    for (const char *del; (del = memchr(bytes, 0x7F, n)) != NULL;) {
-        size_t before = (size_t)(del - bytes);
-        fwrite(bytes, 1, before, stdout);
-        fputs("\\u007f", stdout);
-        bytes = del + 1;
-        n -= before + 1;
-    }
-    return fwrite(bytes, 1, n, stdout) == n ? 0 : -1;
-}
-
 static int print_json(const struct checkpoint *c, struct error *e)
 {
     const struct gguf *g = checkpoint_gguf(c);
@@ -113,11 +98,9 @@ static int print_json(const struct checkpoint *c, struct error *e)
                   "metadata", metadata_json(c, JSON_ELEMENTS), "tensors", tensors_json(c));
     if (!all) return error_set(e, ERROR_IO, "%s: out of memory for its JSON", path);
     if (g) json_object_set_new(all, "version", json_integer(gguf_version(g)));
-    errno = 0;
-    int status = json_dump_callback(all, print_part, NULL, JSON_INDENT(1) | JSON_REAL_PRECISION(9) | JSON_ENSURE_ASCII);
+    int status = json_print(all, 9, e);
     json_decref(all);
-    puts("");
-    return status ? error_errno(e, "standard output", "write") : 0;
+    return status;
 }
 
 /* --- as text --- */

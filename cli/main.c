@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct command *const commands[] = {&command_eval,     &command_compare, &command_suites,
-                                                 &command_backends, &command_inspect, &command_generate,
-                                                 &command_tokenize, &command_quantize};
+static const struct command *const commands[] = {
+    &command_eval,     &command_compare,  &command_suites,  &command_backends, &command_inspect,   &command_generate,
+    &command_tokenize, &command_quantize, &command_imatrix, &command_bench,    &command_perplexity};
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static void print_help(void)

@@ -8,6 +8,7 @@
 #include "suites/data.h"
 #include "version.h"
 
+#include <errno.h>
 #include <omp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -91,6 +92,8 @@ void aids_options(struct aids *a, struct option rows[AIDS_OPTIONS])
 int aids_find(struct aids *a, const struct subject *s, struct error *e)
 {
     struct calibration_plan plan;
+    if (a->imatrix && (s->stored || !s->how.backend->weighs))
+        note("note: %s: does not weigh errors, the importance matrix is not used for it", s->name);
     if (s->stored || !backend_calibrates(&s->how, &plan) || a->calibration || a->shipped) return 0;
     *e = (struct error){0};
     a->shipped = data_find("datasets/millbrook/calibration.txt", e);
@@ -124,6 +127,9 @@ static void notes(const struct subject *s, const struct model *m)
     if (f->fell_back)
         note("note: %s: %lld matrices have columns that do not divide into the type's blocks and took another type",
              s->name, (long long)f->fell_back);
+    if (f->unweighted)
+        note("note: %s: %lld matrices have no entry in the importance matrix and were packed without weights", s->name,
+             (long long)f->unweighted);
     if (f->calibration.raised)
         note("note: %s: %lld of %lld matrices needed more damping than was asked for, up to %g of the mean diagonal: "
              "the calibration text says too little about their inputs",
@@ -193,6 +199,29 @@ void note(const char *format, ...)
     fflush(stdout); /* what was printed before stands before, also where both go to one file */
     fprintf(stderr, "%s\n", text_c(&safe));
     text_free(&safe);
+}
+
+/* DEL is the one control character that jansson leaves as it is. */
+static int print_part(const char *bytes, size_t n, void *user)
+{
+    (void)user;
+    for (const char *del; (del = memchr(bytes, 0x7F, n)) != NULL;) {
+        size_t before = (size_t)(del - bytes);
+        fwrite(bytes, 1, before, stdout);
+        fputs("\\u007f", stdout);
+        bytes = del + 1;
+        n -= before + 1;
+    }
+    return fwrite(bytes, 1, n, stdout) == n ? 0 : -1;
+}
+
+int json_print(const json_t *value, size_t digits, struct error *e)
+{
+    errno = 0;
+    int status =
+        json_dump_callback(value, print_part, NULL, JSON_INDENT(1) | JSON_REAL_PRECISION(digits) | JSON_ENSURE_ASCII);
+    puts("");
+    return status ? error_errno(e, "standard output", "write") : 0;
 }
 
 size_t peak_bytes(void)

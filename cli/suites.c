@@ -112,7 +112,11 @@ static int run_backends(int argc, char **argv, bool help, struct error *e)
     for (size_t i = 0; backend_at(i) && !status; i++) {
         const struct backend *b = backend_at(i);
         printf("%-6s %s\n", b->name, b->summary);
-        for (size_t v = 0; b->variants && b->variants[v]; v++) printf("       %s:%s\n", b->name, b->variants[v]);
+        for (size_t v = 0; b->variants && b->variants[v]; v++) {
+            int used = printf("       %s:%s", b->name, b->variants[v]);
+            if (b->notes) printf("%*s%s", used < 20 ? 20 - used : 1, "", b->notes[v]);
+            putchar('\n');
+        }
     }
     return status;
 }

@@ -53,7 +53,7 @@ struct metric {
     size_t width;           /* MUST: statistics of an item, at most METRIC_WIDTH */
     bool is_mean;           /* the value is stats[0] / stats[1] with stats[1] = 1: the standard error is the sample's */
     const char *unit; /* MUST: "" for a ratio, "%" for scores of 0 .. 100, "nat", "bit"; others are recorded, not shown */
-    /* MUST: writes width statistics of one item. */
+    /* MUST in the registry: writes width statistics of one item. */
     int (*accumulate)(const struct outcome *o, double *stats /* [width] */, struct error *e);
     /* MUST: the value from the summed statistics; NAN where it is undefined (no items). */
     double (*finish)(const double *sums /* [width] */);

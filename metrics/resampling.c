@@ -100,8 +100,9 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double quantile(const double *sorted, size_t n, double q)
+double quantile_of(const double *sorted, size_t n, double q)
 {
+    if (!n) return NAN;
     const double at = (double)(n - 1) * q;
     const size_t below = (size_t)at;
     if (below + 1 >= n) return sorted[n - 1];
@@ -142,8 +143,8 @@ static struct spread spread_of(double *values, size_t resamples)
     const size_t rarer = not_above < not_below ? not_above : not_below;
     return (struct spread){
         .deviation = deviation(values, NULL, 1, n),
-        .low = quantile(values, n, 0.025),
-        .high = quantile(values, n, 0.975),
+        .low = quantile_of(values, n, 0.025),
+        .high = quantile_of(values, n, 0.975),
         .p = fmin(1, 2 * ((double)rarer + 1) / ((double)n + 1)),
     };
 }

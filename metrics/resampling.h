@@ -44,6 +44,9 @@ int compare_metric(const struct metric *m, const double *baseline /* [n, width] 
                    const double *candidate /* [n, width] */, size_t n, const struct resampling *how,
                    struct difference *out, struct error *e);
 
+/* Quantile q, 0 to 1, of ascending values by the rule above; NAN where there are none. */
+double quantile_of(const double *sorted /* [n] */, size_t n, double q);
+
 /* Exact two-sided McNemar test of `gained` against `lost` discordant pairs: min(1, 2 P(X <= min)), X ~ B(n, 1/2). */
 double mcnemar_exact(int64_t gained, int64_t lost);
 

@@ -25,6 +25,18 @@
  *                            "test": "mcnemar"|"bootstrap", "significant": bool, "gained": n|null, "lost": n|null } } ]
  * } ], "resampling": { "resamples", "seed" } }
  *
+ * What kerf perplexity --json prints, schema "kerf-perplexity-1":
+ *   { "schema", "kerf", "machine", "file", "fingerprint", "protocol": {...}, "items": documents or chunks,
+ *     "tokens": scored,
+ *     "subjects": [ a run's "subject" object, the baseline first, with
+ *                   "seconds": in the model,
+ *                   "metrics": [ as in run.json, those of the text each with "difference" as in compare.json or null;
+ *                                candidates have kl_divergence, same_top, probability_change and
+ *                                probability_change_rms besides ],
+ *                   "log_ratio": null for the baseline, else a "difference": ln(perplexity / the baseline's),
+ *                   "kl_quantiles": null for the baseline, else { "0.5", "0.9", "0.95", "0.99", "0.999", "1" }, nats } ],
+ *     "resampling": { "resamples", "seed" }, "seconds", "peak_bytes" }
+ *
  * A number that is not finite is null with "reason" beside it. Text from models and files is escaped for each sink. */
 #ifndef KERF_REPORTS_REPORT_H
 #define KERF_REPORTS_REPORT_H
@@ -45,6 +57,10 @@ struct table_style {
 int report_table(const json_t *comparison, const struct table_style *style, struct text *out, struct error *e);
 /* The table of a single run: suite/metric, value, standard error, 95 % interval, items. */
 int report_run_table(const json_t *run, const struct table_style *style, struct text *out, struct error *e);
+/* Perplexities and divergences: subjects down, figures across, in as many blocks as the width asks for. */
+int report_perplexity(const json_t *record, const struct table_style *style, struct text *out, struct error *e);
+/* The figures that decide, in one table of Markdown. */
+int report_perplexity_markdown(const json_t *record, struct text *out, struct error *e);
 /* leaderboard.csv through libcsv: one header line, one row a subject. */
 int report_leaderboard(const json_t *comparison, FILE *out, struct error *e);
 /* report.md for a pull request. */

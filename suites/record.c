@@ -10,20 +10,62 @@
 #include <string.h>
 #include <unistd.h>
 
+/* A share of nothing is null. */
+static json_t *share(int64_t part, int64_t whole) { return json_number_or_null((double)part / (double)whole); }
+
+/* What the suites so far met above the threshold of int8:llm; NULL where no layer counts. */
+static json_t *outliers_record(const struct model *m)
+{
+    json_t *layers = json_array();
+    struct outliers all = {0};
+    for (int64_t i = 0; i < model_hyper(m)->layers; i++) {
+        struct outliers here;
+        if (!model_outliers(m, i, &here)) continue;
+        all.threshold = here.threshold;
+        all.values += here.values;
+        all.large += here.large;
+        json_array_append_new(layers, json_pack("{s:I, s:I, s:o, s:o}", "layer", (json_int_t)i, "values",
+                                                (json_int_t)here.values, "share", share(here.large, here.values),
+                                                "features", share(here.touched, here.features)));
+    }
+    if (json_array_size(layers))
+        return json_pack("{s:f, s:o, s:o}", "threshold", all.threshold, "share", share(all.large, all.values), "layers",
+                         layers);
+    json_decref(layers);
+    return NULL;
+}
+
+static json_t *calibration_record(const struct facts *f)
+{
+    if (!f->calibration.hash[0]) return NULL;
+    return json_pack("{s:s, s:I, s:I, s:I, s:o, s:I, s:o}", "sha256", f->calibration.hash, "sequences",
+                     (json_int_t)f->calibration.sequences, "length", (json_int_t)f->calibration.length, "matrices",
+                     (json_int_t)f->calibration.matrices, "damping", json_number_or_null(f->calibration.damping),
+                     "raised", (json_int_t)f->calibration.raised, "relative_error",
+                     json_number_or_null(f->calibration.error));
+}
+
+json_t *subject_record(const struct model *m, const char *name, const char *model)
+{
+    const struct facts *f = model_facts(m);
+    const char *imatrix = f->imatrix_hash[0] ? f->imatrix_hash : NULL;
+    return json_pack("{s:o, s:o, s:o, s:s, s:s, s:I, s:s, s:s, s:I, s:f, s:I, s:s, s:o*, s:s*, s:o*}", "name",
+                     json_text(name, strlen(name)), "model", json_text(model, strlen(model)), "path",
+                     json_text(f->path, strlen(f->path)), "sha256", f->hash, "architecture", f->architecture,
+                     "parameters", (json_int_t)f->parameters, "backend", f->backend, "math", f->math, "weight_bytes",
+                     (json_int_t)f->weight_bytes, "bits_per_weight",
+                     8.0 * (double)f->weight_bytes / (double)f->parameters, "fallback_matrices",
+                     (json_int_t)f->fell_back, "tokenizer_sha256", tokenizer_hash(model_tokenizer(m)), "calibration",
+                     calibration_record(f), "imatrix_sha256", imatrix, "outliers", outliers_record(m));
+}
+
 json_t *run_record(const struct model *m, const char *name, const char *model, double seconds,
                    const struct suite_result *results, size_t n, struct error *e)
 {
-    const struct facts *f = model_facts(m);
     json_t *suites = json_array();
     for (size_t i = 0; i < n; i++) json_array_append(suites, results[i].record);
-    json_t *run = json_pack("{s:s, s:{s:o, s:o, s:o, s:s, s:s, s:I, s:s, s:s, s:I, s:f, s:I, s:s}, s:o, s:f}", "schema",
-                            "kerf-run-1", "subject", "name", json_text(name, strlen(name)), "model",
-                            json_text(model, strlen(model)), "path", json_text(f->path, strlen(f->path)), "sha256",
-                            f->hash, "architecture", f->architecture, "parameters", (json_int_t)f->parameters,
-                            "backend", f->backend, "math", "exact", "weight_bytes", (json_int_t)f->weight_bytes,
-                            "bits_per_weight", 8.0 * (double)f->weight_bytes / (double)f->parameters,
-                            "fallback_matrices", (json_int_t)f->fell_back, "tokenizer_sha256",
-                            tokenizer_hash(model_tokenizer(m)), "suites", suites, "seconds", seconds);
+    json_t *run = json_pack("{s:s, s:o, s:o, s:f}", "schema", "kerf-run-1", "subject", subject_record(m, name, model),
+                            "suites", suites, "seconds", seconds);
     if (!run) error_set(e, ERROR_IO, "out of memory for a record");
     return run;
 }
@@ -83,7 +125,7 @@ int run_write(const char *folder, const json_t *run, const struct suite_result *
 
 /* --- comparison --- */
 
-static json_t *difference_record(const struct difference *d)
+json_t *difference_record(const struct difference *d)
 {
     bool significant = d->mcnemar ? d->p < 0.05 : d->low > 0 || d->high < 0;
     return json_pack("{s:o, s:o, s:[o, o], s:o, s:s, s:b, s:o, s:o}", "value", json_number_or_null(d->value), "stderr",

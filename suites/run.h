@@ -54,6 +54,12 @@ int run_write(const char *folder, const json_t *run, const struct suite_result *
 json_t *compare_record(const json_t *const *runs, struct suite_result *const *results, size_t n_subjects,
                        size_t n_suites, const struct resampling *how, struct error *e);
 
+/* { name, value, stderr, ci95, better, unit }, with a reason where the value is undefined. */
+json_t *metric_record(const struct metric *m, const struct estimate *x);
+/* { value, stderr, ci95, p, test, significant, gained, lost } */
+json_t *difference_record(const struct difference *d);
+/* What run.json says of a subject: facts of the model, and its name and model as given. NULL when memory ran out. */
+json_t *subject_record(const struct model *m, const char *name, const char *model);
 /* A finite number as it is, any other as null. */
 json_t *json_number_or_null(double v);
 

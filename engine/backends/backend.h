@@ -83,6 +83,7 @@ struct calibrated {
 
 /* Features of inputs that were too large for 8 bits (int8:llm). */
 struct outliers {
+    double threshold;
     int64_t values, large;     /* inputs seen, and those among them above the threshold */
     int64_t features, touched; /* columns, and those in which any input was above it */
 };
@@ -90,10 +91,13 @@ struct outliers {
 struct backend {
     const char *name, *summary;  /* MUST */
     const char *const *variants; /* MAY: what may follow the colon, NULL-terminated; NULL: nothing may */
+    const char *const *notes;    /* MAY: a few words on each variant, for lists */
     const char *const *keys;     /* MAY: settings it takes, NULL-terminated; NULL: none */
     const char *repeated_key;    /* MAY: the one among them that may stand more than once */
     const char *math;            /* MAY: what its arithmetic is beyond "exact", for run records */
-    /* MUST: fills what the spec says into o->parsed and the canonical o->spec; the rest is set. */
+    bool weighs;                 /* MAY: whether place.importance changes what it packs */
+    /* MUST: fills what the spec says into o->parsed and the canonical o->spec; the rest is set. May put another backend
+     * in o->backend, where a variant fills other slots (int8:llm). */
     int (*configure)(struct backend_options *o, const struct backend_spec *spec, struct error *e);
     /* MUST: packs w, any decodable type, [rows, cols]; values that are not finite are ERROR_NUMBER. May give the matrix
      * to another backend (matrix_pack() with its options), as for embeddings that are left in float16. */
@@ -108,6 +112,12 @@ struct backend {
     /* MAY: the type of a matrix with this many columns at this place, whose packed rows are then a GGUF tensor's bytes
      * as they are, and whether it is a substitute for columns that do not divide. */
     enum dtype_id (*gguf_type)(const struct backend_options *o, const struct place *at, int64_t cols, bool *fell_back);
+    /* MAY: what general.file_type is of a file packed this way (llama.cpp's enum llama_ftype); else by what most of it
+     * is. */
+    uint32_t (*file_type)(const struct backend_options *o);
+    /* MAY: the i-th of the patterns that pick matrices by name, NULL past the end. Models refuse one that picks none of
+     * theirs. */
+    const char *(*pattern)(const struct backend_options *o, size_t i);
     /* MAY: what the backend's arithmetic makes of inputs: y, [n, cols], is then multiplied in x's place. Every row by
      * itself; called from many threads. */
     void (*inputs)(const struct matrix *m, const float *x /* [n, cols] */, int64_t n, float *y /* [n, cols] */);
@@ -127,6 +137,8 @@ int backend_parse(struct backend_options *o, const char *spec, struct error *e);
 /* Whether a model packed this way is calibrated, and how; o may be NULL. */
 bool backend_calibrates(const struct backend_options *o, struct calibration_plan *plan);
 const struct backend *backend_at(size_t i); /* the registry's row i; NULL past the end */
+/* Whether a pattern with *, ? and [...] is the name of a matrix, with the ".weight" at its end or without. */
+bool pattern_fits(const char *pattern, const char *name);
 
 /* Packs a tensor; how == NULL: as stored; at == NULL: an ordinary matrix of a layer. A tensor already stored the way
  * that `how` asks for is adopted. Where the columns do not divide into the type's blocks another type takes its place,

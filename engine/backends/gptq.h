@@ -8,13 +8,47 @@
  *     scales  F16 [groups, rows]
  *     g_idx   I32 [cols]                        the group of each column; may be absent: c / group size
  *
- * In memory a row's codes lie together. */
+ * A zero point of 0 is stored in v1 as all ones, and read back modulo 2^bits; programs differ there (some read 2^bits),
+ * so grids made here have none. In memory a row's codes lie together. */
 #ifndef KERF_ENGINE_BACKENDS_GPTQ_H
 #define KERF_ENGINE_BACKENDS_GPTQ_H
 
 #include "engine/backends/backend.h"
 
 enum gptq_zeros { GPTQ_V1 = 1, GPTQ_V2 = 2 };
+
+/* What a matrix of the backends gptq and rtn owns: matrix.own. */
+struct gptq_codes {
+    int64_t bits, group, groups; /* group: columns of one, the last may have fewer */
+    int64_t words;               /* of a row's codes */
+    uint32_t *codes;             /* [rows, words], from the low bits up; a code may lie across two words */
+    uint16_t *scales;            /* [rows, groups] float16 */
+    uint8_t *zeros;              /* [rows, groups] */
+    int32_t *g_idx;              /* [cols]; NULL: c / group */
+};
+
+extern const struct backend backend_gptq, backend_rtn;
+
+/* NULL where the matrix belongs to another backend. */
+struct gptq_codes *gptq_codes_of(const struct matrix *m);
+/* A matrix of zeros; `indexed`: with a g_idx. Freed by matrix_free(), also after a failure. */
+int gptq_codes_new(struct matrix *out, int64_t rows, int64_t cols, int64_t bits, int64_t group, bool indexed,
+                   const char *name, struct error *e);
+/* Error of a row whose weights need a scale beyond float16. */
+int gptq_too_large(const char *name, int64_t row, struct error *e);
+
+static inline int64_t gptq_group_of(const struct gptq_codes *q, int64_t c)
+{
+    return q->g_idx ? q->g_idx[c] : c / q->group;
+}
+
+/* Sets the i-th field of so many bits, which was 0. */
+static inline void gptq_put(uint32_t *words, int64_t bits, int64_t i, uint32_t value)
+{
+    int64_t bit = i * bits, over = bit % 32 + bits - 32;
+    words[bit / 32] |= value << bit % 32;
+    if (over > 0) words[bit / 32 + 1] |= value >> (bits - over);
+}
 
 /* A matrix as a checkpoint holds it; the tensors are only read. */
 struct gptq_stored {
@@ -25,7 +59,7 @@ struct gptq_stored {
     enum gptq_zeros zeros;
 };
 
-/* Repacks a stored matrix, bit for bit. Shapes and types that do not fit, g_idx out of range and scales that are zero,
+/* Repacks a stored matrix, bit for bit; after a failure there is nothing to free. Shapes and types that do not fit, g_idx out of range and scales that are zero,
  * negative or not finite are ERROR_INPUT or ERROR_NUMBER with tensor and index; the bits follow from the shapes. */
 int gptq_adopt(struct matrix *out, const struct gptq_stored *w, int64_t rows, int64_t cols, struct error *e);
 
@@ -59,8 +93,9 @@ struct gptq_settings {
 /* NULL where the backend is neither. */
 const struct gptq_settings *gptq_settings_of(const struct backend_options *o);
 
-/* The solver, in gptq_solve.c: codes for w [rows, cols] that make the outputs' error least (Frantar et al. 2022). */
-int gptq_solve(struct matrix *out, const struct tensor *w, const struct hessian *h, const struct gptq_settings *s,
-               struct calibrated *report, struct error *e);
+/* The solver, in gptq_solve.c: codes for w [rows, cols] that make the outputs' error small (Frantar et al. 2022, "GPTQ",
+ * algorithm 1). `name` is for messages. The BLAS must have been opened. */
+int gptq_solve(struct matrix *out, const struct matrix *w, const struct hessian *h, const struct gptq_settings *s,
+               const char *name, struct calibrated *report, struct error *e);
 
 #endif

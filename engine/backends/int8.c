@@ -1,90 +1,202 @@
-/* int8: 8-bit integers with float32 scales.
+/* int8: 8-bit integers with float32 scales. One scale stands for a row (the default), for the whole matrix (per=tensor)
+ * or for BLOCK columns of a row, the last of which may be fewer (per=block).
  *
- * absmax (symmetric): s = max |w| / 127, q = round(w / s) in [-127, 127], w ~ s q, with one s for a row (the default)
- * or for the whole matrix (per=tensor). Source: Dettmers et al. 2022, "LLM.int8()", section 2.1, where the scale is
- * 127 / max |w|. */
+ * absmax (symmetric): s = max |w| / 127, q = round(w / s) in [-127, 127], w ~ s q. Source: Dettmers et al. 2022,
+ * "LLM.int8()", section 2.1, where the scale is 127 / max |w|.
+ *
+ * zeropoint (affine): s = (max w - min w) / 255, w ~ s (q - z) with q and z in [-128, 127]. The range always reaches to
+ * 0, so that z is one of the codes and 0 stays exactly 0 (Jacob et al. 2018, "Quantization and Training of Neural
+ * Networks for Efficient Integer-Arithmetic-Only Inference", sections 2.1 and 3.1). */
 #include "engine/backends/pack.h"
 #include "engine/base/memory.h"
 #include "engine/kernels/kernels.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const variants[] = {"absmax", NULL};
-static const char *const keys[] = {"per", NULL};
+static const char *const variants[] = {"absmax", "zeropoint", "llm", NULL};
+static const char *const keys[] = {"per", "block", "threshold", NULL};
+
+enum per { PER_ROW, PER_TENSOR, PER_BLOCK };
 
 struct settings {
-    bool per_tensor;
+    bool zeropoint;
+    enum per per;
+    int64_t block; /* columns of a block; 0 where there are none */
 };
+_Static_assert(sizeof(struct settings) <= BACKEND_PARSED, "settings fit in their place");
 
-/* What a matrix owns. */
-struct codes {
-    float *scales;     /* [rows] or [1] */
-    int64_t scale_step; /* 1: a scale a row; 0: one for all */
-    int8_t data[];     /* [rows, cols] */
-};
+extern const struct backend backend_int8, backend_int8_llm;
+
+/* --- settings --- */
 
 static const struct settings *settings_of(const struct backend_options *o) { return (const void *)o->parsed; }
 
+static int configure_per(struct settings *set, const struct backend_spec *spec, struct error *e)
+{
+    static const char *const names[] = {[PER_ROW] = "row", [PER_TENSOR] = "tensor", [PER_BLOCK] = "block"};
+    bool given;
+    const char *text = setting_text(spec, "per", &given);
+    size_t per = 0;
+    while (given && per < 3 && (!text || strcmp(text, names[per]))) per++;
+    if (per == 3) return setting_wrong(spec, "per", "row, tensor or block", e);
+    set->per = (enum per)per;
+    setting_text(spec, "block", &given);
+    if (set->per != PER_BLOCK) return given ? setting_wrong(spec, "block", "given with per=block", e) : 0;
+    set->block = 64;
+    return setting_number(spec, "block", 8, 65536, &set->block, e);
+}
+
 static int configure(struct backend_options *o, const struct backend_spec *spec, struct error *e)
 {
-    struct settings *set = (void *)o->parsed;
     if (!spec->variant)
         return error_set(e, ERROR_USAGE, "backend \"%s\": a scheme must follow, as in int8:absmax", spec->whole);
-    for (size_t i = 0; i < spec->n_settings; i++) {
-        const char *per = spec->settings[i].value;
-        if (!per || (strcmp(per, "row") && strcmp(per, "tensor")))
-            return error_set(e, ERROR_USAGE, "backend \"%s\": per: must be row or tensor", spec->whole);
-        set->per_tensor = strcmp(per, "tensor") == 0;
+    if (strcmp(spec->variant, "llm") == 0) {
+        o->backend = &backend_int8_llm;
+        return backend_int8_llm.configure(o, spec, e);
     }
-    snprintf(o->spec, sizeof o->spec, "int8:%s%s", spec->variant, set->per_tensor ? ",per=tensor" : "");
+    bool given;
+    setting_text(spec, "threshold", &given);
+    if (given) return setting_wrong(spec, "threshold", "given with int8:llm", e);
+    struct settings *set = (void *)o->parsed;
+    set->zeropoint = strcmp(spec->variant, "zeropoint") == 0;
+    int status = configure_per(set, spec, e);
+    if (status) return status;
+    snprintf(o->spec, sizeof o->spec, "int8:%s", spec->variant);
+    if (set->per == PER_TENSOR) spec_add(o, ",per=tensor");
+    if (set->per == PER_BLOCK) spec_add(o, ",per=block");
+    if (set->per == PER_BLOCK && set->block != 64) spec_add(o, ",block=%" PRId64, set->block);
     return 0;
 }
 
-static float largest(const float *x, int64_t n)
+/* --- one block --- */
+
+struct range {
+    float low, high;
+};
+
+static struct range range_of(struct range r, const float *x, int64_t n)
 {
-    float most = 0;
-    for (int64_t i = 0; i < n; i++) most = fmaxf(most, fabsf(x[i]));
-    return most;
+    for (int64_t i = 0; i < n; i++) {
+        r.low = x[i] < r.low ? x[i] : r.low;
+        r.high = x[i] > r.high ? x[i] : r.high;
+    }
+    return r;
 }
 
-/* The last bit gives way where 127 of the scale would round to infinity. */
-static float scale_for(float most)
+static const struct range nothing = {INFINITY, -INFINITY};
+
+/* w ~ scale (q - zero) with q in [low, high]. */
+struct form {
+    float scale;
+    int zero, low, high;
+    double inverse; /* codes for one; in double, where it is finite for the smallest weights too */
+};
+
+static struct form absmax_form(struct range r)
 {
-    float scale = most / 127.f;
-    return isinf(scale * 127.f) ? nextafterf(scale, 0.f) : scale;
+    float most = fmaxf(fabsf(r.low), fabsf(r.high)), scale = most / 127.f;
+    /* The last bit gives way where 127 of the scale would round to infinity. */
+    if (isinf(scale * 127.f)) scale = nextafterf(scale, 0.f);
+    return (struct form){scale, 0, -127, 127, most > 0 ? 127.0 / (double)most : 0.0};
 }
 
-/* In double, where 127 / most is finite for the smallest weights too. */
-static void quantize(const float *x, float most, int8_t *q, int64_t n)
+/* Where all weights are the same one the scale is that weight, which is exact. Elsewhere the scale is rounded up, so
+ * that 255 of it reach over the range among the smallest numbers too. A code at an end of the scale that would be
+ * infinite is not used: a weight within half a step of the largest float then is up to a whole step off. */
+static struct form zeropoint_form(struct range r)
 {
-    double inverse = most > 0 ? 127.0 / (double)most : 0.0;
-    for (int64_t i = 0; i < n; i++) q[i] = (int8_t)nearbyint((double)x[i] * inverse);
+    if (r.low == r.high) return (struct form){fabsf(r.low), 0, -1, 1, r.low != 0 ? 1.0 / fabs((double)r.low) : 0.0};
+    double low = fmin((double)r.low, 0.0), high = fmax((double)r.high, 0.0), span = high - low;
+    struct form f = {.scale = (float)(span / 255.0), .low = -128, .high = 127};
+    if ((double)f.scale * 255.0 < span) f.scale = nextafterf(f.scale, INFINITY);
+    f.inverse = 1.0 / (double)f.scale;
+    f.zero = (int)nearbyint(-low * f.inverse) - 128;
+    if (isinf((float)(f.low - f.zero) * f.scale)) f.low++;
+    if (isinf((float)(f.high - f.zero) * f.scale)) f.high--;
+    return f;
 }
+
+static void quantize(const struct form *f, const float *x, int8_t *q, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        int code = (int)nearbyint((double)x[i] * f->inverse) + f->zero;
+        q[i] = (int8_t)(code < f->low ? f->low : code > f->high ? f->high : code);
+    }
+}
+
+/* --- a matrix --- */
+
+/* What a matrix owns. */
+struct codes {
+    int64_t block; /* columns that share a scale, but for the last ones of a row */
+    int64_t step;  /* scales of a row; 0: one for all rows */
+    float *scales; /* [rows * step] or [1] */
+    int8_t *zeros; /* the same; NULL: all 0 */
+    int8_t data[]; /* [rows, cols] */
+};
 
 struct packing {
     int64_t cols;
-    int8_t *data;   /* [rows, cols] */
-    float *largest; /* [rows] */
-    bool per_tensor;
-    float most; /* of the tensor */
+    bool zeropoint;
+    struct codes *codes;
+    struct range *ranges; /* [rows], with one scale for all; else NULL */
+    struct form shared;   /* made of them */
 };
 
 static int measure_row(void *user, int64_t r, float *row, struct error *e)
 {
     (void)e;
     const struct packing *p = user;
-    p->largest[r] = largest(row, p->cols);
+    p->ranges[r] = range_of(nothing, row, p->cols);
     return 0;
+}
+
+static struct form form_of(const struct packing *p, struct range r)
+{
+    return p->zeropoint ? zeropoint_form(r) : absmax_form(r);
+}
+
+static void keep_form(struct codes *codes, int64_t i, const struct form *f)
+{
+    codes->scales[i] = f->scale;
+    if (codes->zeros) codes->zeros[i] = (int8_t)f->zero;
 }
 
 static int pack_row(void *user, int64_t r, float *row, struct error *e)
 {
     (void)e;
     const struct packing *p = user;
-    quantize(row, p->per_tensor ? p->most : p->largest[r], p->data + r * p->cols, p->cols);
+    struct codes *codes = p->codes;
+    int64_t scale = r * codes->step;
+    for (int64_t c = 0; c < p->cols; c += codes->block, scale++) {
+        int64_t n = p->cols - c < codes->block ? p->cols - c : codes->block;
+        struct form f = p->shared;
+        if (codes->step) {
+            f = form_of(p, range_of(nothing, row + c, n));
+            keep_form(codes, scale, &f);
+        }
+        quantize(&f, row + c, codes->data + r * p->cols + c, n);
+    }
+    return 0;
+}
+
+static int measure(struct packing *p, const struct tensor *w, struct error *e)
+{
+    int64_t rows = w->shape[0];
+    p->ranges = memory_new((size_t)rows, sizeof *p->ranges, w->name, e);
+    int status = p->ranges ? tensor_each_row(w, measure_row, p, e) : ERROR_IO;
+    if (status) return status;
+    struct range all = nothing;
+    for (int64_t r = 0; r < rows; r++) {
+        all.low = fminf(all.low, p->ranges[r].low);
+        all.high = fmaxf(all.high, p->ranges[r].high);
+    }
+    p->shared = form_of(p, all);
+    keep_form(p->codes, 0, &p->shared);
     return 0;
 }
 
@@ -92,49 +204,56 @@ static int pack(struct matrix *out, struct tensor *w, const struct backend_optio
                 struct error *e)
 {
     (void)at;
-    int64_t rows = w->shape[0], cols = w->shape[1];
-    bool per_tensor = settings_of(o)->per_tensor;
-    size_t n_scales = per_tensor ? 1 : (size_t)rows;
+    const struct settings *set = settings_of(o);
+    int64_t rows = w->shape[0], cols = w->shape[1],
+            block = set->per == PER_BLOCK && set->block < cols ? set->block : cols;
+    int64_t step = set->per == PER_TENSOR ? 0 : (cols + block - 1) / block;
+    size_t n = step ? (size_t)(rows * step) : 1, n_zeros = set->zeropoint ? n : 0;
     *out = (struct matrix){.rows = rows, .cols = cols};
-    struct packing p = {.cols = cols, .per_tensor = per_tensor};
     struct codes *codes = out->own = memory_new(1, sizeof *codes + (size_t)rows * (size_t)cols, w->name, e);
     if (!codes) return ERROR_IO;
-    p.data = codes->data;
-    codes->scales = memory_new(n_scales, sizeof *codes->scales, w->name, e);
-    p.largest = memory_new((size_t)rows, sizeof *p.largest, w->name, e);
-    int status = codes->scales && p.largest ? tensor_each_row(w, measure_row, &p, e) : ERROR_IO;
-    if (!status) p.most = largest(p.largest, rows);
+    codes->block = block;
+    codes->step = step;
+    codes->scales = memory_new(n, sizeof *codes->scales, w->name, e);
+    if (set->zeropoint) codes->zeros = memory_new(n, sizeof *codes->zeros, w->name, e);
+    if (!codes->scales || (set->zeropoint && !codes->zeros)) return ERROR_IO;
+    struct packing p = {.cols = cols, .zeropoint = set->zeropoint, .codes = codes};
+    int status = step ? 0 : measure(&p, w, e);
     if (!status) status = tensor_each_row(w, pack_row, &p, e);
-    for (size_t i = 0; i < n_scales && !status; i++) codes->scales[i] = scale_for(per_tensor ? p.most : p.largest[i]);
-    free(p.largest);
-    codes->scale_step = per_tensor ? 0 : 1;
-    out->bytes = (size_t)rows * (size_t)cols + n_scales * sizeof *codes->scales;
+    free(p.ranges);
+    out->bytes = (size_t)rows * (size_t)cols + n * sizeof *codes->scales + n_zeros * sizeof *codes->zeros;
     return status;
 }
 
 static void release(struct matrix *m)
 {
     struct codes *codes = m->own;
-    if (codes) free(codes->scales);
+    if (!codes) return;
+    free(codes->scales);
+    free(codes->zeros);
     free(codes);
 }
 
 static void unpack(const struct matrix *m, int64_t row, int64_t n, float *out)
 {
     const struct codes *codes = m->own;
-    for (int64_t r = 0; r < n; r++) {
-        const int8_t *q = codes->data + (row + r) * m->cols;
-        kernels_get()->affine_i8(q, 0, codes->scales[(row + r) * codes->scale_step], out + r * m->cols, m->cols);
+    for (int64_t r = row; r < row + n; r++, out += m->cols) {
+        const int8_t *q = codes->data + r * m->cols;
+        int64_t scale = r * codes->step;
+        for (int64_t c = 0; c < m->cols; c += codes->block, scale++) {
+            int64_t here = m->cols - c < codes->block ? m->cols - c : codes->block;
+            int zero = codes->zeros ? codes->zeros[scale] : 0;
+            kernels_get()->affine_i8(q + c, zero, codes->scales[scale], out + c, here);
+        }
     }
 }
 
-extern const struct backend backend_int8;
-
-const struct backend backend_int8 = {.name = "int8",
-                                     .summary = "8-bit integers, float32 scales: absmax[,per=row|tensor]",
-                                     .variants = variants,
-                                     .keys = keys,
-                                     .configure = configure,
-                                     .pack = pack,
-                                     .unpack = unpack,
-                                     .release = release};
+const struct backend backend_int8 = {
+    .name = "int8",
+    .summary = "8-bit integers: absmax, zeropoint[,per=row|tensor|block][,block=64]; llm[,threshold=6]: inputs too",
+    .variants = variants,
+    .keys = keys,
+    .configure = configure,
+    .pack = pack,
+    .unpack = unpack,
+    .release = release};

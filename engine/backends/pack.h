@@ -34,5 +34,7 @@ int setting_real(const struct backend_spec *spec, const char *key, double low, d
 int setting_flag(const struct backend_spec *spec, const char *key, bool *out, struct error *e);
 /* Adds ",KEY" or ",KEY=VALUE" to a canonical spec; false where it does not fit. */
 bool spec_add(struct backend_options *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Adds ",KEY=VALUE" with as few digits as read back as the same number. */
+bool spec_add_real(struct backend_options *o, const char *key, double value);
 
 #endif

@@ -5,10 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
-extern const struct backend backend_f32, backend_f16, backend_bf16, backend_int8, backend_gguf;
+extern const struct backend backend_f32, backend_f16, backend_bf16, backend_int8, backend_gguf, backend_gptq,
+    backend_rtn;
 
-static const struct backend *const registry[] = {&backend_f32, &backend_f16, &backend_bf16, &backend_int8,
-                                                 &backend_gguf};
+static const struct backend *const registry[] = {&backend_f32,  &backend_f16,  &backend_bf16, &backend_int8,
+                                                 &backend_gguf, &backend_gptq, &backend_rtn};
 enum { BACKENDS = sizeof registry / sizeof *registry };
 
 const struct backend *backend_at(size_t i) { return i < BACKENDS ? registry[i] : NULL; }

@@ -1,6 +1,7 @@
 /* Reading the settings of a backend's spec. */
 #include "engine/backends/pack.h"
 
+#include <fnmatch.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -71,4 +72,25 @@ bool spec_add(struct backend_options *o, const char *format, ...)
     if (n >= 0 && (size_t)n < sizeof o->spec - at) return true;
     o->spec[at] = 0;
     return false;
+}
+
+bool pattern_fits(const char *pattern, const char *name)
+{
+    char stem[256];
+    size_t n = strlen(name), ending = strlen(".weight");
+    if (fnmatch(pattern, name, FNM_NOESCAPE) == 0) return true;
+    if (n < ending || n - ending >= sizeof stem || strcmp(name + n - ending, ".weight")) return false;
+    memcpy(stem, name, n - ending);
+    stem[n - ending] = 0;
+    return fnmatch(pattern, stem, FNM_NOESCAPE) == 0;
+}
+
+bool spec_add_real(struct backend_options *o, const char *key, double value)
+{
+    char digits[32];
+    for (int n = 1; n <= 17; n++) {
+        snprintf(digits, sizeof digits, "%.*g", n, value);
+        if (strtod(digits, NULL) == value) break;
+    }
+    return spec_add(o, ",%s=%s", key, digits);
 }

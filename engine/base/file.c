@@ -46,6 +46,13 @@ void file_unmap(struct file *f)
     *f = (struct file){.data = nothing};
 }
 
+void file_forget(const void *data, size_t n)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)data;
+    uintptr_t begin = (at + page - 1) / page * page, end = (at + n) / page * page;
+    if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED); /* what it cannot do is only not saved */
+}
+
 /* A device or a pipe is written to as it is: a rename would put a file in its place. */
 static bool is_special(const char *path)
 {

@@ -29,6 +29,8 @@ struct file {
  * held; after success file_unmap() releases it. */
 int file_map(struct file *f, const char *path, struct error *e);
 void file_unmap(struct file *f); /* also on a zeroed struct */
+/* Gives back the memory that this part of a mapping takes; where it is read again it comes from the file again. */
+void file_forget(const void *data, size_t n);
 
 struct output {
     FILE *stream;

@@ -35,7 +35,7 @@ static const char *nearest(const char *name, const char *const *names, size_t n)
         if (starts && d > 1) d = 1;
         if (d < least) least = d, best = names[i];
     }
-    return least <= (length < 5 ? 1 : length / 3 + 1) ? best : NULL;
+    return least < length && least <= (length < 5 ? 1 : length / 3 + 1) ? best : NULL;
 }
 
 static size_t shared_beginning(const char *a, const char *b)

@@ -2,26 +2,32 @@
 #include "engine/base/file.h"
 #include "engine/base/memory.h"
 #include "engine/base/table.h"
+#include "engine/base/text.h"
 #include "engine/formats/json.h"
 #include "engine/formats/safetensors.h"
 
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const char config_name[] = "config.json";
-static const char single_name[] = "model.safetensors";
-static const char index_name[] = "model.safetensors.index.json";
+static const char weights_ending[] = ".safetensors", index_ending[] = ".safetensors.index.json";
+/* How matrices are quantized: of AutoGPTQ and GPTQModel, and of older tools. Their settings go before config.json's. */
+static const char *const quantization_names[] = {"quantize_config.json", "quant_config.json"};
+enum { QUANTIZATION_NAMES = sizeof quantization_names / sizeof *quantization_names };
 
 struct shard {
-    const char *name; /* single_name, or owned by the index */
+    const char *name; /* weights_name, or owned by the index */
     struct safetensors *file;
 };
 
 struct checkpoint {
     char *path;
-    struct gguf *gguf;                   /* this, or what follows */
-    struct file config_file, index_file; /* the index is not mapped where there is none */
-    json_t *config, *index;
+    struct gguf *gguf;                                      /* this, or what follows */
+    struct file config_file, index_file, quantization_file; /* not mapped where there is none */
+    json_t *config, *index, *quantization;
+    char *weights_name;            /* of the single file or of the index */
+    const char *quantization_name; /* of the file, NULL where there is none */
     struct shard *shards;
     size_t shard_count, shard_capacity;
     const struct tensor **tensors;
@@ -71,7 +77,7 @@ static int add_tensor(struct checkpoint *c, const struct tensor *t, struct error
 
 static int open_single(struct checkpoint *c, struct error *e)
 {
-    if (open_shard(c, single_name, e) < 0) return (int)e->code;
+    if (open_shard(c, c->weights_name, e) < 0) return (int)e->code;
     const struct safetensors *s = c->shards[0].file;
     c->tensors = memory_new(safetensors_count(s), sizeof(void *), "tensors", e);
     if (!c->tensors) return ERROR_IO;
@@ -84,27 +90,27 @@ static int open_single(struct checkpoint *c, struct error *e)
 static int open_mapped(struct checkpoint *c, const char *name, const char *shard, struct error *e)
 {
     if (!shard)
-        return error_set(e, ERROR_INPUT, "%s/%s: weight_map: \"%.128s\": must be a file name", c->path, index_name,
+        return error_set(e, ERROR_INPUT, "%s/%s: weight_map: \"%.128s\": must be a file name", c->path, c->weights_name,
                          name);
     if (!*shard || *shard == '.' || strchr(shard, '/'))
         return error_set(e, ERROR_INPUT, "%s/%s: weight_map: \"%.128s\": \"%.128s\" is not a plain file name", c->path,
-                         index_name, name, shard);
+                         c->weights_name, name, shard);
     int64_t number = open_shard(c, shard, e);
     if (number < 0) return (int)e->code;
     const struct tensor *t = safetensors_tensor(c->shards[number].file, name);
     if (!t)
-        return error_set(e, ERROR_INPUT, "%s/%s: weight_map: \"%.128s\" is not in %.128s", c->path, index_name, name,
-                         shard);
+        return error_set(e, ERROR_INPUT, "%s/%s: weight_map: \"%.128s\" is not in %.128s", c->path, c->weights_name,
+                         name, shard);
     return add_tensor(c, t, e);
 }
 
 static int open_sharded(struct checkpoint *c, struct error *e)
 {
-    c->index = open_object(c, index_name, &c->index_file, e);
+    c->index = open_object(c, c->weights_name, &c->index_file, e);
     if (!c->index) return (int)e->code;
     json_t *map = json_object_get(c->index, "weight_map"), *shard;
     if (!json_is_object(map))
-        return error_set(e, ERROR_INPUT, "%s/%s: weight_map: must be an object", c->path, index_name);
+        return error_set(e, ERROR_INPUT, "%s/%s: weight_map: must be an object", c->path, c->weights_name);
     c->tensors = memory_new(json_object_size(map), sizeof(void *), "tensors", e);
     if (!c->tensors) return ERROR_IO;
     const char *name;
@@ -123,27 +129,83 @@ static bool has(const struct checkpoint *c, const char *name)
     return there;
 }
 
-static int open_folder(struct checkpoint *c, struct error *e)
-{
-    c->config = open_object(c, config_name, &c->config_file, e);
-    if (!c->config) return (int)e->code;
-    if (has(c, single_name)) return open_single(c, e);
-    if (has(c, index_name)) return open_sharded(c, e);
-    if (has(c, "pytorch_model.bin") || has(c, "pytorch_model.bin.index.json"))
-        return error_set(e, ERROR_INPUT,
-                         "%s: has pytorch_model.bin, which is not read because unpickling runs code: save the model as "
-                         "safetensors (save_pretrained with safe_serialization=True)",
-                         c->path);
-    return error_set(e, ERROR_IO, "%s: has neither %s nor %s", c->path, single_name, index_name);
-}
-
-/* --- a file --- */
-
 static bool ends_with(const char *s, const char *end)
 {
     size_t n = strlen(s), m = strlen(end);
     return n >= m && strcmp(s + n - m, end) == 0;
 }
+
+/* Files whose names end this way, hidden ones left out: how many, the last one's name (to be freed), all in `list`. */
+static int find_ending(const struct checkpoint *c, const char *end, size_t *count, char **name, struct text *list,
+                       struct error *e)
+{
+    *count = 0;
+    *name = NULL;
+    DIR *folder = opendir(c->path);
+    if (!folder) return error_errno(e, c->path, "open");
+    int status = 0;
+    for (const struct dirent *f; !status && (f = readdir(folder)) != NULL;) {
+        if (f->d_name[0] == '.' || !ends_with(f->d_name, end)) continue;
+        text_printf(list, "%s%s", (*count)++ ? ", " : "", f->d_name);
+        free(*name);
+        if (!(*name = memory_string(f->d_name, e))) status = ERROR_IO;
+    }
+    closedir(folder);
+    return status;
+}
+
+/* The one file of the folder that ends this way becomes c->weights_name; NULL where there is none. */
+static int find_weights(struct checkpoint *c, const char *end, struct error *e)
+{
+    char usual[64];
+    snprintf(usual, sizeof usual, "model%s", end);
+    if (has(c, usual)) return (c->weights_name = memory_string(usual, e)) ? 0 : ERROR_IO;
+    size_t count;
+    char *name;
+    struct text list = {0};
+    int status = find_ending(c, end, &count, &name, &list, e);
+    if (!status && count > 1)
+        status =
+            error_set(e, ERROR_INPUT, "%s: has %zu files *%s and none is %s: keep the one that is the model of %.600s",
+                      c->path, count, end, usual, text_c(&list));
+    text_free(&list);
+    if (status)
+        free(name);
+    else
+        c->weights_name = name;
+    return status;
+}
+
+static int open_weights(struct checkpoint *c, struct error *e)
+{
+    static const char single[] = "model.safetensors";
+    if (has(c, single)) return (c->weights_name = memory_string(single, e)) ? open_single(c, e) : ERROR_IO;
+    int status = find_weights(c, index_ending, e);
+    if (status || c->weights_name) return status ? status : open_sharded(c, e);
+    status = find_weights(c, weights_ending, e);
+    if (status || c->weights_name) return status ? status : open_single(c, e);
+    if (has(c, "pytorch_model.bin") || has(c, "pytorch_model.bin.index.json"))
+        return error_set(e, ERROR_INPUT,
+                         "%s: has pytorch_model.bin, which is not read because unpickling runs code: save the model as "
+                         "safetensors (save_pretrained with safe_serialization=True)",
+                         c->path);
+    return error_set(e, ERROR_IO, "%s: has neither %s nor model%s", c->path, single, index_ending);
+}
+
+static int open_folder(struct checkpoint *c, struct error *e)
+{
+    c->config = open_object(c, config_name, &c->config_file, e);
+    if (!c->config) return (int)e->code;
+    for (size_t i = 0; i < QUANTIZATION_NAMES && !c->quantization; i++) {
+        if (!has(c, quantization_names[i])) continue;
+        c->quantization_name = quantization_names[i];
+        c->quantization = open_object(c, c->quantization_name, &c->quantization_file, e);
+        if (!c->quantization) return (int)e->code;
+    }
+    return open_weights(c, e);
+}
+
+/* --- a file --- */
 
 static int open_file(struct checkpoint *c, struct error *e)
 {
@@ -152,12 +214,12 @@ static int open_file(struct checkpoint *c, struct error *e)
     bool is_gguf = f.size >= 4 && memcmp(f.data, "GGUF", 4) == 0;
     file_unmap(&f);
     if (is_gguf) return gguf_open(&c->gguf, c->path, e);
-    if (ends_with(c->path, ".safetensors"))
+    if (ends_with(c->path, weights_ending))
         return error_set(e, ERROR_INPUT, "%s: is one file of a checkpoint: give the folder that has it and %s", c->path,
                          config_name);
     return error_set(e, ERROR_INPUT,
-                     "%s: offset 0x0: magic: is not \"GGUF\": expected a GGUF file or a folder with %s and %s", c->path,
-                     config_name, single_name);
+                     "%s: offset 0x0: magic: is not \"GGUF\": expected a GGUF file or a folder with %s and model%s",
+                     c->path, config_name, weights_ending);
 }
 
 /* --- both --- */
@@ -190,8 +252,11 @@ void checkpoint_close(struct checkpoint *c)
     table_free(&c->names);
     json_decref(c->config);
     json_decref(c->index);
+    json_decref(c->quantization);
     file_unmap(&c->config_file);
     file_unmap(&c->index_file);
+    file_unmap(&c->quantization_file);
+    free(c->weights_name);
     free(c->path);
     free(c);
 }
@@ -199,6 +264,14 @@ void checkpoint_close(struct checkpoint *c)
 const char *checkpoint_path(const struct checkpoint *c) { return c->path; }
 const struct gguf *checkpoint_gguf(const struct checkpoint *c) { return c->gguf; }
 const json_t *checkpoint_config(const struct checkpoint *c) { return c->config; }
+
+const json_t *checkpoint_quantization(const struct checkpoint *c, const char **place)
+{
+    *place = c->quantization ? c->quantization_name : "config.json: quantization_config";
+    const json_t *settings = c->quantization ? c->quantization : json_object_get(c->config, "quantization_config");
+    return json_is_null(settings) ? NULL : settings;
+}
+
 size_t checkpoint_count(const struct checkpoint *c) { return c->gguf ? gguf_tensor_count(c->gguf) : c->count; }
 
 const struct tensor *checkpoint_at(const struct checkpoint *c, size_t i)
@@ -232,11 +305,13 @@ int checkpoint_hash(const struct checkpoint *c, char hex[HASH_HEX], struct error
         hash_hex(gguf_bytes(c->gguf), gguf_size(c->gguf), hex);
         return 0;
     }
-    struct part *parts = memory_new(c->shard_count + 2, sizeof *parts, "a list of files", e);
+    struct part *parts = memory_new(c->shard_count + 3, sizeof *parts, "a list of files", e);
     if (!parts) return ERROR_IO;
     size_t n = 0;
     parts[n++] = (struct part){config_name, c->config_file.data, c->config_file.size};
-    if (c->index) parts[n++] = (struct part){index_name, c->index_file.data, c->index_file.size};
+    if (c->index) parts[n++] = (struct part){c->weights_name, c->index_file.data, c->index_file.size};
+    if (c->quantization)
+        parts[n++] = (struct part){c->quantization_name, c->quantization_file.data, c->quantization_file.size};
     for (size_t i = 0; i < c->shard_count; i++) {
         const struct safetensors *s = c->shards[i].file;
         parts[n++] = (struct part){c->shards[i].name, safetensors_bytes(s), safetensors_size(s)};

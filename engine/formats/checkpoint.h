@@ -1,5 +1,6 @@
 /* A model on disk: a GGUF file, or a Hugging Face folder (config.json with model.safetensors, or with
- * model.safetensors.index.json and its shards). Answers "tensor by name" in the file's own names; what the names mean
+ * model.safetensors.index.json and its shards; other names, as gptq_model-4bit-128g.safetensors, where the folder has
+ * one index or else one file of weights). Answers "tensor by name" in the file's own names; what the names mean
  * is the models' business.
  *
  *     struct checkpoint *c;
@@ -28,11 +29,14 @@ void checkpoint_close(struct checkpoint *c); /* NULL is fine */
 const char *checkpoint_path(const struct checkpoint *c);
 const struct gguf *checkpoint_gguf(const struct checkpoint *c); /* NULL for a folder */
 const json_t *checkpoint_config(const struct checkpoint *c);    /* config.json as an object; NULL for a GGUF file */
+/* How matrices are quantized: quantize_config.json, else quant_config.json, else config.json's quantization_config, NULL
+ * where the folder has none of them or for a GGUF file. *place tells which, for messages. May be any JSON value. */
+const json_t *checkpoint_quantization(const struct checkpoint *c, const char **place);
 size_t checkpoint_count(const struct checkpoint *c);
 const struct tensor *checkpoint_at(const struct checkpoint *c, size_t i);
 const struct tensor *checkpoint_tensor(const struct checkpoint *c, const char *name);
-/* SHA-256 over the bytes of the file, or over the names and bytes of config.json and the weight files in order of name.
- */
+/* SHA-256 over the bytes of the file, or over the names and bytes of config.json, quantize_config.json and the weight
+ * files in order of name. */
 int checkpoint_hash(const struct checkpoint *c, char hex[HASH_HEX], struct error *e);
 
 #endif

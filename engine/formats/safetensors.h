@@ -30,4 +30,25 @@ size_t safetensors_count(const struct safetensors *s);
 const struct tensor *safetensors_at(const struct safetensors *s, size_t i); /* in the order of their offsets */
 const struct tensor *safetensors_tensor(const struct safetensors *s, const char *name);
 
+/* Writing: all tensors are declared, then their data come in the same order, in pieces of any size; the file appears
+ * under its name once it is whole.
+ *
+ *     struct safetensors_writer *w;
+ *     if (safetensors_writer_open(&w, path, e)) return e->code;
+ *     safetensors_write_tensor(w, "a", DTYPE_F16, 2, (int64_t[]){rows, cols});      failures are kept
+ *     safetensors_write_data(w, data, bytes);
+ *     return safetensors_writer_commit(&w, e);                                      and come out here
+ *
+ * A tensor's data must begin at a multiple of its element's size, as PyTorch's reader needs it: declare wide elements
+ * before narrow ones. */
+struct safetensors_writer;
+
+int safetensors_writer_open(struct safetensors_writer **out, const char *path, struct error *e);
+void safetensors_write_tensor(struct safetensors_writer *w, const char *name, enum dtype_id type, int n_dims,
+                              const int64_t *shape);
+void safetensors_write_data(struct safetensors_writer *w, const void *data, size_t n);
+/* Both free the writer and set it to NULL; abandoning NULL is fine. */
+int safetensors_writer_commit(struct safetensors_writer **w, struct error *e);
+void safetensors_writer_abandon(struct safetensors_writer **w);
+
 #endif

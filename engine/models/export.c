@@ -18,6 +18,7 @@ struct entry {
     bool multiplied;    /* a matrix that the backend packs */
     enum dtype_id type; /* as written */
     enum name_change change;
+    const float *importance; /* [shape[1]] or NULL */
 };
 
 struct exporting {
@@ -35,6 +36,8 @@ static int choose_type(const struct exporting *x, struct entry *t, struct error 
     struct place at = model_place(x->m, t->name, t->layer, t->full);
     bool fell_back;
     t->type = !t->multiplied ? DTYPE_F32 : how ? how->backend->gguf_type(how, &at, t->shape[1], &fell_back) : stored;
+    if (!status && t->multiplied) status = model_weigh(x->m, &at, t->shape[1], e);
+    t->importance = at.importance;
     return status;
 }
 
@@ -60,20 +63,28 @@ static int list_tensors(struct exporting *x, struct error *e)
     if (how && !how->backend->gguf_type)
         return error_set(e, ERROR_USAGE, "backend \"%s\": GGUF has no type for it: use f32, f16, bf16 or gguf:TYPE",
                          how->spec);
+    if (!how && source_has_parts(x->m->source))
+        return error_set(
+            e, ERROR_USAGE,
+            "%s: GGUF has no type for GPTQ matrices as they are stored: say which they become, as in @gguf:q4_k",
+            x->m->facts.path);
     const struct recorder recorder = {x, add_entry};
     x->m->recorder = &recorder;
     int status = x->m->architecture->load(x->m, e);
     x->m->recorder = NULL;
-    return status ? status : source_all_used(x->m->source, e);
+    if (!status) status = source_all_used(x->m->source, e);
+    return status ? status : model_patterns_used(x->m, e);
 }
 
-/* llama.cpp's enum llama_ftype: what most of the file is. */
+/* llama.cpp's enum llama_ftype: as the backend says, else what most of the file is. */
 static uint32_t file_type(const struct exporting *x)
 {
+    const struct backend_options *how = x->options->how;
+    if (how && how->backend->file_type) return how->backend->file_type(how);
     static const struct {
         enum dtype_id type;
         uint32_t number;
-    } known[] = {{DTYPE_F32, 0}, {DTYPE_F16, 1}, {DTYPE_Q4_0, 2}, {DTYPE_Q8_0, 7}, {DTYPE_BF16, 32}};
+    } known[] = {{DTYPE_F32, 0}, {DTYPE_F16, 1}, {DTYPE_BF16, 32}}; /* all that folders hold */
     int64_t elements[DTYPE_LIMIT] = {0};
     for (size_t i = 0; i < x->n; i++)
         if (x->entries[i].multiplied) elements[x->entries[i].type] += x->entries[i].shape[0] * x->entries[i].shape[1];
@@ -129,18 +140,39 @@ static int write_folder_metadata(const struct exporting *x, struct gguf_writer *
     return 0;
 }
 
+/* What a file says of how its matrices were packed: no longer true of one that is packed anew. */
+static bool tells_packing(const struct gguf_value *v)
+{
+    static const char *const keys[] = {
+        "general.file_type",        "general.quantization_version",   "quantize.imatrix.file",
+        "quantize.imatrix.dataset", "quantize.imatrix.entries_count", "quantize.imatrix.chunks_count"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (is_key(v, keys[i])) return true;
+    return false;
+}
+
+static void write_packing(const struct exporting *x, struct gguf_writer *w)
+{
+    const struct imatrix *im = x->m->imatrix;
+    if (is_blocked(x)) gguf_write_u32(w, "general.quantization_version", 2);
+    gguf_write_u32(w, "general.file_type", file_type(x));
+    if (!im) return;
+    gguf_write_string(w, "quantize.imatrix.file", imatrix_path(im));
+    if (*imatrix_dataset(im)) gguf_write_string(w, "quantize.imatrix.dataset", imatrix_dataset(im));
+    gguf_write_u32(w, "quantize.imatrix.entries_count", (uint32_t)imatrix_count(im));
+    if (imatrix_chunks(im)) gguf_write_u32(w, "quantize.imatrix.chunks_count", imatrix_chunks(im));
+}
+
 static int write_metadata(const struct exporting *x, struct gguf_writer *w, struct error *e)
 {
     const struct gguf *g = checkpoint_gguf(source_checkpoint(x->m->source));
+    bool packs = x->options->how || !g;
     int status = g ? 0 : write_folder_metadata(x, w, e);
     for (size_t i = 0; g && i < gguf_value_count(g); i++) {
         const struct gguf_value *v = gguf_value(g, i);
-        if (!is_key(v, "general.file_type") && !is_key(v, "general.quantization_version") &&
-            !is_key(v, "general.alignment"))
-            gguf_write_value(w, v);
+        if (!is_key(v, "general.alignment") && !(packs && tells_packing(v))) gguf_write_value(w, v);
     }
-    if (is_blocked(x)) gguf_write_u32(w, "general.quantization_version", 2);
-    gguf_write_u32(w, "general.file_type", file_type(x));
+    if (packs) write_packing(x, w);
     return status;
 }
 
@@ -184,6 +216,7 @@ static int write_tensor(struct exporting *x, const struct entry *t, struct gguf_
     if (!status) status = backend_parse(&f32, "f32", e);
     char full[MODEL_NAME];
     struct place at = model_place(x->m, t->name, t->layer, full);
+    at.importance = t->importance;
     if (!status && matrix_pack(&m, &tensor, t->multiplied ? x->options->how : &f32, &at, e))
         status = error_prefix(e, "%s", x->m->facts.path);
     if (status) return status;
@@ -207,6 +240,7 @@ static int write_all(struct exporting *x, struct gguf_writer *w, const struct ex
             status = error_set(e, ERROR_INTERRUPTED, "interrupted");
         else
             status = write_tensor(x, &x->entries[i], w, e);
+        source_forget(x->m->source, x->entries[i].name, x->entries[i].layer);
     }
     return status;
 }
@@ -217,6 +251,7 @@ int model_export(const char *path, const struct model_options *options, const ch
     static const struct model_options stored;
     struct exporting x = {.m = memory_new(1, sizeof *x.m, "a model", e), .options = options ? options : &stored};
     struct gguf_writer *w = NULL;
+    if (x.m) x.m->options = x.options;
     int status = x.m ? model_prepare(x.m, path, e) : ERROR_IO;
     if (!status) status = list_tensors(&x, e);
     if (!status) status = gguf_writer_open(&w, out_path, e);

@@ -2,6 +2,7 @@
 #ifndef KERF_ENGINE_MODELS_INTERNAL_H
 #define KERF_ENGINE_MODELS_INTERNAL_H
 
+#include "engine/formats/imatrix.h"
 #include "engine/kernels/kernels.h"
 #include "engine/models/model.h"
 #include "engine/models/source.h"
@@ -36,6 +37,8 @@ struct model {
     const struct architecture *architecture;
     const struct kernels *kernels;
     const struct model_options *options; /* during load only */
+    struct imatrix *imatrix;             /* likewise; NULL: none is given, or the backend does not weigh errors */
+    uint32_t picked;                     /* bit i: the i-th of the backend's patterns fits a matrix */
     struct hyper hyper;
     struct facts facts;
     struct tokenizer *tokenizer;
@@ -48,7 +51,7 @@ struct model {
     int64_t most_inputs; /* most columns of a matrix whose backend changes inputs; 0: none does */
 };
 
-/* Source, architecture, hyper-parameters and room for the layers; nothing is loaded. */
+/* Source, architecture, hyper-parameters, importances and room for the layers; nothing is loaded. m->options is set. */
 int model_prepare(struct model *m, const char *path, struct error *e);
 /* Replaces the matrices of all layers by what the backend makes of them and of the calibration text, where it does. */
 int model_calibrate(struct model *m, struct error *e);
@@ -57,6 +60,10 @@ void model_count(struct model *m, const struct matrix *w, int sign);
 
 /* Where a matrix stands (no importance), its name written into `full`. */
 struct place model_place(const struct model *m, const char *name, int64_t layer, char full[MODEL_NAME]);
+/* Notes which of the backend's patterns fit this matrix, and finds its importance. */
+int model_weigh(struct model *m, struct place *at, int64_t cols, struct error *e);
+/* ERROR_USAGE naming a pattern that fitted none of the matrices. */
+int model_patterns_used(const struct model *m, struct error *e);
 /* "blk.%d.attn_q.weight" of layer 3 is "blk.3.attn_q.weight". */
 void model_name(const char *pattern, int64_t layer, char full[MODEL_NAME]);
 

@@ -32,6 +32,8 @@ void model_name(const char *pattern, int64_t layer, char full[MODEL_NAME])
         snprintf(full, MODEL_NAME, "%s", pattern);
 }
 
+/* --- what backends go by beyond a matrix's values --- */
+
 struct place model_place(const struct model *m, const char *name, int64_t layer, char full[MODEL_NAME])
 {
     model_name(name, layer, full);
@@ -45,11 +47,59 @@ struct place model_place(const struct model *m, const char *name, int64_t layer,
                           .importance = NULL};
 }
 
+int model_weigh(struct model *m, struct place *at, int64_t cols, struct error *e)
+{
+    const struct backend_options *how = m->options->how;
+    for (size_t i = 0; how && how->backend->pattern && how->backend->pattern(how, i); i++)
+        if (pattern_fits(how->backend->pattern(how, i), at->name)) m->picked |= 1u << i;
+    if (!m->imatrix) return 0;
+    int status = imatrix_find(m->imatrix, at->name, cols, &at->importance, e);
+    if (at->layer >= 0 && !at->importance) m->facts.unweighted++;
+    return status;
+}
+
+int model_patterns_used(const struct model *m, struct error *e)
+{
+    const struct backend_options *how = m->options->how;
+    const char *pattern;
+    for (size_t i = 0; how && how->backend->pattern && (pattern = how->backend->pattern(how, i)); i++)
+        if (!(m->picked & 1u << i))
+            return error_set(e, ERROR_USAGE,
+                             "backend \"%s\": %s: fits no matrix of %s (kerf inspect lists their names)", how->spec,
+                             pattern, m->facts.path);
+    return 0;
+}
+
+/* The settings of "gptq" without bits, which takes a GPTQ checkpoint as it is stored; NULL for all others. */
+static const struct gptq_settings *as_stored(const struct backend_options *how)
+{
+    const struct gptq_settings *s = how ? gptq_settings_of(how) : NULL;
+    return s && !s->bits ? s : NULL;
+}
+
 /* What a matrix is packed with: those that will be calibrated are first taken as they are stored. */
 static const struct backend_options *load_how(const struct model *m, const struct place *at)
 {
     struct calibration_plan plan;
-    return backend_calibrates(m->options->how, &plan) && at->layer >= 0 ? NULL : m->options->how;
+    const struct backend_options *how = m->options->how;
+    return as_stored(how) || (backend_calibrates(how, &plan) && at->layer >= 0) ? NULL : how;
+}
+
+/* A GPTQ matrix as it is stored or, packed another way, as the floats that it stands for. */
+static int load_parts(struct model *m, struct gptq_stored *w, const struct place *at, int64_t rows, int64_t cols,
+                      struct matrix *out, struct error *e)
+{
+    const struct gptq_settings *given = as_stored(m->options->how);
+    const struct backend_options *how = load_how(m, at);
+    if (given && given->zeros) w->zeros = given->zeros;
+    int status = gptq_adopt(out, w, rows, cols, e);
+    if (status) return status;
+    source_warn(m->source, w, out, m->facts.warning);
+    if (!how) return 0;
+    struct tensor floats;
+    status = matrix_to_f32(out, w->qweight->name, &floats, e);
+    matrix_free(out);
+    return status ? status : matrix_pack(out, &floats, how, at, e);
 }
 
 /* Under a recorder tensors are told to it and not loaded. */
@@ -67,12 +117,20 @@ int load_matrix(struct model *m, const char *name, int64_t layer, int64_t rows, 
 {
     const int64_t shape[] = {rows, cols};
     if (m->recorder) return record(m, name, layer, 2, shape, true, e);
-    struct tensor t;
-    int status = source_tensor(m->source, name, layer, 2, shape, &t, e);
-    if (status) return status;
+    if (as_stored(m->options->how) && !source_has_parts(m->source))
+        return error_set(e, ERROR_USAGE, "backend \"%s\": %s is no GPTQ checkpoint: bits must follow, as in gptq:4",
+                         m->options->how->spec, m->facts.path);
     char full[MODEL_NAME];
     struct place at = model_place(m, name, layer, full);
-    if (matrix_pack(out, &t, load_how(m, &at), &at, e)) return error_prefix(e, "%s", m->facts.path);
+    struct gptq_stored parts;
+    bool in_parts;
+    struct tensor t;
+    int status = model_weigh(m, &at, cols, e);
+    if (!status) status = source_parts(m->source, name, layer, cols, &in_parts, &parts, e);
+    if (!status && !in_parts) status = source_tensor(m->source, name, layer, 2, shape, &t, e);
+    if (status) return status;
+    status = in_parts ? load_parts(m, &parts, &at, rows, cols, out, e) : matrix_pack(out, &t, load_how(m, &at), &at, e);
+    if (status) return error_prefix(e, "%s", m->facts.path);
     model_count(m, out, 1);
     return 0;
 }

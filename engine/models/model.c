@@ -10,6 +10,15 @@
 
 /* --- a model --- */
 
+static int open_imatrix(struct model *m, struct error *e)
+{
+    const struct model_options *o = m->options;
+    if (!o->imatrix || !o->how || !o->how->backend->weighs) return 0;
+    int status = imatrix_open(&m->imatrix, o->imatrix, e);
+    if (!status) snprintf(m->facts.imatrix_hash, sizeof m->facts.imatrix_hash, "%s", imatrix_hash(m->imatrix));
+    return status;
+}
+
 int model_prepare(struct model *m, const char *path, struct error *e)
 {
     int status = source_open(&m->source, path, e);
@@ -18,6 +27,7 @@ int model_prepare(struct model *m, const char *path, struct error *e)
     m->facts.architecture = m->architecture->name;
     m->facts.path = checkpoint_path(source_checkpoint(m->source));
     status = load_hyper(m, e);
+    if (!status) status = open_imatrix(m, e);
     if (status) return status;
     m->layers = memory_new((size_t)m->hyper.layers, sizeof *m->layers, "layers", e);
     return m->layers ? 0 : ERROR_IO;
@@ -30,6 +40,7 @@ static int load(struct model *m, const char *path, struct error *e)
     const struct checkpoint *c = source_checkpoint(m->source);
     status = m->architecture->load(m, e);
     if (!status) status = source_all_used(m->source, e);
+    if (!status) status = model_patterns_used(m, e);
     if (!status) status = checkpoint_hash(c, m->facts.hash, e);
     if (!status && checkpoint_gguf(c))
         status = tokenizer_open_gguf(&m->tokenizer, checkpoint_gguf(c), e);
@@ -55,6 +66,8 @@ int model_open(struct model **out, const char *path, const struct model_options 
     int status = load(m, path, e);
     if (!status) status = model_calibrate(m, e);
     m->options = NULL;
+    imatrix_close(m->imatrix);
+    m->imatrix = NULL;
     if (status) {
         model_close(m);
         return status;
@@ -89,6 +102,7 @@ void model_close(struct model *m)
     matrix_free(&m->output);
     norm_free(&m->final_norm);
     free(m->positions);
+    imatrix_close(m->imatrix);
     tokenizer_close(m->tokenizer);
     source_close(m->source);
     free(m);
@@ -114,6 +128,7 @@ bool model_outliers(const struct model *m, int64_t layer, struct outliers *out)
         struct outliers here;
         if (!w->backend || !w->backend->count_outliers) continue;
         w->backend->count_outliers(w, &here);
+        out->threshold = here.threshold;
         out->values += here.values;
         out->large += here.large;
         out->features += here.features;
@@ -152,8 +167,10 @@ static int run_pass(const struct model *m, const struct span *spans, size_t n_sp
     int64_t at = 0, width = m->hyper.width;
     for (size_t i = 0; i < n_spans && !status; i++) {
         int64_t wanted = spans[i].count - spans[i].first_output;
-        memcpy(*hidden, p.x + (at + spans[i].first_output) * width, (size_t)(wanted * width) * sizeof **hidden);
-        *hidden += wanted * width;
+        if (wanted) { /* else hidden may be NULL */
+            memcpy(*hidden, p.x + (at + spans[i].first_output) * width, (size_t)(wanted * width) * sizeof **hidden);
+            *hidden += wanted * width;
+        }
         at += spans[i].count;
         spans[i].cache->length += spans[i].count;
     }

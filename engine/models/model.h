@@ -45,7 +45,8 @@ struct facts {
         double damping;           /* the most that was needed */
         double error;             /* sum of |(W - Q) x|^2 over that of |W x|^2, over all matrices */
     } calibration;
-    char imatrix_hash[HASH_HEX]; /* of the importance matrix; "" where there is none */
+    char imatrix_hash[HASH_HEX]; /* of the importance matrix; "" where none was used */
+    int64_t unweighted;          /* matrices of layers that it has no entry for */
     char warning[512];           /* something about the checkpoint that its user must know, or "" */
 };
 
@@ -102,7 +103,7 @@ struct probe {
 
 enum { PASS_TOKENS = 2048 }; /* most tokens in a slice; batches are best made about as large */
 
-/* Final hidden states (after the last norm), the wanted rows of all spans in order. No cache twice in one call. Runs in
+/* Final hidden states (after the last norm), the wanted rows of all spans in order. NULL where none is wanted. No cache twice in one call. Runs in
  * slices whose activations are bounded. After a failure the caches' lengths are not those from before. */
 int model_forward(const struct model *m, const struct span *spans, size_t n_spans, float *hidden /* [wanted, width] */,
                   const struct probe *probe, struct error *e);
@@ -118,5 +119,14 @@ struct export_progress {
 };
 int model_export(const char *path, const struct model_options *options, const char *out_path,
                  const struct export_progress *progress, struct error *e);
+
+/* Writes an open model whose matrices were packed by `how`, gptq or rtn with bits, as a Hugging Face folder in GPTQ's
+ * format, which is read as stored to the same bits. The folder must be empty or absent: nothing that was there is
+ * replaced or deleted. config.json comes last; after a failure the folder is as it was, and one that a killed run left
+ * has no config.json. */
+int model_export_folder(const struct model *m, const struct backend_options *how, const char *folder,
+                        const struct export_progress *progress, struct error *e);
+/* What model_export_folder() would refuse of a model at `path`, before it is opened and calibrated. */
+int model_export_folder_check(const char *path, const struct backend_options *how, const char *folder, struct error *e);
 
 #endif

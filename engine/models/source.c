@@ -1,5 +1,6 @@
 #include "engine/models/source.h"
 #include "engine/backends/pack.h"
+#include "engine/base/file.h"
 #include "engine/base/memory.h"
 #include "engine/base/table.h"
 #include "engine/base/text.h"
@@ -11,16 +12,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { NAME = 256 };
+
 struct source {
     struct checkpoint *checkpoint;
     const struct architecture *architecture;
     struct table index; /* tensor name -> its number */
     bool *used;         /* [tensors] */
+    bool has_parts;     /* some matrices are GPTQ's, as `gptq` says */
+    struct gptq_config gptq;
+    char part_of[NAME]; /* name of the matrix whose parts were found last */
+    struct gptq_evidence evidence;
 };
 
 extern const struct architecture architecture_llama, architecture_gpt2;
 static const struct architecture *const registry[] = {&architecture_llama, &architecture_gpt2};
-enum { ARCHITECTURES = sizeof registry / sizeof *registry, NAME = 256 };
+enum { ARCHITECTURES = sizeof registry / sizeof *registry };
 
 const struct architecture *source_architecture(const struct source *s) { return s->architecture; }
 const struct checkpoint *source_checkpoint(const struct source *s) { return s->checkpoint; }
@@ -118,6 +125,26 @@ static int check_guard(const struct source *s, const struct guard *guard, struct
     return status;
 }
 
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), m = strlen(end);
+    return n >= m && strcmp(s + n - m, end) == 0;
+}
+
+/* A method that is not GPTQ is refused here, by its name, and not by what its tensors look like. */
+static int read_quantization(struct source *s, struct error *e)
+{
+    const char *place;
+    char where[2 * NAME];
+    const json_t *settings = checkpoint_quantization(s->checkpoint, &place);
+    snprintf(where, sizeof where, "%s/%s", path_of(s), place);
+    for (size_t i = 0; i < checkpoint_count(s->checkpoint) && !checkpoint_gguf(s->checkpoint); i++)
+        if (ends_with(checkpoint_at(s->checkpoint, i)->name, ".qweight")) s->has_parts = true;
+    return gptq_config_read(&s->gptq, settings, where, e);
+}
+
+bool source_has_parts(const struct source *s) { return s->has_parts; }
+
 int source_open(struct source **out, const char *path, struct error *e)
 {
     *out = NULL;
@@ -127,6 +154,7 @@ int source_open(struct source **out, const char *path, struct error *e)
     if (!status) status = find_architecture(s, e);
     for (const struct guard *g = status ? NULL : s->architecture->guards; g && g->allowed && !status; g++)
         status = check_guard(s, g, e);
+    if (!status) status = read_quantization(s, e);
     size_t n = status ? 0 : checkpoint_count(s->checkpoint);
     if (!status && !(s->used = memory_new(n, sizeof *s->used, "a checkpoint", e))) status = ERROR_IO;
     for (size_t i = 0; i < n && !status; i++) {
@@ -213,6 +241,18 @@ int source_i64(const struct source *s, const char *key, int64_t low, int64_t hig
     return 0;
 }
 
+/* The tensor of this name, which in a folder may lack the architecture's prefix or have it. */
+static const struct tensor *look_for(const struct source *s, const char *name)
+{
+    const struct tensor *t = checkpoint_tensor(s->checkpoint, name);
+    const char *prefix = s->architecture->prefix;
+    if (t || checkpoint_gguf(s->checkpoint)) return t;
+    if (strncmp(name, prefix, strlen(prefix)) == 0) return checkpoint_tensor(s->checkpoint, name + strlen(prefix));
+    char with[2 * NAME];
+    snprintf(with, sizeof with, "%s%s", prefix, name);
+    return checkpoint_tensor(s->checkpoint, with);
+}
+
 /* The file's tensor for a model's name; NULL where there is none. `missing` gets the name that was looked for. */
 static const struct tensor *find_tensor(const struct source *s, const char *name, int64_t layer,
                                         enum name_change *change, char missing[NAME])
@@ -227,14 +267,13 @@ static const struct tensor *find_tensor(const struct source *s, const char *name
         snprintf(missing, NAME, "%.*s%" PRId64 "%s", (int)(hole - pattern), pattern, layer, hole + 2);
     else
         snprintf(missing, NAME, "%s", pattern);
-    const struct tensor *t = checkpoint_tensor(s->checkpoint, missing);
-    const char *prefix = s->architecture->prefix;
-    if (t || !folder) return t;
-    if (strncmp(missing, prefix, strlen(prefix)) == 0)
-        return checkpoint_tensor(s->checkpoint, missing + strlen(prefix));
-    char with[2 * NAME];
-    snprintf(with, sizeof with, "%s%s", prefix, missing);
-    return checkpoint_tensor(s->checkpoint, with);
+    return look_for(s, missing);
+}
+
+static void mark_used(struct source *s, const struct tensor *t)
+{
+    int64_t at;
+    if (t && table_find(&s->index, t->name, strlen(t->name), &at)) s->used[at] = true;
 }
 
 bool source_ties(struct source *s)
@@ -245,8 +284,7 @@ bool source_ties(struct source *s)
     if (checkpoint_gguf(s->checkpoint)) return !t;
     const json_t *v = config_value(s, "tie_word_embeddings");
     bool ties = json_is_boolean(v) ? json_is_true(v) : s->architecture->ties_by_default;
-    int64_t at;
-    if (ties && t && table_find(&s->index, t->name, strlen(t->name), &at)) s->used[at] = true;
+    if (ties) mark_used(s, t);
     return ties;
 }
 
@@ -316,16 +354,124 @@ static const struct tensor *take(struct source *s, const char *name, int64_t lay
         error_set(e, ERROR_INPUT, "%s: tensor %s is missing", path_of(s), missing);
         return NULL;
     }
-    int64_t at, wanted[TENSOR_DIMS];
-    if (table_find(&s->index, t->name, strlen(t->name), &at)) s->used[at] = true;
+    int64_t wanted[TENSOR_DIMS];
+    mark_used(s, t);
     memcpy(wanted, shape, (size_t)n_dims * sizeof *shape);
     if (*change == TRANSPOSED && n_dims == 2) wanted[0] = shape[1], wanted[1] = shape[0];
     return check_shape(s, t, n_dims, wanted, e) ? NULL : t;
 }
 
+/* --- matrices in parts --- */
+
+/* PART_OF.ENDING, marked as used; NULL where there is none. */
+static const struct tensor *part(struct source *s, const char *ending)
+{
+    char full[NAME + 16];
+    snprintf(full, sizeof full, "%s.%s", s->part_of, ending);
+    const struct tensor *t = checkpoint_tensor(s->checkpoint, full);
+    mark_used(s, t);
+    return t;
+}
+
+/* AutoGPTQ writes a bias of zeros for layers that have none. One that is not zero stays for source_all_used(). */
+static void accept_zero_bias(struct source *s)
+{
+    char full[NAME + 16];
+    snprintf(full, sizeof full, "%s.bias", s->part_of);
+    const struct tensor *t = checkpoint_tensor(s->checkpoint, full);
+    bool zero = t != NULL;
+    for (size_t i = 0; zero && i < t->bytes; i++) zero = ((const uint8_t *)t->data)[i] == 0;
+    if (zero) mark_used(s, t);
+}
+
+/* What the settings say about a matrix against what its tensors' shapes say; sets the group size. Shapes that cannot be
+ * GPTQ's at all are left to gptq_adopt(). */
+static int check_settings(const struct source *s, struct gptq_stored *w, int64_t cols, struct error *e)
+{
+    const char *place;
+    checkpoint_quantization(s->checkpoint, &place);
+    const struct gptq_config *c = &s->gptq;
+    const struct tensor *q = w->qweight;
+    int64_t bits = q->n_dims == 2 && q->shape[0] <= cols ? q->shape[0] * 32 / cols : 0;
+    if (c->bits && !c->mixed && bits && bits != c->bits)
+        return error_set(e, ERROR_INPUT,
+                         "%s: %s: shape [%" PRId64 ", %" PRId64 "] is %" PRId64 " bits for %" PRId64
+                         " columns, but %s says bits %" PRId64,
+                         path_of(s), q->name, q->shape[0], q->shape[1], bits, cols, place, c->bits);
+    int64_t groups = w->scales->shape[0], asked = c->group_size < 0 || c->group_size > cols ? cols : c->group_size;
+    bool agree = asked && groups == (cols + asked - 1) / asked;
+    if (asked && !agree && !c->mixed)
+        return error_set(e, ERROR_INPUT,
+                         "%s: %s: %" PRId64 " groups for %" PRId64 " columns, but %s says group_size %" PRId64,
+                         path_of(s), w->scales->name, groups, cols, place, c->group_size);
+    if (!agree && (groups < 1 || cols % groups) && !w->g_idx)
+        return error_set(e, ERROR_INPUT,
+                         "%s: %s: %" PRId64 " groups do not divide %" PRId64 " columns, and neither a g_idx nor a "
+                         "group_size says how they lie",
+                         path_of(s), w->scales->name, groups, cols);
+    w->group_size = agree ? asked : groups > 0 ? (cols + groups - 1) / groups : cols;
+    if (w->group_size == cols) w->group_size = -1;
+    if (c->act_order && groups > 1 && !w->g_idx)
+        return error_set(e, ERROR_INPUT,
+                         "%s: %s.g_idx is missing, but %s says desc_act: the columns' groups are unknown", path_of(s),
+                         w->name, place);
+    return 0;
+}
+
+int source_parts(struct source *s, const char *name, int64_t layer, int64_t cols, bool *there, struct gptq_stored *out,
+                 struct error *e)
+{
+    const struct tensor *q = s->has_parts ? source_stored(s, name, layer) : NULL;
+    *there = q && ends_with(q->name, ".qweight");
+    if (!*there) return 0;
+    snprintf(s->part_of, sizeof s->part_of, "%.*s", (int)(strrchr(q->name, '.') - q->name), q->name);
+    *out = (struct gptq_stored){.name = s->part_of,
+                                .qweight = q,
+                                .qzeros = part(s, "qzeros"),
+                                .scales = part(s, "scales"),
+                                .g_idx = part(s, "g_idx"),
+                                .zeros = s->gptq.zeros};
+    if (!out->qzeros || !out->scales)
+        return error_set(e, ERROR_INPUT, "%s: tensor %s.%s is missing beside %s", path_of(s), s->part_of,
+                         out->qzeros ? "scales" : "qzeros", q->name);
+    mark_used(s, q);
+    accept_zero_bias(s);
+    return check_settings(s, out, cols, e);
+}
+
+void source_warn(struct source *s, const struct gptq_stored *w, const struct matrix *m, char warning[SOURCE_WARNING])
+{
+    char what[256];
+    gptq_evidence_add(&s->evidence, w, m);
+    *warning = 0;
+    if (gptq_evidence_contradicts(&s->evidence, w->zeros, what, sizeof what))
+        snprintf(warning, SOURCE_WARNING, "%.200s: %s", path_of(s), what);
+}
+
+/* A matrix in parts as floats. */
+static int join(const struct source *s, const struct gptq_stored *w, const int64_t *shape, struct tensor *t,
+                struct error *e)
+{
+    struct matrix m;
+    int status = gptq_adopt(&m, w, shape[0], shape[1], e);
+    if (status) return error_prefix(e, "%s", path_of(s));
+    status = matrix_to_f32(&m, w->qweight->name, t, e);
+    matrix_free(&m);
+    return status;
+}
+
 int source_check(struct source *s, const char *name, int64_t layer, int n_dims, const int64_t *shape,
                  enum dtype_id *type, enum name_change *change, struct error *e)
 {
+    struct gptq_stored w;
+    bool in_parts = false;
+    int status = n_dims == 2 ? source_parts(s, name, layer, shape[1], &in_parts, &w, e) : 0;
+    if (in_parts) {
+        char full[NAME];
+        find_tensor(s, name, layer, change, full);
+        *type = DTYPE_F32;
+        return status;
+    }
     const struct tensor *t = take(s, name, layer, n_dims, shape, change, e);
     if (t) *type = t->type;
     return t ? 0 : (int)e->code;
@@ -334,12 +480,32 @@ int source_check(struct source *s, const char *name, int64_t layer, int n_dims, 
 int source_tensor(struct source *s, const char *name, int64_t layer, int n_dims, const int64_t *shape, struct tensor *t,
                   struct error *e)
 {
+    struct gptq_stored w;
+    bool in_parts = false;
+    int status = n_dims == 2 ? source_parts(s, name, layer, shape[1], &in_parts, &w, e) : 0;
+    if (in_parts) return status ? status : join(s, &w, shape, t, e);
     enum name_change change;
     const struct tensor *found = take(s, name, layer, n_dims, shape, &change, e);
     if (!found) return (int)e->code;
     *t = *found;
     t->owned = NULL;
     return change == TRANSPOSED ? turn(s, t, e) : 0;
+}
+
+const struct tensor *source_stored(const struct source *s, const char *name, int64_t layer)
+{
+    char full[NAME];
+    enum name_change change;
+    const struct tensor *t = find_tensor(s, name, layer, &change, full);
+    if (t || !ends_with(full, ".weight")) return t;
+    strcpy(full + strlen(full) - strlen("weight"), "qweight");
+    return look_for(s, full);
+}
+
+void source_forget(const struct source *s, const char *name, int64_t layer)
+{
+    const struct tensor *t = source_stored(s, name, layer);
+    if (t) file_forget(t->data, t->bytes);
 }
 
 float *source_vector(struct source *s, const char *name, int64_t layer, int64_t n, struct error *e)
@@ -368,10 +534,7 @@ int source_all_used(const struct source *s, struct error *e)
     for (size_t i = 0; i < checkpoint_count(s->checkpoint); i++) {
         const char *name = checkpoint_at(s->checkpoint, i)->name;
         bool known = s->used[i];
-        for (const char *const *end = s->architecture->ignored; *end && !known; end++) {
-            size_t n = strlen(name), m = strlen(*end);
-            known = n >= m && strcmp(name + n - m, *end) == 0;
-        }
+        for (const char *const *end = s->architecture->ignored; *end && !known; end++) known = ends_with(name, *end);
         if (!known)
             return error_set(e, ERROR_INPUT, "%s: tensor %s is not part of the %s that this version computes",
                              path_of(s), name, s->architecture->name);

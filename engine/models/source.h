@@ -9,6 +9,7 @@
 #define KERF_ENGINE_MODELS_SOURCE_H
 
 #include "engine/formats/checkpoint.h"
+#include "engine/formats/gptq_config.h"
 
 enum name_change {
     AS_IS,
@@ -75,6 +76,20 @@ int source_check(struct source *s, const char *name, int64_t layer, int n_dims, 
  * the data had to be turned. */
 int source_tensor(struct source *s, const char *name, int64_t layer, int n_dims, const int64_t *shape, struct tensor *t,
                   struct error *e);
+/* Gives back the memory that a tensor's part of its file takes, once nothing points there. */
+void source_forget(const struct source *s, const char *name, int64_t layer);
+/* The file's own NAME.weight, or NAME.qweight of a matrix in parts; NULL where neither is there. */
+const struct tensor *source_stored(const struct source *s, const char *name, int64_t layer);
+/* Whether matrices of this checkpoint are GPTQ's: in parts, where NAME.weight is absent and NAME.qweight is there.
+ * source_check() and source_tensor() give them as float32. */
+bool source_has_parts(const struct source *s);
+/* The parts of a matrix with this many columns, checked against the checkpoint's settings. What *out points to is the
+ * source's, its name only until the next call. */
+int source_parts(struct source *s, const char *name, int64_t layer, int64_t cols, bool *there, struct gptq_stored *out,
+                 struct error *e);
+/* Looks at a matrix that was adopted: what the user must know of all that were looked at, or "". */
+enum { SOURCE_WARNING = 512 };
+void source_warn(struct source *s, const struct gptq_stored *w, const struct matrix *m, char warning[SOURCE_WARNING]);
 /* A vector of n finite floats in new memory. */
 float *source_vector(struct source *s, const char *name, int64_t layer, int64_t n, struct error *e);
 /* ERROR_INPUT naming a tensor that nobody asked for: the model would not be the one in the file. */

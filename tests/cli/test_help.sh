@@ -19,14 +19,15 @@ for option in --help -h; do
     expect_stdout_match '^examples:$'
 done
 commands=$(sed -n 's/^  \([a-z]*\)  *[a-z].*/\1/p' "$kept/stdout" | grep -v '^kerf$')
-expect_equal "number of commands" 8 "$(wc -w <<<"$commands")"
+expect_equal "number of commands" 11 "$(wc -w <<<"$commands")"
 
 # What the examples name.
 cp -r datasets/millbrook/llama "$folder/model-folder"
 cp datasets/millbrook/llama/tokenizer.json "$folder"
 sed "s|millbrook/endings|$root/datasets/millbrook/endings|; s/^task: .*/task: mine/" suites/endings.yaml >"$folder/my-suite.yaml"
-printf 'A line.\n' >"$folder/text.txt"
+head -c 8000 datasets/millbrook/stories.test.txt >"$folder/text.txt"
 run quantize millbrook-llama@f16 -o "$folder/model.gguf"
+run quantize millbrook-llama@rtn:4 -o "$folder/gptq-folder"
 expect_status 0
 cp "$folder/model.gguf" "$folder/other.gguf"
 

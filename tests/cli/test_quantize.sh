@@ -41,4 +41,60 @@ expect_status 0
 run inspect "$folder/stored.gguf"
 expect_status 0
 expect_stdout_match '^  blk.0.attn_q.weight +Q8_0 '
+
+# A GPTQ folder is a model like any other: read as it is stored, the same scores as the model that it was made from.
+gptq_files="config.json model.safetensors quantize_config.json tokenizer.json tokenizer_config.json"
+for backend in rtn:4,group=64,sym rtn:3,zero-points=v2 gptq:4,act-order,sym,samples=2,length=32; do
+    out=$folder/${backend//[:,=]/-}
+    run quantize millbrook-llama@$backend -o "$out"
+    expect_status 0
+    expect_stderr_line "^wrote $out: [0-9.]+ MiB, [0-9]+ MiB/s$"
+    expect_stdout_golden /dev/null
+    expect_files "$out" $gptq_files
+    run eval "$out" --limit 3 --suite stories --suite endings --out "$folder/file"
+    expect_status 0
+    run eval millbrook-llama@$backend --limit 3 --suite stories --suite endings --out "$folder/folder"
+    expect_status 0
+    for suite in stories endings; do
+        expect_same_file "$folder/folder/samples_$suite.jsonl" "$folder/file/samples_$suite.jsonl"
+    done
+done
+expect_json "$out/quantize_config.json"
+expect_json "$out/config.json"
+
+# What readers of other programs must know, and which way the zero points go.
+run quantize millbrook-gpt2@rtn:4 -o "$folder/asymmetric"
+expect_status 0
+expect_equal "lines on standard error" 2 "$(wc -l <"$kept/stderr")"
+grep -q '^note: GPTQModel refuses asymmetric zero points' "$kept/stderr" || fail "a note" "$(cat "$kept/stderr")"
+run eval "$folder/asymmetric@gptq,zero-points=v2" --limit 2 --suite stories --out "$folder/file"
+expect_status 0
+grep -q "^warning: $folder/asymmetric: zero points look like gptq .*: try @gptq,zero-points=v1$" "$kept/stderr" ||
+    fail "a warning" "$(cat "$kept/stderr")"
+
+# On to GGUF, which has no type for it as it is stored.
+run quantize "$out@gguf:q8_0" -o "$folder/from-gptq.gguf"
+expect_status 0
+run eval "$folder/from-gptq.gguf" --limit 2 --suite stories --out "$folder/file"
+expect_status 0
+run quantize "$out" -o "$folder/none.gguf"
+expect_error 2 "$out: GGUF has no type for GPTQ matrices as they are stored: say which they become"
+run quantize millbrook-llama@rtn:4 -o "$folder/none.gguf"
+expect_error 2 "none.gguf: GGUF has no type for \"rtn:4\": name a folder"
+expect_equal "none.gguf" no "$([ -e "$folder/none.gguf" ] && echo yes || echo no)"
+
+# Nothing that is there is touched, and what was refused shows before the work.
+sums=$(cd "$out" && cat $gptq_files | cksum)
+run quantize millbrook-llama@rtn:4 -o "$out"
+expect_error 2 "$out: is not empty \(it has [a-z_.]+\), and nothing is replaced there: name another folder"
+expect_equal "sums of $out" "$sums" "$(cd "$out" && cat $gptq_files | cksum)"
+run quantize "$file@gptq:4" -o "$folder/none"
+expect_error 2 "a GPTQ folder is made from a Hugging Face folder"
+run quantize millbrook-llama@gptq -o "$folder/none"
+expect_error 2 'backend "gptq": is not written as a folder'
+run quantize millbrook-llama@int8:absmax -o "$folder/none"
+expect_error 2 "GGUF has no type for it"
+run eval millbrook-llama@gptq
+expect_error 2 "is no GPTQ checkpoint: bits must follow, as in gptq:4"
+expect_equal "folder none" no "$([ -e "$folder/none" ] && echo yes || echo no)"
 finish

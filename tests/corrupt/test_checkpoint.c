@@ -47,7 +47,6 @@ static void test_folders(void **state)
         {"", MAP("\"a\":\"s.safetensors\""), ERROR_INPUT, "/config.json: line 1, column 0"},
         {"[]", MAP("\"a\":\"s.safetensors\""), ERROR_INPUT, "/config.json: must be a JSON object"},
         {"{\"a\":1,\"a\":2}", MAP("\"a\":\"s.safetensors\""), ERROR_INPUT, "/config.json: line 1"},
-        {"{}", NULL, ERROR_IO, "has neither model.safetensors nor model.safetensors.index.json"},
         {"{}", "{", ERROR_INPUT, "/model.safetensors.index.json: line 1, column 1"},
         {"{}", "7", ERROR_INPUT, "/model.safetensors.index.json: must be a JSON object"},
         {"{}", "{}", ERROR_INPUT, "/model.safetensors.index.json: weight_map: must be an object"},
@@ -87,6 +86,45 @@ static void test_folders(void **state)
     }
     free(fifo);
     free(inner);
+    folder_remove(folder);
+}
+
+/* Which files are the weights: any one index, else any one file, unless they have the usual name. */
+static void test_weight_files(void **state)
+{
+    (void)state;
+    char *folder = folder_temporary();
+    struct error e;
+    struct text t = {0};
+    put_safetensors(&t, one, 1);
+    put_text(folder, "config.json", "{}");
+    put_text(folder, ".hidden.safetensors", "x");
+    put_text(folder, "model.safetensors.txt", "x");
+    assert_error(open_path(folder, &e), &e, ERROR_IO, "has neither model.safetensors nor model.safetensors.index.json");
+    free(put_file(folder, "s.safetensors", &t));
+    assert_ok(open_path(folder, &e), &e);
+    free(put_file(folder, "t.safetensors", &t));
+    assert_error(open_path(folder, &e), &e, ERROR_INPUT,
+                 "has 2 files *.safetensors and none is model.safetensors: keep");
+    assert_true(strstr(e.text, "s.safetensors") && strstr(e.text, "t.safetensors"));
+    put_text(folder, "s.safetensors.index.json", "{");
+    assert_error(open_path(folder, &e), &e, ERROR_INPUT, "/s.safetensors.index.json: line 1");
+    put_text(folder, "s.safetensors.index.json", MAP("\"a\":\"t.safetensors\""));
+    assert_ok(open_path(folder, &e), &e);
+    put_text(folder, "t.safetensors.index.json", "{");
+    assert_error(open_path(folder, &e), &e, ERROR_INPUT, "has 2 files *.safetensors.index.json and none is model.");
+    put_text(folder, "model.safetensors.index.json", MAP("\"b\":\"t.safetensors\""));
+    assert_error(open_path(folder, &e), &e, ERROR_INPUT,
+                 "/model.safetensors.index.json: weight_map: \"b\" is not in t");
+    free(put_file(folder, "model.safetensors", &t));
+    assert_ok(open_path(folder, &e), &e);
+    put_text(folder, "quant_config.json", "[]");
+    assert_error(open_path(folder, &e), &e, ERROR_INPUT, "/quant_config.json: must be a JSON object");
+    put_text(folder, "quantize_config.json", "{}");
+    assert_ok(open_path(folder, &e), &e);
+    put_text(folder, "quantize_config.json", "{\"bits\": ");
+    assert_error(open_path(folder, &e), &e, ERROR_INPUT, "/quantize_config.json: line 1");
+    text_free(&t);
     folder_remove(folder);
 }
 
@@ -139,6 +177,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_folders),
+        cmocka_unit_test(test_weight_files),
         cmocka_unit_test(test_pickled),
         cmocka_unit_test(test_files),
     };

@@ -1,6 +1,6 @@
 /* Every decoder against one that is written from the layout alone: value i of a block by itself, in double. The scales
- * have 11 bits, what multiplies them no more than 13, so that products are exact in float32 and the one rounding is that of
- * adding the minimum: the decoders must give the double rounded once, bit for bit. */
+ * have 11 bits, what multiplies them no more than 13, so that products are exact in float32 and the one rounding is
+ * that of adding the minimum: the decoders must give the double rounded once, bit for bit. */
 #include "engine/base/random.h"
 #include "engine/kernels/kernels.h"
 #include "tests/testing.h"

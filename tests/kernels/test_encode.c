@@ -10,11 +10,10 @@
 
 static bool encode_known(int type) { return dtype_of(type) && kernels_get()->encode[type]; }
 
-static bool encode_row(enum dtype_id type, const float *x, void *out, int64_t n)
+static void encode_row(enum dtype_id type, const float *x, void *out, int64_t n)
 {
-    if (!encode_known((int)type) || n % dtype_of((int)type)->block) return false;
+    assert_true(encode_known((int)type));
     kernels_get()->encode[type](x, NULL, out, n);
-    return true;
 }
 
 /* Binary16 by its definition: 5 bits of exponent, 10 of mantissa. */
@@ -103,28 +102,20 @@ static void test_rounding(void **state)
     assert_int_equal(bf16_from_f32(3.4028235e38f), 0x7f80);
 }
 
-static void test_ragged(void **state)
+/* Every type whose blocks are written can be read, in every table. */
+static void test_known(void **state)
 {
     (void)state;
-    float x[64] = {0};
-    uint8_t out[64 * 4] = {0}, untouched[sizeof out] = {0};
-    for (int type = 0; type < DTYPE_LIMIT; type++) {
-        if (!encode_known(type)) {
-            assert_false(encode_row((enum dtype_id)type, x, out, 32));
-            continue;
+    static const enum dtype_id known[] = {DTYPE_F32,  DTYPE_F16,  DTYPE_BF16, DTYPE_Q8_0,  DTYPE_Q4_0,
+                                          DTYPE_Q4_1, DTYPE_Q5_0, DTYPE_Q5_1, DTYPE_TQ1_0, DTYPE_TQ2_0};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) assert_true(encode_known((int)known[i]));
+    for (size_t t = 0; kernels_at(t); t++)
+        for (int type = 0; type < DTYPE_LIMIT; type++) {
+            assert_int_equal(!kernels_at(t)->encode[type], !encode_known(type));
+            if (encode_known(type)) assert_non_null(kernels_at(t)->decode[type]);
         }
-        int block = dtype_of(type)->block;
-        for (int64_t n = 0; n <= 64; n++)
-            if (n % block) assert_false(encode_row((enum dtype_id)type, x, out, n));
-    }
-    assert_memory_equal(out, untouched, sizeof out);
-    static const enum dtype_id known[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_Q8_0, DTYPE_Q4_0};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        assert_true(encode_known((int)known[i]));
-        assert_true(encode_row(known[i], x, out, 64));
-        assert_non_null(kernels_get()->decode[known[i]]); /* what is written can be read */
-    }
-    assert_false(encode_known(DTYPE_Q6_K));
+    assert_false(encode_known(DTYPE_Q8_K));
+    assert_false(encode_known(DTYPE_IQ2_XXS));
     assert_false(encode_known(DTYPE_LIMIT - 4)); /* the number of no type */
 }
 
@@ -134,7 +125,7 @@ static void test_q8_0_block(void **state)
     (void)state;
     float x[32] = {-12.7f, 12.6f, 0.05f, -0.04f, 0.f, 1.f};
     uint8_t out[34], wanted[34] = {0x66, 0x2e, 0x81, 126, 1, 0, 0, 10};
-    assert_true(encode_row(DTYPE_Q8_0, x, out, 32));
+    encode_row(DTYPE_Q8_0, x, out, 32);
     wanted[4] = (uint8_t)(int8_t)roundf(0.05f * (1 / (12.7f / 127)));
     assert_memory_equal(out, wanted, sizeof out);
 }
@@ -148,67 +139,218 @@ static void test_q4_0_block(void **state)
     x[17] = 3.f;
     uint8_t out[18], wanted[18] = {0x00, 0xbc, 0xf0, 0x5f, 0x88, 0x87};
     memset(wanted + 6, 0x88, 12);
-    assert_true(encode_row(DTYPE_Q4_0, x, out, 32));
+    encode_row(DTYPE_Q4_0, x, out, 32);
     assert_memory_equal(out, wanted, sizeof out);
 }
 
-static double largest(const float *x, size_t n)
+/* From -1 to 2.75, so d = 0.25 (0x3400) and m = -1 (0xbc00); a value midway goes up. */
+static void test_q4_1_block(void **state)
 {
-    double most = 0;
-    for (size_t i = 0; i < n; i++) most = fmax(most, fabs((double)x[i]));
-    return most;
+    (void)state;
+    float x[32] = {-1.f, 2.75f, 0.f, 0.124f, 0.125f};
+    x[16] = 0.5f;
+    uint8_t out[20], wanted[20] = {0x00, 0x34, 0x00, 0xbc, 0x60, 0x4f, 0x44, 0x44, 0x45};
+    memset(wanted + 9, 0x44, 11);
+    encode_row(DTYPE_Q4_1, x, out, 32);
+    assert_memory_equal(out, wanted, sizeof out);
 }
 
-/* |x - d q| is half a step, the rounding of d to 16 bits (2^-11 of it, or half of 2^-24 for the smallest) times q. */
+/* The value of largest magnitude is -16, so d = 1 (0x3c00) and q = x + 16 rounded, at most 31; zero is 16, whose fifth
+ * bit is set. */
+static void test_q5_0_block(void **state)
+{
+    (void)state;
+    float x[32] = {-16.f, 15.4f, -0.6f, 16.f};
+    x[31] = -8.f;
+    uint8_t out[22], wanted[22] = {0x00, 0x3c, 0xfa, 0xff, 0xff, 0x7f, 0x00, 0x0f, 0x0f, 0x0f};
+    wanted[21] = 0x80;
+    encode_row(DTYPE_Q5_0, x, out, 32);
+    assert_memory_equal(out, wanted, sizeof out);
+}
+
+/* From 1 to 32: d = 1, m = 1 and q = x - 1. */
+static void test_q5_1_block(void **state)
+{
+    (void)state;
+    float x[32];
+    uint8_t out[24], wanted[24] = {0x00, 0x3c, 0x00, 0x3c, 0x00, 0x00, 0xff, 0xff};
+    for (int i = 0; i < 32; i++) x[i] = (float)(i + 1);
+    for (int i = 0; i < 16; i++) wanted[8 + i] = (uint8_t)(i | i << 4);
+    encode_row(DTYPE_Q5_1, x, out, 32);
+    assert_memory_equal(out, wanted, sizeof out);
+}
+
+/* d = max |x| = 2 (0x4000); 1 is half of it and goes away from zero. Zeros are digits of 1: 11111 to the base 3 is 121,
+ * and 121 * 256 / 243 rounded up 0x80. */
+static void test_ternary_blocks(void **state)
+{
+    (void)state;
+    float x[256] = {2.f, -2.f, 0.99f, 1.f, -1.f};
+    uint8_t out[66], tq1_0[54], tq2_0[66];
+    memset(tq1_0, 0x80, 52);
+    memset(tq1_0 + 48, 0x7f, 4);                                                      /* 4 digits and a 0: 120 */
+    static const uint8_t first[] = {(202 * 256 + 242) / 243, (40 * 256 + 242) / 243}; /* 21111 and 01111 */
+    memcpy(tq1_0, (uint8_t[]){first[0], first[1], 0x80, first[0], first[1]}, 5);
+    memcpy(tq1_0 + 52, "\x00\x40", 2);
+    encode_row(DTYPE_TQ1_0, x, out, 256);
+    assert_memory_equal(out, tq1_0, sizeof tq1_0);
+    memset(tq2_0, 0x55, 64);
+    memcpy(tq2_0, "\x56\x54\x55\x56\x54", 5);
+    memcpy(tq2_0 + 64, "\x00\x40", 2);
+    encode_row(DTYPE_TQ2_0, x, out, 256);
+    assert_memory_equal(out, tq2_0, sizeof tq2_0);
+}
+
+/* What is known of a type's errors: the scale is the largest magnitude (or the range, where there is a minimum) by
+ * `levels`, and the worst value is off by `step` scales. */
+static const struct accuracy {
+    enum dtype_id type;
+    double levels, step;
+    bool minimum;
+} accuracies[] = {{DTYPE_Q8_0, 127, 0.5, false}, {DTYPE_Q4_0, 8, 1, false},   {DTYPE_Q5_0, 16, 1, false},
+                  {DTYPE_Q4_1, 15, 0.5, true},   {DTYPE_Q5_1, 31, 0.5, true}, {DTYPE_TQ1_0, 1, 0.5, false},
+                  {DTYPE_TQ2_0, 1, 0.5, false}};
+enum { ACCURACIES = sizeof accuracies / sizeof *accuracies };
+
+/* Of the rounding of v to 16 bits: 2^-11 of it, or half of 2^-24 for the smallest. */
+static double half_error(double v) { return fmax(fabs(v) * 0x1p-11, 0x1p-25); }
+
+static double worst_error(const struct accuracy *a, const float *x, int n)
+{
+    double most = 0, first = (double)x[0], last = (double)x[0];
+    for (int i = 0; i < n; i++) {
+        most = fmax(most, fabs((double)x[i]));
+        first = fmin(first, (double)x[i]);
+        last = fmax(last, (double)x[i]);
+    }
+    double d = (a->minimum ? last - first : most) / a->levels;
+    return (a->step + 1e-4) * d + a->levels * half_error(d) + (a->minimum ? half_error(first) : 0);
+}
+
 static void test_block_errors(void **state)
 {
     (void)state;
-    static const struct {
-        enum dtype_id type;
-        double levels, step; /* d = most / levels; error of the worst value in steps */
-    } cases[] = {{DTYPE_Q8_0, 127, 0.5}, {DTYPE_Q4_0, 8, 1}};
-    for (size_t c = 0; c < 2; c++)
-        for (int round = 0; round < 400; round++) {
-            float x[64], back[64];
-            uint8_t out[2 * 34];
-            fill_random(x, 64, ldexpf(1.f, round % 36 - 24), (uint64_t)round);
-            assert_true(encode_row(cases[c].type, x, out, 64));
-            kernels_get()->decode[cases[c].type](out, back, 64);
-            for (size_t b = 0; b < 64; b += 32) {
-                double most = largest(x + b, 32), d = most / cases[c].levels;
-                double bound = (cases[c].step + 1e-4) * d + cases[c].levels * fmax(d * 0x1p-11, 0x1p-25);
-                for (size_t i = b; i < b + 32; i++)
-                    assert_near(back[i], x[i], bound, dtype_of((int)cases[c].type)->name);
-            }
+    for (const struct accuracy *a = accuracies; a < accuracies + ACCURACIES; a++)
+        for (int round = 0; round < (int)test_items(400); round++) {
+            int block = dtype_of((int)a->type)->block;
+            float x[512], back[512];
+            uint8_t out[2 * 66];
+            float scale = ldexpf(1.f, round % 36 - 24);
+            fill_random(x, 512, scale, (uint64_t)round);
+            for (int i = 0; round % 3 == 0 && i < 512; i++) x[i] += 2 * scale;
+            encode_row(a->type, x, out, 2 * block);
+            kernels_get()->decode[a->type](out, back, 2 * block);
+            for (int b = 0; b < 2 * block; b += block)
+                for (int i = b; i < b + block; i++)
+                    assert_near(back[i], x[i], worst_error(a, x + b, block), dtype_of((int)a->type)->name);
         }
 }
 
-/* Zeros stay zeros, and what is too small for the scale becomes zero. Where even 1 / d overflows the bytes are those of
- * zeros. */
+static bool every_block_type(int *type)
+{
+    for (++*type; *type < DTYPE_LIMIT; ++*type)
+        if (encode_known(*type) && dtype_of(*type)->block > 1) return true;
+    return false;
+}
+
+/* Zeros stay zeros, and what is too small for the scale becomes zero. */
 static void test_tiny_blocks(void **state)
 {
     (void)state;
     static const float sizes[] = {0.f, 1e-45f, 1e-40f, 1e-38f, 1e-30f};
-    static const enum dtype_id blocked[] = {DTYPE_Q8_0, DTYPE_Q4_0};
-    for (size_t t = 0; t < 2; t++) {
-        uint8_t out[34] = {0}, zeros[34] = {0};
+    for (int type = -1; every_block_type(&type);)
         for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
-            float x[32] = {sizes[s], -sizes[s], sizes[s] / 2}, back[32];
-            assert_true(encode_row(blocked[t], x, out, 32));
-            if (s == 0) memcpy(zeros, out, sizeof zeros);
-            if (sizes[s] <= 1e-40f) assert_memory_equal(out, zeros, sizeof out);
-            kernels_get()->decode[blocked[t]](out, back, 32);
-            for (size_t i = 0; i < 32; i++) assert_true(back[i] == 0.f);
+            float x[256] = {sizes[s], -sizes[s], sizes[s] / 2}, back[256];
+            uint8_t out[8 * 34];
+            encode_row((enum dtype_id)type, x, out, 256);
+            kernels_get()->decode[type](out, back, 256);
+            for (size_t i = 0; i < 256; i++)
+                if (back[i] != 0.f) fail_msg("%s: %g becomes %g", dtype_of(type)->name, (double)x[i], (double)back[i]);
         }
-    }
+}
+
+/* One value in all places. */
+static void test_constant_blocks(void **state)
+{
+    (void)state;
+    static const float values[] = {1.f, -1.f, 0.1f, -3.7f, 0.05f, 60000.f, -60000.f};
+    for (int type = -1; every_block_type(&type);)
+        for (size_t v = 0; v < sizeof values / sizeof *values; v++) {
+            float x[256], back[256];
+            uint8_t out[8 * 34];
+            for (int i = 0; i < 256; i++) x[i] = values[v];
+            encode_row((enum dtype_id)type, x, out, 256);
+            kernels_get()->decode[type](out, back, 256);
+            for (int i = 0; i < 256; i++) assert_near(back[i], x[i], 2e-3 * fabs((double)x[i]), dtype_of(type)->name);
+        }
+}
+
+/* Where no 16-bit scale holds the values the block is not finite, rather than silently another one. */
+static void test_large_blocks(void **state)
+{
+    (void)state;
+    for (int type = -1; every_block_type(&type);)
+        for (int size = 0; size < 2; size++) {
+            float x[256], back[256];
+            uint8_t out[8 * 34];
+            bool finite = true;
+            fill_random(x, 256, size ? 3.4e38f : 1e12f, 3);
+            encode_row((enum dtype_id)type, x, out, 256);
+            kernels_get()->decode[type](out, back, 256);
+            for (int i = 0; i < 256; i++) finite = finite && isfinite(back[i]);
+            if (finite) fail_msg("%s: %g found a finite scale", dtype_of(type)->name, (double)x[0]);
+        }
+}
+
+/* Values of very different sizes. */
+static void fill_uneven(float *x, size_t n, uint64_t seed)
+{
+    struct random r = {seed};
+    fill_random(x, n, 1.f, seed);
+    for (size_t i = 0; i < n; i++) x[i] *= ldexpf(1.f, (int)random_below(&r, 12) - 8);
+}
+
+/* The same bytes from every table, at odd addresses, and for each block alone. */
+static void test_tables_agree(void **state)
+{
+    (void)state;
+    enum { N = 4 * 256 };
+    float x[N], importance[N];
+    for (int type = -1; every_block_type(&type);)
+        for (uint64_t round = 0; round < 2 * test_items(8); round++) {
+            const struct dtype *d = dtype_of(type);
+            size_t bytes = (size_t)(N / d->block) * d->block_bytes;
+            const float *weights = round % 2 ? importance : NULL;
+            uint8_t *wanted = malloc(bytes), *memory = malloc(bytes + 1);
+            assert_true(wanted && memory);
+            fill_uneven(x, N, round);
+            fill_uneven(importance, N, 100 + round);
+            for (int i = 0; i < N; i++) importance[i] = fabsf(importance[i]);
+            kernels_at(0)->encode[type](x, weights, wanted, N);
+            for (size_t t = 1; kernels_at(t); t++) {
+                kernels_at(t)->encode[type](x, weights, memory + 1, N);
+                if (memcmp(memory + 1, wanted, bytes))
+                    fail_msg("%s: %s and c differ (seed %d)", d->name, kernels_at(t)->name, (int)round);
+            }
+            for (int64_t i = 0; i < N; i += d->block)
+                kernels_get()->encode[type](x + i, weights ? weights + i : NULL,
+                                            memory + (size_t)(i / d->block) * d->block_bytes, d->block);
+            assert_memory_equal(memory, wanted, bytes);
+            free(wanted);
+            free(memory);
+        }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_values),  cmocka_unit_test(test_rounding),   cmocka_unit_test(test_ragged),
-        cmocka_unit_test(test_q8_0_block),  cmocka_unit_test(test_q4_0_block), cmocka_unit_test(test_block_errors),
-        cmocka_unit_test(test_tiny_blocks),
+        cmocka_unit_test(test_all_values),     cmocka_unit_test(test_rounding),
+        cmocka_unit_test(test_known),          cmocka_unit_test(test_q8_0_block),
+        cmocka_unit_test(test_q4_0_block),     cmocka_unit_test(test_q4_1_block),
+        cmocka_unit_test(test_q5_0_block),     cmocka_unit_test(test_q5_1_block),
+        cmocka_unit_test(test_ternary_blocks), cmocka_unit_test(test_block_errors),
+        cmocka_unit_test(test_tiny_blocks),    cmocka_unit_test(test_constant_blocks),
+        cmocka_unit_test(test_large_blocks),   cmocka_unit_test(test_tables_agree),
     };
     return cmocka_run_group_tests_name("kernels/encode", tests, NULL, NULL);
 }

@@ -129,37 +129,6 @@ static void test_tables_agree(void **state)
             }
 }
 
-/* Random blocks; 16-bit scales are kept finite, since which NaN an operation gives is nobody's promise. */
-static void test_decoders_agree(void **state)
-{
-    (void)state;
-    struct random r = {7};
-    enum { BLOCKS = 37 };
-    for (int type = 0; type < DTYPE_LIMIT; type++) {
-        if (!kernels_at(0)->decode[type]) continue;
-        const struct dtype *d = dtype_of(type);
-        size_t bytes = BLOCKS * d->block_bytes, n = BLOCKS * (size_t)d->block;
-        uint8_t *blocks = malloc(bytes);
-        float *expected = malloc(n * sizeof *expected), *got = malloc(n * sizeof *got);
-        for (int round = 0; round < 50; round++) {
-            for (size_t i = 0; i < bytes; i++) blocks[i] = (uint8_t)random_below(&r, 256);
-            for (size_t b = 0; b < BLOCKS; b++) {
-                size_t high = b * d->block_bytes + (type == DTYPE_F32 ? 3 : 1);
-                blocks[high] &= 0xbf; /* an exponent below the largest */
-            }
-            kernels_at(0)->decode[type](blocks, expected, (int64_t)n);
-            for (size_t t = 1; kernels_at(t); t++) {
-                assert_non_null(kernels_at(t)->decode[type]);
-                kernels_at(t)->decode[type](blocks, got, (int64_t)n);
-                assert_memory_equal(got, expected, n * sizeof *got);
-            }
-        }
-        free(blocks);
-        free(expected);
-        free(got);
-    }
-}
-
 /* --- against double precision; unit: half an ulp of 1 --- */
 
 static const double unit = 0x1p-24;
@@ -342,10 +311,10 @@ static void test_mask(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tables_agree), cmocka_unit_test(test_decoders_agree), cmocka_unit_test(test_sums),
-        cmocka_unit_test(test_softmax),      cmocka_unit_test(test_norms),          cmocka_unit_test(test_silu),
-        cmocka_unit_test(test_gelu),         cmocka_unit_test(test_log_sum_exp),    cmocka_unit_test(test_argmax),
-        cmocka_unit_test(test_affine_i8),     cmocka_unit_test(test_mask),
+        cmocka_unit_test(test_tables_agree), cmocka_unit_test(test_sums),   cmocka_unit_test(test_softmax),
+        cmocka_unit_test(test_norms),        cmocka_unit_test(test_silu),   cmocka_unit_test(test_gelu),
+        cmocka_unit_test(test_log_sum_exp),  cmocka_unit_test(test_argmax), cmocka_unit_test(test_affine_i8),
+        cmocka_unit_test(test_mask),
     };
     return cmocka_run_group_tests_name("kernels/table", tests, NULL, NULL);
 }

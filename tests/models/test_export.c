@@ -1,5 +1,6 @@
 /* Checkpoints written as GGUF files and read back: the same model to the bit. */
 #include "engine/base/file.h"
+#include "engine/formats/imatrix.h"
 #include "engine/kernels/kernels.h"
 #include "engine/models/model.h"
 #include "suites/run.h"
@@ -253,6 +254,127 @@ static void test_vectors(void **state)
     folder_remove(folder);
 }
 
+static struct gguf *opened(char *path)
+{
+    struct gguf *g;
+    struct error e;
+    assert_ok(gguf_open(&g, path, &e), &e);
+    free(path);
+    return g;
+}
+
+/* llama.cpp's files of a model of one layer, for the types whose bytes must be its own. */
+static void test_tiny(void **state)
+{
+    (void)state;
+    static const char *const types[] = {"q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "tq1_0", "tq2_0"};
+    char *folder = folder_temporary(), *source = strdup(shared_path("vectors/gguf/tiny-f16.gguf"));
+    json_t *all = golden(shared_path("vectors/gguf/expected.json")), *files = json_object_get(all, "files"), *tensor;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        char spec[16], file[32], hash[HASH_HEX];
+        const char *name;
+        snprintf(spec, sizeof spec, "gguf:%s", types[i]);
+        snprintf(file, sizeof file, "tiny-%s.gguf", types[i]);
+        struct gguf *g = opened(export_to(source, spec, folder, "tiny.gguf"));
+        assert_int_equal(json_object_size(json_object_get(files, file)), 8);
+        json_object_foreach(json_object_get(files, file), name, tensor)
+        {
+            const struct tensor *t = gguf_tensor(g, name);
+            assert_non_null(t);
+            hash_hex(t->data, t->bytes, hash);
+            if (strcmp(hash, json_string_value(json_object_get(tensor, "sha256"))))
+                fail_msg("%s: %s: its bytes are not llama.cpp's", file, name);
+        }
+        gguf_close(g);
+    }
+    json_decref(all);
+    free(source);
+    folder_remove(folder);
+}
+
+static void assert_tensor(const struct gguf *g, const char *name, enum dtype_id type)
+{
+    const struct tensor *t = gguf_tensor(g, name);
+    assert_non_null(t);
+    if (t->type != type)
+        fail_msg("%s: is %s instead of %s", name, dtype_of((int)t->type)->name, dtype_of((int)type)->name);
+}
+
+/* What llama-quantize writes for q4_k_m of 6 layers: more bits for layers 2 and 5, and for the matrix that makes the
+ * logits. Written as stored again, the file says the same of itself. */
+static void test_mixture(void **state)
+{
+    (void)state;
+    char *folder = folder_temporary();
+    char *path = export_to("datasets/millbrook/llama", "gguf:q4_k_m", folder, "mixed.gguf");
+    struct gguf *mixed = opened(strdup(path)), *again = opened(export_to(path, NULL, folder, "again.gguf"));
+    struct model *packed = model_shipped("llama", "gguf:q4_k_m");
+    assert_u32(mixed, "general.file_type", 15);
+    assert_u32(again, "general.file_type", 15);
+    assert_u32(again, "general.quantization_version", 2);
+    assert_int_equal(gguf_size(mixed), gguf_size(again));
+    assert_tensor(mixed, "token_embd.weight", DTYPE_Q6_K);
+    for (int i = 0; i < 6; i++)
+        for (int role = 0; role < LINEARS; role++) {
+            const char *pattern;
+            const struct matrix *w = model_linear(packed, i, (enum linear_role)role, &pattern);
+            bool more = i % 3 == 2 && (role == LINEAR_V || role == LINEAR_DOWN);
+            char name[64];
+            if (!w) continue;
+            snprintf(name, sizeof name, "blk.%d%s.weight", i, pattern + strlen("blk.%d"));
+            assert_tensor(mixed, name, more ? DTYPE_Q6_K : DTYPE_Q4_K);
+            assert_memory_equal(gguf_tensor(again, name)->data, gguf_tensor(mixed, name)->data, w->bytes);
+            if (role == LINEAR_Q || role == LINEAR_K) continue; /* GGUF has their rows in another order */
+            assert_memory_equal(gguf_tensor(mixed, name)->data, w->data, w->bytes);
+        }
+    model_close(packed);
+    gguf_close(mixed);
+    gguf_close(again);
+    free(path);
+    folder_remove(folder);
+}
+
+/* The file tells which importances it was packed with, until it is packed anew. */
+static void test_imatrix(void **state)
+{
+    (void)state;
+    char *folder = folder_temporary();
+    struct error e;
+    float sums[256];
+    for (size_t i = 0; i < 256; i++) sums[i] = (float)(i % 7 + 1);
+    const struct imatrix_entry entry = {"blk.3.attn_v.weight", 256, 1, sums};
+    char *im = path_join(folder, "im.gguf", &e), *path = path_join(folder, "weighed.gguf", &e);
+    assert_ok(imatrix_write(im, &entry, 1, "a text.txt", 4, 512, &e), &e);
+    struct backend_options how;
+    assert_ok(backend_parse(&how, "gguf:q4_0", &e), &e);
+    const struct model_options options = {.how = &how, .imatrix = im};
+    assert_ok(model_export("datasets/millbrook/llama", &options, path, NULL, &e), &e);
+    struct gguf *weighed = opened(strdup(path));
+    struct gguf *plain = opened(export_to("datasets/millbrook/llama", "gguf:q4_0", folder, "plain.gguf"));
+    struct gguf *again = opened(export_to(path, NULL, folder, "again.gguf"));
+    struct gguf *anew = opened(export_to(path, "gguf:q8_0", folder, "anew.gguf"));
+    assert_string(weighed, "quantize.imatrix.file", im);
+    assert_string(weighed, "quantize.imatrix.dataset", "a text.txt");
+    assert_u32(weighed, "quantize.imatrix.entries_count", 1);
+    assert_u32(weighed, "quantize.imatrix.chunks_count", 4);
+    assert_string(again, "quantize.imatrix.file", im);
+    assert_null(gguf_find(anew, "quantize.imatrix.file"));
+    assert_null(gguf_find(anew, "quantize.imatrix.chunks_count"));
+    assert_null(gguf_find(plain, "quantize.imatrix.file"));
+    for (size_t i = 0; i < gguf_tensor_count(plain); i++) {
+        const struct tensor *a = gguf_tensor_at(plain, i), *b = gguf_tensor_at(weighed, i);
+        assert_string_equal(a->name, b->name);
+        assert_int_equal(memcmp(a->data, b->data, a->bytes) != 0, strcmp(a->name, entry.name) == 0);
+    }
+    gguf_close(weighed);
+    gguf_close(plain);
+    gguf_close(again);
+    gguf_close(anew);
+    free(im);
+    free(path);
+    folder_remove(folder);
+}
+
 struct counter {
     size_t calls, last, most; /* most: of tensors, before the export is stopped */
 };
@@ -297,10 +419,12 @@ static void test_refused(void **state)
     char *path = path_join(folder, "x.gguf", &e), *lost = path_join(folder, "nowhere/x.gguf", &e);
     assert_ok(backend_parse(&int8, "int8:absmax", &e), &e);
     assert_ok(backend_parse(&f16, "f16", &e), &e);
-    assert_error(model_export("datasets/millbrook/llama", &(struct model_options){.how = &int8}, path, NULL, &e), &e, ERROR_USAGE,
-                 "backend \"int8:absmax\": GGUF has no type for it: use f32, f16, bf16 or gguf:TYPE");
-    assert_error(model_export("datasets/nothing", &(struct model_options){.how = &f16}, path, NULL, &e), &e, ERROR_IO, "datasets/nothing");
-    assert_error(model_export("datasets/millbrook/llama", &(struct model_options){.how = &f16}, lost, NULL, &e), &e, ERROR_IO, "nowhere/x.gguf");
+    assert_error(model_export("datasets/millbrook/llama", &(struct model_options){.how = &int8}, path, NULL, &e), &e,
+                 ERROR_USAGE, "backend \"int8:absmax\": GGUF has no type for it: use f32, f16, bf16 or gguf:TYPE");
+    assert_error(model_export("datasets/nothing", &(struct model_options){.how = &f16}, path, NULL, &e), &e, ERROR_IO,
+                 "datasets/nothing");
+    assert_error(model_export("datasets/millbrook/llama", &(struct model_options){.how = &f16}, lost, NULL, &e), &e,
+                 ERROR_IO, "nowhere/x.gguf");
     assert_false(path_exists(path));
     assert_int_equal(rmdir(folder), 0); /* not even a temporary file */
     free(path);
@@ -313,9 +437,10 @@ static void test_refused(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {BOTH(test_round_trip),          BOTH(test_as_stored),
-                                       BOTH(test_from_gguf),           cmocka_unit_test(test_metadata),
-                                       cmocka_unit_test(test_vectors), cmocka_unit_test(test_progress),
-                                       cmocka_unit_test(test_refused)};
+    const struct CMUnitTest tests[] = {
+        BOTH(test_round_trip),           BOTH(test_as_stored),           BOTH(test_from_gguf),
+        cmocka_unit_test(test_metadata), cmocka_unit_test(test_vectors), cmocka_unit_test(test_tiny),
+        cmocka_unit_test(test_mixture),  cmocka_unit_test(test_imatrix), cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_refused)};
     return cmocka_run_group_tests_name("models/export", tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
-/* Exact dequantization of floats and of blocks of 32. The layouts are those of ggml (ggml-common.h), and products and
- * sums are rounded in the order of its reference, so that values are equal to its own. Bytes are read one at a time or
- * copied out, since blocks lie at any address. */
+/* Exact dequantization of floats, of blocks of 32 and of IQ4. Layouts: ggml (ggml-common.h). Products of a 16-bit
+ * scale, a small whole scale and a code fit into float32's 24 bits, so only the sum with a minimum is rounded, and the
+ * values are those of every other exact reader. Bytes are read one at a time or copied out, since blocks lie at any
+ * address. */
 #include "engine/kernels/portable/portable.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Exact dequantization of the K-quants (sub-blocks of 16 or 32 values whose scales are integers themselves) and of the
- * ternary types: blocks of 256 values. Layouts and order of roundings: ggml (ggml-common.h, ggml-quants.c). */
+ * ternary types: blocks of 256 values. Layouts: ggml (ggml-common.h). See decode.c for why the values are exact. */
 #include "engine/kernels/portable/portable.h"
 
 /* 84 bytes: 16 bytes of scale (low nibble) and minimum (high nibble) of 16 values each, 64 bytes of 2-bit codes,
@@ -86,8 +86,8 @@ void KERNEL(decode_q5_k)(const void *blocks, float *restrict out, int64_t n)
 }
 
 /* 210 bytes: 128 bytes of low nibbles, 64 bytes of high 2 bits, int8 scales of 16 values each, float16 d;
- * x = (d scale) (q - 32). In each half of 128 values, 32j + i has the nibble of byte 32 (j % 2) + i, low where j < 2, and
- * bits 2j..2j+1 of byte i. */
+ * x = (d scale) (q - 32). In each half of 128 values, 32j + i has the nibble of byte 32 (j % 2) + i, low where j < 2,
+ * and bits 2j..2j+1 of byte i. */
 void KERNEL(decode_q6_k)(const void *blocks, float *restrict out, int64_t n)
 {
     const uint8_t *p = blocks;

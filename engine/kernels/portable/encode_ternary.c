@@ -1,5 +1,5 @@
-/* float32 to the types whose codes are -1, 0 and 1, as ggml's reference has it (ggml-quants.c): d = max |x|, q = round(x /
- * d), byte for byte. With an importance the scale is searched (fit.h). */
+/* float32 to the types whose codes are -1, 0 and 1, as ggml's reference has it (ggml-quants.c), byte for byte:
+ * d = max |x|, q = round(x / d). With an importance the scale is searched (fit.h). */
 #include "engine/kernels/portable/fit.h"
 
 #include <math.h>

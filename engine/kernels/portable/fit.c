@@ -55,7 +55,7 @@ static bool problem_init(struct problem *p, const float *x, const float *importa
 enum { SCALES = 8 * L, ROUNDS = 4 };
 static const float SCALE_STEP = 1.0125f, CUT_STEP = 0.025f, FINE_STEP = 0.002f;
 
-/* One line x ~ (q - offset) / inverse a lane, and for the nearest codes q the sums of w x q, w q q and w q. */
+/* In each lane one line x ~ (q - offset) / inverse, and for the nearest codes q the sums of w x q, w q q and w q. */
 struct trials {
     float inverse[L], offset[L], xq[L], qq[L], q[L];
 };
@@ -118,8 +118,8 @@ float KERNEL(fit_scale)(const float *x, const float *importance, int n, int low,
     return best.scale * p.unit;
 }
 
-/* Least squares of x ~ scale q + minimum where the weighted mean of x is 0, so that xq is a covariance: the gain is xq^2 /
- * variance. A variance of 0 but for rounding counts as 0. */
+/* Least squares of x ~ scale q + minimum where the weighted mean of x is 0, so that xq is a covariance: the gain is
+ * xq^2 / variance. A variance of 0 but for rounding counts as 0. */
 static void take_line(struct found *best, const struct trials *t, float total)
 {
     for (int j = 0; j < L; j++) {

@@ -6,7 +6,8 @@
  *     KERNEL(keep_better)(DTYPE_Q4_0, KERNEL(decode_q4_0), x, importance, tried, out);
  *
  * A grid of scales below the one that the extreme values ask for; the best is refined as in Lloyd's algorithm (1982):
- * nearest codes, then for these codes the scale of least squares, in closed form. n is 32 or 256. */
+ * nearest codes, then for these codes the scale of least squares, in closed form. n is a multiple of 16, at most 256.
+ * The lanes of a register are as many candidates. */
 #ifndef KERF_ENGINE_KERNELS_PORTABLE_FIT_H
 #define KERF_ENGINE_KERNELS_PORTABLE_FIT_H
 

@@ -34,17 +34,7 @@
     X(IQ4_XS, iq4_xs)                                                                                                  \
     X(TQ1_0, tq1_0)                                                                                                    \
     X(TQ2_0, tq2_0)
-#define ENCODED(X)                                                                                                     \
-    X(F32, f32)                                                                                                        \
-    X(F16, f16)                                                                                                        \
-    X(BF16, bf16)                                                                                                      \
-    X(Q8_0, q8_0)                                                                                                      \
-    X(Q4_0, q4_0)                                                                                                      \
-    X(Q4_1, q4_1)                                                                                                      \
-    X(Q5_0, q5_0)                                                                                                      \
-    X(Q5_1, q5_1)                                                                                                      \
-    X(TQ1_0, tq1_0)                                                                                                    \
-    X(TQ2_0, tq2_0)
+#define ENCODED(X) DECODED(X)
 
 #define X(name, lower) void KERNEL(decode_##lower)(const void *blocks, float *restrict out, int64_t n);
 DECODED(X)

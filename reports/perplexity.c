@@ -1,0 +1,305 @@
+/* The table of kerf perplexity: subjects down, figures across. Columns stand in groups, and a group that is wider than
+ * the terminal goes on in a block below. Only columns and rows that have something to say are shown. */
+#include "engine/base/memory.h"
+#include "reports/cells.h"
+#include "reports/layout.h"
+#include "reports/report.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { GAP = 2, NAME_WIDTH = 40 };
+
+struct column {
+    int group;
+    const char *heading;
+    const char *key; /* of a subject, of its quantiles, or the name of one of its metrics */
+    int decimals;    /* -1: as many as suit the largest */
+    double scale;
+    bool sign, interval;
+    bool brief; /* in the one table of Markdown too */
+};
+
+static const struct column columns[] = {
+    {0, "perplexity", "perplexity", -1, 1, false, true, true},
+    {0, "ln ratio", "log_ratio", 5, 1, true, true, true},
+    {1, "word ppl", "word_perplexity", -1, 1, false, false, false},
+    {1, "byte ppl", "byte_perplexity", -1, 1, false, false, false},
+    {1, "bits/byte", "bits_per_byte", -1, 1, false, false, false},
+    {2, "mean KL", "kl_divergence", 6, 1, false, true, true},
+    {2, "same top %", "same_top", 2, 100, false, true, true},
+    {3, "KL median", "0.5", 6, 1, false, false, false},
+    {3, "90%", "0.9", 6, 1, false, false, false},
+    {3, "95%", "0.95", 6, 1, false, false, false},
+    {3, "99%", "0.99", 6, 1, false, false, false},
+    {3, "99.9%", "0.999", 6, 1, false, false, false},
+    {3, "maximum", "1", 6, 1, false, false, false},
+    {4, "change of p", "probability_change", 6, 1, true, true, false},
+    {4, "RMS change", "probability_change_rms", 6, 1, false, true, false},
+    {5, "bits/weight", "bits_per_weight", 2, 1, false, false, true},
+    {5, "weights MiB", "weight_bytes", 2, 0x1p-20, false, false, true},
+    {5, "seconds", "seconds", 1, 1, false, false, false},
+};
+enum { COLUMNS = sizeof columns / sizeof *columns };
+
+struct cell {
+    char value[CELL_TEXT], interval[CELL_TEXT];
+    const char *mark; /* "" where the column has none */
+};
+
+struct sheet {
+    const json_t *record;
+    size_t n; /* subjects */
+    struct text *names;
+    struct cell *cells;    /* [n, COLUMNS] */
+    size_t name;           /* widths */
+    size_t value[COLUMNS]; /* 0: nothing in it */
+    size_t between[COLUMNS];
+};
+
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
+static const json_t *subject_at(const struct sheet *t, size_t i)
+{
+    return json_array_get(json_object_get(t->record, "subjects"), i);
+}
+
+/* A number, or an object with value and ci95; NULL where the subject has neither. */
+static const json_t *look_up(const json_t *subject, const char *key)
+{
+    const json_t *v = json_object_get(subject, key), *metric, *metrics = json_object_get(subject, "metrics");
+    if (!v) v = json_object_get(json_object_get(subject, "kl_quantiles"), key);
+    size_t i;
+    json_array_foreach(metrics, i, metric)
+    {
+        const char *name = json_string_value(json_object_get(metric, "name"));
+        if (!v && name && strcmp(name, key) == 0) v = metric;
+    }
+    return json_is_null(v) ? NULL : v;
+}
+
+static double number(const json_t *v) { return json_is_number(v) ? json_number_value(v) : NAN; }
+
+static struct figure figure_of(const json_t *v, double scale)
+{
+    const json_t *ci = json_object_get(v, "ci95");
+    return (struct figure){.value = scale * number(json_is_object(v) ? json_object_get(v, "value") : v),
+                           .low = scale * number(json_array_get(ci, 0)),
+                           .high = scale * number(json_array_get(ci, 1))};
+}
+
+static int decimals_of(const struct sheet *t, const struct column *c)
+{
+    if (c->decimals >= 0) return c->decimals;
+    double largest = 0;
+    for (size_t i = 0; i < t->n; i++)
+        largest = fmax(largest, fabs(figure_of(look_up(subject_at(t, i), c->key), c->scale).value));
+    return largest < 10 ? 4 : largest < 100 ? 3 : largest < 1000 ? 2 : 1;
+}
+
+static void fill(struct sheet *t, size_t k)
+{
+    const struct column *c = &columns[k];
+    const int decimals = decimals_of(t, c);
+    for (size_t i = 0; i < t->n; i++) {
+        struct cell *cell = &t->cells[i * COLUMNS + k];
+        const json_t *v = look_up(subject_at(t, i), c->key);
+        cell->mark = "";
+        if (!v) continue;
+        const struct figure f = figure_of(v, c->scale);
+        (c->sign ? format_difference : format_value)(cell->value, f.value, decimals);
+        if (c->interval) format_interval(cell->interval, &f, decimals, c->sign);
+        if (json_is_true(json_object_get(v, "significant")) && f.value != 0)
+            cell->mark = verdict_mark(f.value > 0 ? VERDICT_WORSE : VERDICT_BETTER);
+        t->value[k] = larger(larger(t->value[k], strlen(c->heading)), strlen(cell->value));
+        t->between[k] = larger(t->between[k], strlen(cell->interval));
+    }
+    if (t->between[k]) t->between[k] = larger(t->between[k], strlen("95% interval"));
+}
+
+/* "@gguf:q8_0" where the model is the baseline's. */
+static void add_name(struct sheet *t, size_t i)
+{
+    const json_t *s = subject_at(t, i);
+    const char *name = json_string_value(json_object_get(s, "name"));
+    const char *model = json_string_value(json_object_get(s, "model"));
+    const char *base = json_string_value(json_object_get(subject_at(t, 0), "model"));
+    if (i && name && model && base && strcmp(model, base) == 0 && strncmp(name, model, strlen(model)) == 0 &&
+        name[strlen(model)] == '@')
+        name += strlen(model);
+    escape_terminal(&t->names[i], name ? name : "?");
+    t->name = larger(t->name, layout_width(text_c(&t->names[i])));
+    if (t->name > NAME_WIDTH) t->name = NAME_WIDTH;
+}
+
+static bool has_marks(const struct column *c) { return strcmp(c->key, "log_ratio") == 0; }
+
+static size_t column_width(const struct sheet *t, size_t k)
+{
+    return GAP + t->value[k] + (has_marks(&columns[k]) ? GAP : 0) + (t->between[k] ? GAP + t->between[k] : 0);
+}
+
+static void print_cell(struct text *out, const struct sheet *t, const struct table_style *style, size_t k,
+                       const struct cell *cell)
+{
+    const bool coloured = style->colour && *cell->mark;
+    const char *colour = strcmp(cell->mark, verdict_mark(VERDICT_WORSE)) == 0 ? "\033[31m" : "\033[32m";
+    layout_pad(out, "", GAP, false);
+    if (coloured) text_add(out, colour);
+    layout_pad(out, cell->value, t->value[k], true);
+    if (has_marks(&columns[k])) {
+        text_char(out, ' ');
+        layout_pad(out, cell->mark, 1, false);
+    }
+    if (coloured) text_add(out, "\033[0m");
+    if (!t->between[k]) return;
+    layout_pad(out, "", GAP, false);
+    layout_pad(out, cell->interval, t->between[k], false);
+}
+
+/* Columns [first, last) for the subjects that have something in them. */
+static void print_block(struct text *out, const struct sheet *t, const struct table_style *style, size_t first,
+                        size_t last)
+{
+    size_t width = t->name;
+    text_char(out, '\n');
+    layout_pad(out, "", t->name, false);
+    for (size_t k = first; k < last; k++) {
+        struct cell heading = {.mark = ""};
+        if (!t->value[k]) continue;
+        memcpy(heading.value, columns[k].heading, strlen(columns[k].heading) + 1);
+        if (t->between[k]) memcpy(heading.interval, "95% interval", sizeof "95% interval");
+        print_cell(out, t, style, k, &heading);
+        width += column_width(t, k);
+    }
+    layout_end(out);
+    layout_rule(out, width);
+    for (size_t i = 0; i < t->n; i++) {
+        bool empty = true;
+        for (size_t k = first; k < last; k++) empty = empty && !*t->cells[i * COLUMNS + k].value;
+        if (empty) continue;
+        layout_pad(out, text_c(&t->names[i]), t->name, false);
+        for (size_t k = first; k < last; k++)
+            if (t->value[k]) print_cell(out, t, style, k, &t->cells[i * COLUMNS + k]);
+        layout_end(out);
+    }
+}
+
+static void print_blocks(struct text *out, const struct sheet *t, const struct table_style *style)
+{
+    const size_t most = style->width > 0 ? (size_t)style->width : 80;
+    for (size_t first = 0, last; first < COLUMNS; first = last) {
+        size_t width = t->name, shown = 0;
+        for (last = first; last < COLUMNS && columns[last].group == columns[first].group; last++) {
+            if (!t->value[last]) continue;
+            if (shown && width + column_width(t, last) > most) break;
+            width += column_width(t, last);
+            shown++;
+        }
+        if (shown) print_block(out, t, style, first, last);
+    }
+}
+
+static void print_title(struct text *out, const struct sheet *t, size_t width)
+{
+    const json_t *p = json_object_get(t->record, "protocol");
+    const char *file = json_string_value(json_object_get(t->record, "file"));
+    const char *protocol = json_string_value(json_object_get(p, "protocol"));
+    const bool chunked = protocol && strcmp(protocol, "chunked") == 0;
+    struct text line = {0};
+    escape_terminal(&line, file ? file : "?");
+    text_printf(&line, ": %" JSON_INTEGER_FORMAT " %s, %" JSON_INTEGER_FORMAT " tokens scored (",
+                json_integer_value(json_object_get(t->record, "items")), chunked ? "chunks" : "documents",
+                json_integer_value(json_object_get(t->record, "tokens")));
+    escape_terminal(&line, protocol ? protocol : "?");
+    text_printf(&line, ", windows of %" JSON_INTEGER_FORMAT ")", json_integer_value(json_object_get(p, "context")));
+    layout_wrap(out, text_c(&line), width, 2);
+    out->failed |= line.failed;
+    text_free(&line);
+}
+
+static void print_legend(struct text *out, size_t width)
+{
+    struct text line = {0};
+    text_printf(&line,
+                "ln ratio: of the perplexity to the baseline's, paired; %s worse, %s better: its interval excludes 0. "
+                "KL: KL(baseline || candidate), nats, at each token scored. same top: both find the same token the "
+                "most likely. change of p: of the probability of the token that came, candidate - baseline.",
+                verdict_mark(VERDICT_WORSE), verdict_mark(VERDICT_BETTER));
+    text_char(out, '\n');
+    layout_wrap(out, text_c(&line), width, 0);
+    out->failed |= line.failed;
+    text_free(&line);
+}
+
+/* Everything filled in; sheet_close() in any case. */
+static int sheet_open(struct sheet *t, const json_t *record, struct error *e)
+{
+    *t = (struct sheet){.record = record, .n = json_array_size(json_object_get(record, "subjects"))};
+    if (!t->n) return error_set(e, ERROR_INPUT, "perplexity: subjects: is missing; at least one would be right");
+    t->names = memory_new(t->n, sizeof *t->names, "names of a table", e);
+    t->cells = memory_new(t->n, COLUMNS * sizeof *t->cells, "cells of a table", e);
+    if (!t->names || !t->cells) return ERROR_IO;
+    for (size_t i = 0; i < t->n; i++) add_name(t, i);
+    for (size_t k = 0; k < COLUMNS; k++) fill(t, k);
+    return 0;
+}
+
+static int sheet_close(struct sheet *t, const struct text *out, struct error *e)
+{
+    bool failed = out->failed;
+    for (size_t i = 0; t->names && i < t->n; i++) {
+        failed |= t->names[i].failed;
+        text_free(&t->names[i]);
+    }
+    free(t->names);
+    free(t->cells);
+    return failed ? error_set(e, ERROR_IO, "table: out of memory") : 0;
+}
+
+int report_perplexity(const json_t *record, const struct table_style *style, struct text *out, struct error *e)
+{
+    struct sheet t;
+    const size_t width = style->width > 0 ? (size_t)style->width : 80;
+    int status = sheet_open(&t, record, e);
+    if (!status) {
+        print_title(out, &t, width);
+        print_blocks(out, &t, style);
+        if (t.n > 1) print_legend(out, width);
+    }
+    int closed = sheet_close(&t, out, e);
+    return status ? status : closed;
+}
+
+static void markdown_row(struct text *out, const struct sheet *t, size_t i)
+{
+    text_add(out, "| <code>");
+    escape_markdown(out, text_c(&t->names[i]));
+    text_add(out, "</code> |");
+    for (size_t k = 0; k < COLUMNS; k++) {
+        const struct cell *cell = &t->cells[i * COLUMNS + k];
+        if (!columns[k].brief || !t->value[k]) continue;
+        text_printf(out, " %s%s%s%s%s |", cell->value, *cell->mark ? " " : "", cell->mark, *cell->interval ? " " : "",
+                    cell->interval);
+    }
+    text_char(out, '\n');
+}
+
+int report_perplexity_markdown(const json_t *record, struct text *out, struct error *e)
+{
+    struct sheet t;
+    int status = sheet_open(&t, record, e);
+    if (!status) {
+        text_add(out, "| subject |");
+        for (size_t k = 0; k < COLUMNS; k++)
+            if (columns[k].brief && t.value[k]) text_printf(out, " %s |", columns[k].heading);
+        text_add(out, "\n|---|");
+        for (size_t k = 0; k < COLUMNS; k++)
+            if (columns[k].brief && t.value[k]) text_add(out, "---:|");
+        text_char(out, '\n');
+        for (size_t i = 0; i < t.n; i++) markdown_row(out, &t, i);
+    }
+    int closed = sheet_close(&t, out, e);
+    return status ? status : closed;
+}

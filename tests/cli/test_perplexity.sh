@@ -1,0 +1,155 @@
+#!/usr/bin/env bash
+# Perplexity of a text and divergence of candidates: the table, the JSON, what is refused.
+source "$(dirname "$0")/lib.sh"
+L=millbrook-llama
+head -c 3000 datasets/millbrook/stories.test.txt >"$folder/text.txt"
+text=$folder/text.txt
+
+# A value of the JSON by its place among those of the same key.
+value() { # KEY NUMBER
+    sed -n "s/^ *\"$1\": \([^,]*\),*\$/\1/p" "$kept/stdout" | sed -n "$2p"
+}
+
+run perplexity $L --file "$text"
+expect_status 0
+expect_stderr_empty
+expect_no_controls
+expect_stdout_match 'text.txt: 7 documents, [0-9]+ tokens scored \(rolling, windows of 512\)$'
+expect_stdout_match "^$L +[0-9]\.[0-9]{4}  \[[0-9]\.[0-9]{4}, [0-9]\.[0-9]{4}\]\$"
+expect_stdout_match '^ +word ppl +byte ppl +bits/byte'
+expect_equal "lines about a baseline" 0 "$(grep -cE 'KL|ln ratio' "$kept/stdout")"
+
+run perplexity $L@f32 @gguf:q8_0 @int8:absmax --file "$text"
+expect_status 0
+expect_stderr_empty
+expect_no_controls
+expect_stdout_match '^ +perplexity +95% interval +ln ratio +95% interval$'
+expect_stdout_match '^@gguf:q8_0 +[0-9]\.[0-9]{4}  \[.*\] +[-+][0-9.e-]+ ?.?.?.? +\[[-+].*, [-+].*\]$'
+expect_stdout_match '^ +KL median +90% +95% +99% +99.9% +maximum$'
+expect_equal "rows of the candidate" 6 "$(grep -c '^@int8:absmax ' "$kept/stdout")"
+expect_equal "rows of the baseline" 3 "$(grep -c "^$L@f32 " "$kept/stdout")"
+
+# A narrow terminal gets the same numbers in more blocks.
+sed 's/  */\n/g' "$kept/stdout" | grep -E '^[-+]?[0-9.]+$' | sort >"$folder/wide"
+seconds=$(grep -A4 'seconds$' "$kept/stdout" | awk 'NF > 2 { print $NF }')
+COLUMNS=40 run perplexity $L@f32 @gguf:q8_0 @int8:absmax --file "$text"
+expect_status 0
+sed 's/  */\n/g' "$kept/stdout" | grep -E '^[-+]?[0-9.]+$' | sort >"$folder/narrow"
+for number in $(grep -vxF "$seconds" "$folder/wide" | grep -E '\.[0-9]{4,}' | head -n 40); do
+    grep -qxF -- "$number" "$folder/narrow" || fail "$number in the narrow table" "$(head -n 20 "$kept/stdout")"
+done
+
+# The JSON: the same bits for any batch and number of threads; a subject beside itself is exactly where it was.
+run perplexity $L@f32 @f32 @gguf:q4_0 --file "$text" --json --threads 1 --batch 1
+expect_status 0
+expect_stderr_empty
+expect_json "$kept/stdout"
+for pattern in '"schema": "kerf-perplexity-1"' '"fingerprint": "[0-9a-f]{64}"' '"protocol": "rolling"' '"items": 7' \
+    '"tokens": [0-9]+' '"name": "millbrook-llama@gguf:q4_0"' '"tokenizer_sha256": "[0-9a-f]{64}"' '"peak_bytes": [0-9]+' \
+    '"bits_per_weight": 4\.5' '"0.999": 0' '"resamples": 10000' '"log_ratio": null' '"kl_quantiles": null'; do
+    expect_stdout_match "$pattern"
+done
+expect_equal "subjects" 3 "$(grep -c '"weight_bytes"' "$kept/stdout")"
+expect_equal "the largest divergence from itself" 0.0 "$(value 1 1)"
+expect_equal "divergences" 2 "$(grep -c '"name": "kl_divergence"' "$kept/stdout")"
+expect_equal "divergence from itself" 0.0 "$(grep -A1 '"kl_divergence"' "$kept/stdout" | sed -n 's/.*"value": \(.*\),/\1/p' | head -n 1)"
+expect_equal "same top as itself" 1.0 "$(grep -A1 '"same_top"' "$kept/stdout" | sed -n 's/.*"value": \(.*\),/\1/p' | head -n 1)"
+steady() { grep -vE '"(seconds|peak_bytes|threads)"' "$kept/stdout"; }
+steady >"$folder/expected"
+for options in '--threads 2' '--threads 3 --batch 100'; do
+    run perplexity $L@f32 @f32 @gguf:q4_0 --file "$text" --json $options
+    expect_status 0
+    expect_equal "the same JSON" "$(cat "$folder/expected")" "$(steady)"
+done
+run perplexity $L@f32 @f32 @gguf:q4_0 --file "$text" --json --seed 5
+expect_equal "values with another seed" "$(grep '"value"' "$folder/expected")" "$(grep '"value"' "$kept/stdout")"
+[ "$(grep -A2 ci95 "$folder/expected")" != "$(grep -A2 ci95 "$kept/stdout")" ] || fail "other intervals" "the same"
+
+# The suite's number and fingerprint.
+sed "s|^dataset_path:.*|dataset_path: $text|" suites/stories.yaml >"$folder/mine.yaml"
+run eval $L@f32 --suite "$folder/mine.yaml" --out "$folder/run"
+expect_status 0
+perplexity() { grep -A1 '"name": "perplexity"' "$1" | sed -n 's/.*"value": \(.*\),/\1/p' | head -n 1; }
+expect_equal "perplexity of eval" "$(perplexity "$folder/expected")" "$(perplexity "$folder/run/run.json")"
+expect_equal "fingerprint of eval" "$(sed -n 's/.*"fingerprint": "\(.*\)".*/\1/p' "$folder/expected")" \
+    "$(sed -n 's/.*"fingerprint": "\(.*\)".*/\1/p' "$folder/run/run.json")"
+
+# Chunks.
+run perplexity millbrook-gpt2 @gguf:q8_0 --file "$text" --protocol chunked --context 64 --chunks 3
+expect_status 0
+expect_stdout_match 'text.txt: 3 chunks, 93 tokens scored \(chunked, windows of 64\)$'
+expect_equal "words of chunks" 0 "$(grep -c 'word ppl' "$kept/stdout")"
+run perplexity millbrook-gpt2 --file "$text" --protocol chunked --context 128 --chunks 1
+expect_status 0
+expect_stdout_match '^millbrook-gpt2 +[0-9.]+$' # one chunk has no interval
+
+# Names that a terminal would act on, and a text whose name begins with a dash.
+evil=$(printf '%b' 'a\x1b[31mred\r\xc2\x9b31m\xe2\x80\xae\x7f\nb')
+cp "$text" "$folder/$evil.txt"
+run perplexity $L @f16 --file "$folder/$evil.txt"
+expect_status 0
+expect_no_controls
+expect_stdout_match 'a\\x1B\[31mred\\x0D'
+run perplexity $L --file "$folder/$evil.txt" --json
+expect_status 0
+expect_no_controls
+expect_json "$kept/stdout"
+run perplexity $L --file "$folder/$evil"
+expect_error 4 'No such file'
+expect_no_controls
+cp "$text" "$folder/--x"
+(cd "$folder" && KERF_DATA=$root "$kerf" perplexity $L --file --x >/dev/null 2>&1) || fail "a name like an option" "an error"
+
+# Texts that cannot be scored.
+: >"$folder/empty.txt"
+printf '\n\n  \n' >"$folder/blank.txt"
+printf 'good\n\nbad \xff\xfe\n' >"$folder/bytes.txt"
+printf 'One.\n' >"$folder/short.txt"
+mkfifo "$folder/pipe"
+
+# A candidate of another tokenizer.
+other=$shared/data/models/stories260K.gguf
+if [ -e "$other" ]; then
+    run perplexity $L "$other" --file "$text"
+    expect_error 3 'stories260K.gguf: its tokenizer is not that of the baseline'
+fi
+
+# STATUS | WORDS | ARGUMENTS
+while IFS='|' read -r expected words arguments; do
+    eval "run perplexity $arguments"
+    expect_error "$expected" "$words"
+done <<'CASES'
+2|perplexity takes at least one SUBJECT|--file $text
+2|--file FILE is missing|$L
+2|a model must stand before the @|@f16 --file $text
+2|--protocol strided: must be rolling or chunked|$L --file $text --protocol strided
+2|--protocol : must be rolling or chunked|$L --file $text --protocol ""
+2|--chunks goes with --protocol chunked|$L --file $text --chunks 3
+2|--chunks: "0" must be a whole number|$L --file $text --protocol chunked --chunks 0
+2|--context: "-5" must be a whole number|$L --file $text --context -5
+2|--fle: unknown option, did you mean "--file"\?|$L --fle $text
+2|--threads: 5000 is more than 1024|$L --file $text --threads 5000
+2|q8_1: no such variant|$L @gguf:q8_1 --file $text
+3|a window of 513 tokens exceeds the model.s context of 512|$L --file $text --context 513
+3|too short for the chunked protocol|$L --file $text --context 3 --protocol chunked
+3|shorter than one window of 512 tokens|$L --file $folder/short.txt --protocol chunked
+3|empty.txt: has no documents|$L --file $folder/empty.txt
+3|blank.txt: has no documents|$L --file $folder/blank.txt
+3|bytes.txt: line 3|$L --file $folder/bytes.txt
+3|bytes.txt: line 3|$L --file $folder/bytes.txt --protocol chunked
+3|pipe: |$L --file $folder/pipe
+3|: is a folder|$L --file $folder
+4|no-such.txt: .*No such file|$L --file no-such.txt
+4|no-such.gguf: no such file|$L no-such.gguf --file $text
+CASES
+
+# One table of Markdown, names escaped.
+cp "$text" "$folder/a|b.txt"
+run perplexity $L@f32 @int8:absmax --file "$folder/a|b.txt" --markdown
+expect_status 0
+expect_stdout_match '^\| subject \| perplexity \| ln ratio \| mean KL \| same top % \| bits/weight \| weights MiB \|$'
+expect_stdout_match '^\| <code>@int8:absmax</code> \| [0-9.]+ \[[0-9., ]+\] \|( [^|]+ \|){5}$'
+expect_equal "lines" 4 "$(wc -l <"$kept/stdout")"
+run perplexity $L --file "$text" --json --markdown
+expect_error 2 "--json and --markdown"
+finish

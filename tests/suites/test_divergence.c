@@ -1,0 +1,458 @@
+/* Models in lockstep: against suites and goldens, against plain passes of one model at a time, against themselves. */
+#include "engine/base/file.h"
+#include "suites/divergence.h"
+#include "tests/testing.h"
+
+#include <math.h>
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ITEMS = 500, SOME_BYTES = 6000, FEW_BYTES = 1500, RESAMPLES = 50 };
+static const char stories[] = "datasets/millbrook/stories.test.txt";
+
+static struct lockstep_options options_for(const char *file, enum protocol protocol)
+{
+    return (struct lockstep_options){
+        .file = file, .protocol = protocol, .batch = 8, .resampling = {.resamples = RESAMPLES, .seed = 7}};
+}
+
+static void walk(struct lockstep *l, const struct model *const *models, size_t n, const struct lockstep_options *o)
+{
+    struct error e;
+    assert_ok(lockstep_run(l, models, n, o, &e), &e);
+    assert_int_equal(l->n_subjects, n);
+}
+
+/* The first bytes of the stories, in a folder of the test's own. */
+struct excerpt {
+    char *folder, *path;
+};
+
+static struct excerpt excerpt_of(size_t bytes)
+{
+    struct error e;
+    struct file text;
+    assert_ok(file_map(&text, stories, &e), &e);
+    assert_true(text.size > bytes);
+    struct excerpt x = {.folder = folder_temporary()};
+    x.path = file_put(x.folder, "text.txt", text.data, bytes);
+    file_unmap(&text);
+    return x;
+}
+
+static void excerpt_remove(struct excerpt *x)
+{
+    free(x->path);
+    folder_remove(x->folder);
+}
+
+static size_t some_bytes(void) { return test_items(ITEMS) < ITEMS ? FEW_BYTES : SOME_BYTES; }
+
+/* --- against suites and goldens --- */
+
+static void assert_all_items(void)
+{
+    if (test_items(ITEMS) == ITEMS) return;
+    print_message("skipped: goldens are of %d items, and KERF_TEST_ITEMS allows fewer\n", ITEMS);
+    skip();
+}
+
+/* The same bits and the same fingerprint as a suite of this text. */
+static void assert_is_suite(const char *yaml, enum protocol protocol, int64_t context)
+{
+    struct error e;
+    struct excerpt x = excerpt_of(some_bytes());
+    char *suite = file_put(x.folder, "suite.yaml", yaml, strlen(yaml));
+    struct model *m = model_shipped("gpt2", NULL);
+    struct suite_result r;
+    struct lockstep l;
+    struct lockstep_options o = options_for(x.path, protocol);
+    o.context = context;
+    walk(&l, (const struct model *const[]){m}, 1, &o);
+    struct run_options how = {.batch = 32, .resampling = o.resampling};
+    assert_ok(suite_run(m, suite, &how, NULL, &r, &e), &e);
+    assert_string_equal(l.fingerprint, r.fingerprint);
+    assert_int_equal(l.n, r.n);
+    assert_int_equal(l.suite->n_metrics, r.suite->n_metrics);
+    for (size_t i = 0; i < r.suite->n_metrics; i++) {
+        assert_ptr_equal(l.suite->metrics[i], r.suite->metrics[i]);
+        assert_memory_equal(l.subjects->stats[i], r.stats[i], r.n * r.suite->metrics[i]->width * sizeof(double));
+        assert_memory_equal(&l.subjects->estimates[i], &r.estimates[i], sizeof *r.estimates);
+    }
+    suite_result_free(&r);
+    lockstep_free(&l);
+    model_close(m);
+    free(suite);
+    excerpt_remove(&x);
+}
+
+static void test_rolling_suite(void **state)
+{
+    (void)state;
+    assert_is_suite("task: whole\n"
+                    "dataset_path: text.txt\n"
+                    "dataset_format: paragraphs\n"
+                    "output_type: loglikelihood_rolling\n"
+                    "doc_to_text: \"\"\n"
+                    "doc_to_target: \"{{text}}\"\n"
+                    "metric_list: [{metric: perplexity}, {metric: word_perplexity}, {metric: byte_perplexity}, "
+                    "{metric: bits_per_byte}]\n",
+                    PROTOCOL_ROLLING, 0);
+}
+
+static void test_chunked_suite(void **state)
+{
+    (void)state;
+    assert_is_suite("task: cut\n"
+                    "dataset_path: text.txt\n"
+                    "dataset_format: text\n"
+                    "output_type: loglikelihood_rolling\n"
+                    "doc_to_text: \"\"\n"
+                    "doc_to_target: \"{{text}}\"\n"
+                    "protocol: chunked\n"
+                    "context: 50\n"
+                    "metric_list: [{metric: perplexity}]\n",
+                    PROTOCOL_CHUNKED, 50);
+}
+
+/* The numbers of an independent implementation in PyTorch. */
+static void assert_golden(const char *model, const char *suite, enum protocol protocol)
+{
+    assert_all_items();
+    char path[64];
+    snprintf(path, sizeof path, "tests/goldens/goldens-%s.json", model);
+    json_t *goldens = golden(path);
+    const json_t *wanted = json_object_get(goldens, suite);
+    struct model *m = model_shipped(model, NULL);
+    struct lockstep l;
+    struct lockstep_options o = options_for(stories, protocol);
+    walk(&l, (const struct model *const[]){m}, 1, &o);
+    const double perplexity = json_number_value(json_object_get(wanted, "perplexity"));
+    assert_true(perplexity > 1);
+    assert_near(l.subjects->estimates[0].value, perplexity, 1e-4 * perplexity, suite);
+    assert_int_equal(l.tokens, (int64_t)json_number_value(json_object_get(wanted, "tokens")));
+    lockstep_free(&l);
+    model_close(m);
+    json_decref(goldens);
+}
+
+static void test_rolling_golden(void **state)
+{
+    (void)state;
+    assert_golden("gpt2", "stories", PROTOCOL_ROLLING);
+}
+
+static void test_chunked_golden(void **state)
+{
+    (void)state;
+    assert_golden("gpt2", "stories_chunked", PROTOCOL_CHUNKED);
+}
+
+/* A model of another maker on another text, as llama.cpp's perplexity tool has it. */
+static void test_llamacpp(void **state)
+{
+    (void)state;
+    struct error e;
+    assert_all_items();
+    json_t *vectors = golden(shared_path("vectors/llamacpp-perplexity.json"));
+    const json_t *wanted = json_object_get(json_object_get(vectors, "stories260K"), "tinyshakespeare.txt");
+    const double perplexity = json_number_value(json_object_get(wanted, "perplexity"));
+    char *model = strdup(shared_path("data/models/stories260K.gguf"));
+    struct model *m;
+    assert_ok(blas_open(&e), &e);
+    assert_ok(model_open(&m, model, NULL, &e), &e);
+    struct lockstep_options o = options_for(shared_path("data/tinyshakespeare.txt"), PROTOCOL_CHUNKED);
+    o.context = 512;
+    o.chunks = 100;
+    struct lockstep l;
+    walk(&l, (const struct model *const[]){m}, 1, &o);
+    assert_int_equal(l.n, 100);
+    assert_int_equal(l.tokens, 25500);
+    assert_near(l.subjects->estimates[0].value, perplexity, 1e-4 * perplexity, "perplexity");
+    lockstep_free(&l);
+    model_close(m);
+    free(model);
+    json_decref(vectors);
+}
+
+/* --- against plain passes --- */
+
+/* The logits after each token of a window's part, the model alone. */
+static float *logits_alone(const struct model *m, const struct group *g)
+{
+    struct error e;
+    const struct part *part = g->parts;
+    const int64_t n = g->n_context + part->n - 1, vocab = model_hyper(m)->vocab;
+    int32_t *ids = calloc((size_t)n, sizeof *ids);
+    float *hidden = calloc((size_t)(part->n * model_hyper(m)->width), sizeof *hidden);
+    float *logits = calloc((size_t)(part->n * vocab), sizeof *logits);
+    assert_true(ids && hidden && logits);
+    memcpy(ids, g->context, (size_t)g->n_context * sizeof *ids);
+    memcpy(ids + g->n_context, part->ids, (size_t)(part->n - 1) * sizeof *ids);
+    struct span s = {cache_new(m, NULL, 0, n, &e), ids, n, g->n_context - 1};
+    assert_non_null(s.cache);
+    assert_ok(model_forward(m, &s, 1, hidden, NULL, &e), &e);
+    assert_ok(model_logits(m, hidden, part->n, logits, &e), &e);
+    cache_free(s.cache);
+    free(hidden);
+    free(ids);
+    return logits;
+}
+
+static long double log_chance(const float *x, int64_t n, int64_t i)
+{
+    long double most = -INFINITY, sum = 0;
+    for (int64_t k = 0; k < n; k++) most = fmaxl(most, (long double)x[k]);
+    for (int64_t k = 0; k < n; k++) sum += expl((long double)x[k] - most);
+    return (long double)x[i] - most - logl(sum);
+}
+
+static int64_t first_largest(const float *x, int64_t n)
+{
+    int64_t at = 0;
+    for (int64_t k = 1; k < n; k++)
+        if (x[k] > x[at]) at = k;
+    return at;
+}
+
+struct sums {
+    double kl, same, change, squares, positions, largest;
+};
+
+static void add_position(struct sums *s, const float *a, const float *b, int64_t vocab, int32_t target)
+{
+    long double kl = 0;
+    const long double na = (long double)a[0] - log_chance(a, vocab, 0),
+                      nb = (long double)b[0] - log_chance(b, vocab, 0);
+    for (int64_t k = 0; k < vocab; k++)
+        kl += expl((long double)a[k] - na) * (((long double)a[k] - na) - ((long double)b[k] - nb));
+    const double change = (double)(expl((long double)b[target] - nb) - expl((long double)a[target] - na));
+    s->kl += (double)kl;
+    s->same += first_largest(a, vocab) == first_largest(b, vocab);
+    s->change += change;
+    s->squares += change * change;
+    s->positions++;
+    s->largest = fmax(s->largest, (double)kl);
+}
+
+static void assert_divergence(const struct lockstep_subject *s, const struct sums *w)
+{
+    const double wanted[] = {w->kl / w->positions, w->same / w->positions, w->change / w->positions,
+                             sqrt(w->squares / w->positions)};
+    for (size_t i = 0; i < LOCKSTEP_METRICS; i++) {
+        assert_near(s->divergence[i].value, wanted[i], 1e-12, divergence_metric(i)->name);
+        assert_true(s->divergence[i].low <= wanted[i] + 1e-12 && s->divergence[i].high >= wanted[i] - 1e-12);
+    }
+    assert_near(s->largest, w->largest, 1e-12 * fmax(1, w->largest), "the largest");
+}
+
+static void assert_quantiles(const struct lockstep *l, const struct lockstep_subject *s)
+{
+    for (int64_t i = 1; i < l->tokens; i++) assert_true(s->kl[i - 1] <= s->kl[i]);
+    for (size_t i = 0; i < LOCKSTEP_QUANTILES; i++) {
+        const size_t at = (size_t)(lockstep_quantiles[i] * (double)(l->tokens - 1));
+        assert_true(s->quantiles[i] >= s->kl[at] && s->quantiles[i] <= s->kl[at + 1]);
+        assert_true(s->quantiles[i] <= s->largest);
+    }
+}
+
+static void assert_like_alone(enum protocol protocol)
+{
+    enum { N = 3 };
+    struct excerpt x = excerpt_of(some_bytes());
+    struct model *models[N] = {model_shipped("llama", "f32"), model_shipped("llama", "gguf:q4_0"),
+                               model_shipped("gpt2", NULL)};
+    struct lockstep_options o = options_for(x.path, protocol);
+    o.context = 64;
+    struct lockstep l;
+    walk(&l, (const struct model *const *)models, N, &o);
+    const int64_t vocab = model_hyper(models[0])->vocab;
+    struct sums sums[N] = {{0}};
+    for (size_t g = 0; g < l.requests.n_groups; g++) {
+        float *rows[N];
+        for (size_t i = 0; i < N; i++) rows[i] = logits_alone(models[i], &l.requests.groups[g]);
+        for (int64_t t = 0; t < l.requests.groups[g].parts->n; t++)
+            for (size_t i = 1; i < N; i++)
+                add_position(&sums[i], rows[0] + t * vocab, rows[i] + t * vocab, vocab,
+                             l.requests.groups[g].parts->ids[t]);
+        for (size_t i = 0; i < N; i++) free(rows[i]);
+    }
+    for (size_t i = 1; i < N; i++) {
+        const struct lockstep_subject *s = &l.subjects[i];
+        assert_true((int64_t)sums[i].positions == l.tokens);
+        assert_true(sums[i].kl / sums[i].positions > 1e-3 && sums[i].same < sums[i].positions);
+        assert_divergence(s, &sums[i]);
+        assert_quantiles(&l, s);
+        assert_near(s->log_ratio.value, log(s->estimates[0].value / l.subjects->estimates[0].value), 1e-12, "ln ratio");
+        assert_near(s->differences[0].value, s->estimates[0].value - l.subjects->estimates[0].value, 1e-12,
+                    "difference");
+    }
+    lockstep_free(&l);
+    for (size_t i = 0; i < N; i++) model_close(models[i]);
+    excerpt_remove(&x);
+}
+
+static void test_rolling_alone(void **state)
+{
+    (void)state;
+    assert_like_alone(PROTOCOL_ROLLING);
+}
+
+static void test_chunked_alone(void **state)
+{
+    (void)state;
+    assert_like_alone(PROTOCOL_CHUNKED);
+}
+
+/* --- against itself --- */
+
+/* The noise floor: in exact math a model differs from itself, opened again or not, by exactly nothing. */
+static void test_floor(void **state)
+{
+    (void)state;
+    struct excerpt x = excerpt_of(some_bytes());
+    struct model *m = model_shipped("llama", "gguf:q8_0"), *again = model_shipped("llama", "gguf:q8_0");
+    struct lockstep_options o = options_for(x.path, PROTOCOL_ROLLING);
+    struct lockstep l;
+    walk(&l, (const struct model *const[]){m, m, again}, 3, &o);
+    for (size_t i = 1; i < 3; i++) {
+        const struct lockstep_subject *s = &l.subjects[i];
+        static const double nothing[LOCKSTEP_METRICS] = {0, 1, 0, 0};
+        for (size_t k = 0; k < LOCKSTEP_METRICS; k++) {
+            assert_true(s->divergence[k].value == nothing[k]);
+            assert_true(s->divergence[k].low == nothing[k] && s->divergence[k].high == nothing[k]);
+        }
+        assert_true(s->largest == 0 && s->kl[0] == 0);
+        assert_true(s->log_ratio.value == 0 && s->log_ratio.low == 0 && s->log_ratio.high == 0);
+        assert_true(s->differences[0].value == 0);
+        assert_true(s->estimates[0].value == l.subjects->estimates[0].value);
+    }
+    lockstep_free(&l);
+    model_close(m);
+    model_close(again);
+    excerpt_remove(&x);
+}
+
+static void assert_same(const struct lockstep *a, const struct lockstep *b)
+{
+    assert_string_equal(a->fingerprint, b->fingerprint);
+    assert_int_equal(a->tokens, b->tokens);
+    assert_int_equal(a->n, b->n);
+    for (size_t i = 0; i < a->n_subjects; i++) {
+        const struct lockstep_subject *s = &a->subjects[i], *t = &b->subjects[i];
+        for (size_t k = 0; k < a->suite->n_metrics; k++) {
+            assert_memory_equal(s->stats[k], t->stats[k], a->n * a->suite->metrics[k]->width * sizeof(double));
+            assert_memory_equal(&s->estimates[k], &t->estimates[k], sizeof *s->estimates);
+        }
+        if (!i) continue;
+        assert_memory_equal(s->kl, t->kl, (size_t)a->tokens * sizeof *s->kl);
+        assert_memory_equal(s->sums, t->sums, a->n * DIVERGENCE_WIDTH * sizeof *s->sums);
+        assert_memory_equal(s->divergence, t->divergence, sizeof s->divergence);
+        assert_memory_equal(s->quantiles, t->quantiles, sizeof s->quantiles);
+        assert_memory_equal(&s->log_ratio.low, &t->log_ratio.low, sizeof s->log_ratio.low);
+    }
+}
+
+/* A batch of 100 windows of 16 tokens is cut in other places than one of 8, and so are the slices of logits. */
+static void test_identity(void **state)
+{
+    (void)state;
+    static const struct {
+        int threads;
+        size_t batch;
+    } ways[] = {{2, 8}, {2, 1}, {1, 100}};
+    struct excerpt x = excerpt_of(FEW_BYTES);
+    struct model *models[] = {model_shipped("gpt2", NULL), model_shipped("gpt2", "int8:absmax")};
+    const int before = omp_get_max_threads();
+    for (int protocol = PROTOCOL_ROLLING; protocol <= PROTOCOL_CHUNKED; protocol++) {
+        struct lockstep_options o = options_for(x.path, (enum protocol)protocol);
+        struct lockstep first, other;
+        o.context = 16;
+        o.batch = 1;
+        omp_set_num_threads(1);
+        walk(&first, (const struct model *const *)models, 2, &o);
+        for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+            o.batch = ways[i].batch;
+            omp_set_num_threads(ways[i].threads);
+            walk(&other, (const struct model *const *)models, 2, &o);
+            assert_same(&first, &other);
+            lockstep_free(&other);
+        }
+        lockstep_free(&first);
+    }
+    omp_set_num_threads(before);
+    model_close(models[0]);
+    model_close(models[1]);
+    excerpt_remove(&x);
+}
+
+/* --- what is refused --- */
+
+static bool stop(void *user, size_t done, size_t total)
+{
+    assert_true(done <= total);
+    return ++*(int *)user < 2;
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    struct error e;
+    struct excerpt x = excerpt_of(FEW_BYTES);
+    struct lockstep l;
+    struct model *m = model_shipped("llama", NULL);
+    const struct model *const one[] = {m};
+    struct lockstep_options o = options_for(x.path, PROTOCOL_CHUNKED);
+    assert_error(lockstep_run(&l, one, 1, &o, &e), &e, ERROR_INPUT, "shorter than one window of 512");
+    o.context = 513;
+    assert_error(lockstep_run(&l, one, 1, &o, &e), &e, ERROR_INPUT, "513 tokens exceeds the model's context of 512");
+    o.context = 3;
+    assert_error(lockstep_run(&l, one, 1, &o, &e), &e, ERROR_INPUT, "too short for the chunked protocol");
+    o.file = "no-such-file.txt";
+    assert_error(lockstep_run(&l, one, 1, &o, &e), &e, ERROR_IO, "no-such-file.txt");
+    static const char *const broken[] = {"", "\n \n\n", "good\n\xff\xfe bad", "a\0b"};
+    static const size_t sizes[] = {0, 4, 11, 3};
+    for (size_t i = 0; i < 4; i++) {
+        char *path = file_put(x.folder, "broken.txt", broken[i], sizes[i]);
+        o = options_for(path, PROTOCOL_ROLLING);
+        assert_error(lockstep_run(&l, one, 1, &o, &e), &e, ERROR_INPUT, "broken.txt");
+        free(path);
+    }
+    int calls = 0;
+    o = options_for(x.path, PROTOCOL_ROLLING);
+    o.context = 8;
+    o.user = &calls;
+    o.progress = stop;
+    assert_error(lockstep_run(&l, one, 1, &o, &e), &e, ERROR_INTERRUPTED, "interrupted");
+    assert_int_equal(calls, 2);
+    model_close(m);
+    excerpt_remove(&x);
+}
+
+static void test_other_tokenizer(void **state)
+{
+    (void)state;
+    struct error e;
+    struct model *m = model_shipped("llama", NULL), *other;
+    const char *path = shared_path("data/models/stories260K.gguf");
+    assert_ok(model_open(&other, path, NULL, &e), &e);
+    struct lockstep l;
+    struct lockstep_options o = options_for(stories, PROTOCOL_ROLLING);
+    assert_error(lockstep_run(&l, (const struct model *const[]){m, m, other}, 3, &o, &e), &e, ERROR_INPUT,
+                 "stories260K.gguf: its tokenizer is not that of the baseline datasets/millbrook/llama");
+    model_close(other);
+    model_close(m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rolling_suite),  cmocka_unit_test(test_chunked_suite),
+                                       cmocka_unit_test(test_rolling_golden), cmocka_unit_test(test_chunked_golden),
+                                       cmocka_unit_test(test_llamacpp),       cmocka_unit_test(test_rolling_alone),
+                                       cmocka_unit_test(test_chunked_alone),  cmocka_unit_test(test_floor),
+                                       cmocka_unit_test(test_identity),       cmocka_unit_test(test_refusals),
+                                       cmocka_unit_test(test_other_tokenizer)};
+    return cmocka_run_group_tests_name("suites/divergence", tests, NULL, NULL);
+}
