@@ -16,6 +16,8 @@
 /* --- settings --- */
 
 static const char *const variants[] = {"2", "3", "4", "8", NULL};
+static const char *const notes[] = {"2.19 bits a weight in groups of 128 columns", "3.19 bits", "4.19 bits",
+                                    "8.19 bits"};
 static const char *const gptq_keys[] = {"group",  "act-order",       "static-groups", "sym",
                                         "mse",    "damping",         "block",         "samples",
                                         "length", "true-sequential", "zero-points",   NULL};
@@ -281,20 +283,23 @@ static int calibrate(struct matrix *out, const struct matrix *w, const struct he
     return gptq_solve(out, w, h, settings_of(o), at->name, report, e);
 }
 
-const struct backend backend_gptq = {.name = "gptq",
-                                     .summary = "2, 3, 4, 8 bits fitted to calibration text, Hugging Face's GPTQ",
-                                     .variants = variants,
-                                     .keys = gptq_keys,
-                                     .configure = configure,
-                                     .pack = gptq_pack,
-                                     .unpack = unpack,
-                                     .release = release,
-                                     .calibrate = calibrate,
-                                     .plan = plan};
+const struct backend backend_gptq = {
+    .name = "gptq",
+    .summary = "bits fitted to calibration text: 4[,group=128][,act-order][,static-groups][,sym][,mse] and more",
+    .variants = variants,
+    .notes = notes,
+    .keys = gptq_keys,
+    .configure = configure,
+    .pack = gptq_pack,
+    .unpack = unpack,
+    .release = release,
+    .calibrate = calibrate,
+    .plan = plan};
 
 const struct backend backend_rtn = {.name = "rtn",
-                                    .summary = "2, 3, 4, 8 bits rounded to nearest on GPTQ's grids",
+                                    .summary = "bits rounded to nearest on the same grids: 4[,group=128][,sym][,mse]",
                                     .variants = variants,
+                                    .notes = notes,
                                     .keys = rtn_keys,
                                     .configure = configure,
                                     .pack = rtn_pack,

@@ -28,11 +28,11 @@ struct grid grid_fit(const struct grid_rule *rule, const float *w, const float *
 
 static inline uint32_t grid_top(int64_t bits) { return (1u << bits) - 1; }
 
-/* The nearest code; nothing is larger than `top`, 2^bits - 1. */
+/* The nearest code from 0 to `top`, 2^bits - 1. */
 static inline uint32_t grid_code(const struct grid *g, uint32_t top, double w)
 {
     double q = nearbyint(w / (double)g->scale) + g->zero;
-    return q <= 0 ? 0 : q >= top ? top : (uint32_t)q;
+    return !(q > 0) ? 0 : q >= top ? top : (uint32_t)q;
 }
 
 /* Exact: the product of 8 and 11 bits fits into 24. */

@@ -29,12 +29,13 @@ struct solver {
     const char *name;
     struct gptq_codes *q;
     int64_t rows, cols;
-    bool fresh;     /* a group's grids are made when its first column's turn comes, of what the weights are by then */
-    int64_t *order; /* [cols] the columns as they are rounded */
-    double *u;      /* [cols, cols], upper triangular, rows and columns in that order; the rest is arbitrary */
-    float *cost;    /* [cols] of a squared error in a column, relative: 1 / U_ii^2 */
-    double *error;  /* [rows] mean of ((w - q) x)^2 over the inputs */
-    double *whole;  /* [rows] mean of (w x)^2 */
+    bool fresh;       /* a group's grids are made when its first column's turn comes, of what the weights are by then */
+    double *diagonal; /* [cols] of H; 0: no input ever reached this column, its weights do nothing and become 0 */
+    int64_t *order;   /* [cols] the columns as they are rounded */
+    double *u;        /* [cols, cols], upper triangular, rows and columns in that order; the rest is arbitrary */
+    float *cost;      /* [cols] of a squared error in a column, relative: 1 / U_ii^2 */
+    double *error;    /* [rows] mean of ((w - q) x)^2 over the inputs */
+    double *whole;    /* [rows] mean of (w x)^2 */
 };
 
 /* --- the order of the columns and the factor --- */
@@ -51,14 +52,14 @@ static int by_diagonal(const void *a, const void *b)
     return (x->column > y->column) - (x->column < y->column);
 }
 
-/* A column that no input ever reached: its weights do nothing, and become 0. */
-static bool is_dead(const struct solver *v, int64_t column) { return v->h->h[column * v->cols + column] == 0; }
-
 static int arrange(struct solver *v, struct error *e)
 {
     struct ranked *ranked = memory_new((size_t)v->cols, sizeof *ranked, v->name, e);
     if (!ranked) return ERROR_IO;
-    for (int64_t i = 0; i < v->cols; i++) ranked[i] = (struct ranked){v->h->h[i * v->cols + i], i};
+    for (int64_t i = 0; i < v->cols; i++) {
+        v->diagonal[i] = v->h->h[i * v->cols + i];
+        ranked[i] = (struct ranked){v->diagonal[i], i};
+    }
     if (v->s->act_order) qsort(ranked, (size_t)v->cols, sizeof *ranked, by_diagonal);
     for (int64_t i = 0; i < v->cols; i++) v->order[i] = ranked[i].column;
     free(ranked);
@@ -71,9 +72,8 @@ static double mean_diagonal(const struct solver *v)
     double sum = 0;
     int64_t live = 0;
     for (int64_t i = 0; i < v->cols; i++) {
-        if (is_dead(v, i)) continue;
-        sum += v->h->h[i * v->cols + i];
-        live++;
+        sum += v->diagonal[i];
+        live += v->diagonal[i] != 0;
     }
     return live ? sum / (double)live : 1;
 }
@@ -87,7 +87,7 @@ static void fill_backwards(const struct solver *v, double mean, double more)
         const double *from = v->h->h + v->order[n - 1 - i] * n;
         double *to = v->u + i * n;
         for (int64_t j = 0; j <= i; j++) to[j] = from[v->order[n - 1 - j]];
-        to[i] = (is_dead(v, v->order[n - 1 - i]) ? mean : to[i]) + more;
+        to[i] = (to[i] == 0 ? mean : to[i]) + more;
     }
 }
 
@@ -113,6 +113,7 @@ static int factor(struct solver *v, struct calibrated *report, struct error *e)
         fill_backwards(v, mean, damping * mean);
         dpotrf_("U", &n, v->u, &n, &info);
         if (!info) dtrtri_("U", "N", &n, v->u, &n, &info);
+        for (int64_t i = 0; i < v->cols && !info; i++) info = !isfinite(v->u[i * v->cols + i]);
         report->damping = damping;
     }
     if (info)
@@ -180,7 +181,7 @@ static int load_rows(const struct solver *v, const struct room *room, int64_t fi
     for (int64_t r = 0; r < count && !status; r++) {
         matrix_unpack(v->w, first + r, 1, room->row);
         for (int64_t c = 0; c < v->cols; c++)
-            if (is_dead(v, c)) room->row[c] = 0;
+            if (v->diagonal[c] == 0) room->row[c] = 0;
         for (int64_t g = 0; g < v->q->groups && !v->fresh && !status; g++) {
             int64_t begin = g * v->q->group, left = v->cols - begin;
             status =
@@ -260,7 +261,7 @@ static void measure(const struct solver *v, const struct room *room, int64_t cou
                 (int)n, room->product, (int)n);
     for (int64_t r = 0; r < count; r++, x += n, y += n) {
         double sum = 0;
-        for (int64_t i = 0; i < n; i++) sum += x[i] * (2 * y[i] - v->h->h[i * n + i] * x[i]);
+        for (int64_t i = 0; i < n; i++) sum += x[i] * (2 * y[i] - v->diagonal[i] * x[i]);
         out[r] = sum > 0 ? sum : 0;
     }
 }
@@ -321,12 +322,13 @@ static int prepare(struct solver *v, struct matrix *out, struct calibrated *repo
     if (status) return status;
     v->q = out->own;
     v->fresh = !s->static_groups && v->q->groups > 1;
+    v->diagonal = memory_new(n, sizeof *v->diagonal, v->name, e);
     v->order = memory_new(n, sizeof *v->order, v->name, e);
     v->u = memory_new(n, n * sizeof *v->u, v->name, e);
     v->cost = memory_new(n, sizeof *v->cost, v->name, e);
     v->error = memory_new((size_t)v->rows, sizeof *v->error, v->name, e);
     v->whole = memory_new((size_t)v->rows, sizeof *v->whole, v->name, e);
-    if (!v->order || !v->u || !v->cost || !v->error || !v->whole) return ERROR_IO;
+    if (!v->diagonal || !v->order || !v->u || !v->cost || !v->error || !v->whole) return ERROR_IO;
     status = arrange(v, e);
     for (int64_t i = 0; i < v->cols && v->q->g_idx; i++) v->q->g_idx[v->order[i]] = (int32_t)(i / v->q->group);
     return status ? status : factor(v, report, e);
@@ -343,6 +345,7 @@ int gptq_solve(struct matrix *out, const struct matrix *w, const struct hessian 
         report->error += v.error[r] * (double)h->tokens;
         report->baseline += v.whole[r] * (double)h->tokens;
     }
+    free(v.diagonal);
     free(v.order);
     free(v.u);
     free(v.cost);

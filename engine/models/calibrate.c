@@ -195,7 +195,11 @@ static int calibrate_sets(struct calibrating *c, int64_t layer, size_t begin, si
     collector.tiles = memory_new((size_t)omp_get_max_threads(), TILE * TILE * sizeof(float), "a Hessian", e);
     int status = collector.tiles ? 0 : ERROR_IO;
     for (size_t s = begin; s < end && !status; s++) status = want(&collector, l, sets[s], e);
-    const struct probe probe = {&collector, collect, NULL};
+    struct probe probe = {.user = &collector, .linear_input = collect};
+    for (size_t s = begin; s < end; s++) {
+        enum linear_role first = first_of(l, sets[s]);
+        if (first != LINEARS) probe.last = first, probe.stops = true;
+    }
     if (!status) status = walk_layer(c->walk, layer, &probe, false, e);
     for (size_t s = begin; s < end && !status; s++) {
         enum linear_role first = first_of(l, sets[s]);

@@ -97,7 +97,7 @@ static void collecting_free(struct collecting *c)
 
 static int run_windows(struct collecting *c, const int32_t *ids, int64_t count, int64_t window, struct error *e)
 {
-    const struct probe probe = {c, add_squares, NULL};
+    const struct probe probe = {.user = c, .linear_input = add_squares};
     struct span *spans = memory_new((size_t)count, sizeof *spans, "a batch", e);
     int status = spans ? 0 : ERROR_IO;
     for (int64_t i = 0; i < count && !status; i++) {

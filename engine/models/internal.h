@@ -112,6 +112,7 @@ struct pass {
     float *x;          /* [n, width], the residual stream */
     float *rooms;      /* architecture.room(hyper) floats for each of the n tokens, for what a layer computes */
     float *seen;       /* [n, most cols], what a backend makes of inputs, or NULL where none does */
+    bool stopped;      /* the probe has seen all it wants: what follows in this layer does nothing */
     float *turn;       /* [n, rope_dims / 2, 2] cosines and sines, or NULL */
     float *scratch;    /* for matrix_multiply and attention */
     size_t scratch_each;
@@ -126,7 +127,7 @@ void pass_close(struct pass *p);
 void pass_embed(struct pass *p);
 void pass_rms_norm(const struct pass *p, const struct norm *w, const float *x, float *y /* [n, width] */);
 void pass_layer_norm(const struct pass *p, const struct norm *w, const float *x, float *y /* [n, width] */);
-void pass_linear(const struct pass *p, int64_t layer, enum linear_role role, const float *x /* [n, cols] */,
+void pass_linear(struct pass *p, int64_t layer, enum linear_role role, const float *x /* [n, cols] */,
                  float *y /* [n, rows] */);
 void pass_add(const struct pass *p, const float *y /* [n, width] */); /* x += y */
 /* Turns every head of rows [n, heads * head] that lie `stride` floats apart, in place. Pairs come as the hyper-

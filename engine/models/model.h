@@ -99,6 +99,8 @@ struct probe {
     void *user;
     void (*linear_input)(void *user, int64_t layer, enum linear_role role, const float *x, int64_t n, int64_t cols);
     void (*layer_output)(void *user, int64_t layer, const float *x, int64_t n, int64_t width);
+    bool stops; /* walk_layer() without `keep` only: a layer ends where the input of `last` was told */
+    enum linear_role last;
 };
 
 enum { PASS_TOKENS = 2048 }; /* most tokens in a slice; batches are best made about as large */

@@ -67,7 +67,7 @@ static void watch_windows(const struct model *m, const char *text, int64_t windo
     struct file f;
     struct ids ids = {0};
     const struct tokenizer *t = model_tokenizer(m);
-    const struct probe probe = {out, watch, NULL};
+    const struct probe probe = {.user = out, .linear_input = watch};
     assert_ok(file_map(&f, text, &e), &e);
     if (tokenizer_adds_bos(t)) assert_ok(ids_add(&ids, tokenizer_bos(t), &e), &e);
     assert_ok(tokenizer_encode(t, (const char *)f.data, f.size, TOKENIZER_PLAIN, &ids, &e), &e);

@@ -58,6 +58,20 @@ static void watched_free(struct watched *w)
     }
 }
 
+/* A probe that has seen enough ends the layer: what came before is the same, nothing comes after. */
+static void check_stop(struct walk *w, int64_t layer, const struct watched *all)
+{
+    struct error e;
+    struct watched some = {0};
+    const struct probe probe = {
+        .user = &some, .linear_input = see_input, .layer_output = see_output, .stops = true, .last = LINEAR_UP};
+    assert_ok(walk_layer(w, layer, &probe, false, &e), &e);
+    for (int r = 0; r < LINEAR_DOWN; r++) assert_same(&some.inputs[layer][r], &all->inputs[layer][r]);
+    assert_int_equal(some.inputs[layer][LINEAR_DOWN].n, 0);
+    assert_int_equal(some.outputs[layer].n, 0);
+    watched_free(&some);
+}
+
 static void check_walk(const char *name)
 {
     struct error e;
@@ -67,7 +81,8 @@ static void check_walk(const char *name)
     int32_t ids[SEQUENCES * LENGTH];
     fill_ids(m, ids, SEQUENCES * LENGTH);
     struct watched all = {0}, walked = {0};
-    const struct probe probes[] = {{&all, see_input, see_output}, {&walked, see_input, see_output}};
+    const struct probe probes[] = {{.user = &all, .linear_input = see_input, .layer_output = see_output},
+                                   {.user = &walked, .linear_input = see_input, .layer_output = see_output}};
     struct span spans[SEQUENCES];
     for (int i = 0; i < SEQUENCES; i++)
         spans[i] = (struct span){cache_new(m, NULL, 0, LENGTH, &e), ids + i * LENGTH, LENGTH, LENGTH};
@@ -77,6 +92,7 @@ static void check_walk(const char *name)
     assert_ok(walk_open(&w, m, ids, SEQUENCES, LENGTH, &e), &e);
     for (int64_t i = 0; i < h->layers; i++) {
         assert_ok(walk_layer(w, i, NULL, false, &e), &e); /* watching changes nothing */
+        check_stop(w, i, &all);
         assert_ok(walk_layer(w, i, &probes[1], true, &e), &e);
         assert_same(&walked.outputs[i], &all.outputs[i]);
         size_t met = 0;
