@@ -100,15 +100,14 @@ struct backend {
      * in o->backend, where a variant fills other slots (int8:llm). */
     int (*configure)(struct backend_options *o, const struct backend_spec *spec, struct error *e);
     /* MUST: packs w, any decodable type, [rows, cols]; values that are not finite are ERROR_NUMBER. May give the matrix
-     * to another backend (matrix_pack() with its options), as for embeddings that are left in float16. */
+     * to another backend (matrix_pack() with its options), as for embeddings that are left in float16. After a failure
+     * *out is freed by the caller; w->owned stays the caller's in any case. */
     int (*pack)(struct matrix *out, struct tensor *w, const struct backend_options *o, const struct place *at,
                 struct error *e);
     /* MUST: exact dequantization of rows [row, row + n). */
     void (*unpack)(const struct matrix *m, int64_t row, int64_t n, float *out /* [n, cols] */);
-    /* MAY: frees m->own; else it is memory to be freed. */
+    /* MUST where m->own is used: frees it, complete or not. */
     void (*release)(struct matrix *m);
-    /* MAY: whether tensors of this stored type can be used as they are, without a copy. */
-    bool (*adopts)(enum dtype_id type);
     /* MAY: the type of a matrix with this many columns at this place, whose packed rows are then a GGUF tensor's bytes
      * as they are, and whether it is a substitute for columns that do not divide. */
     enum dtype_id (*gguf_type)(const struct backend_options *o, const struct place *at, int64_t cols, bool *fell_back);
@@ -124,7 +123,8 @@ struct backend {
     /* MAY: what inputs() counted since the matrix was packed. */
     void (*count_outliers)(const struct matrix *m, struct outliers *out);
     /* MAY: the matrices of layers are first loaded as stored and then, layer by layer, replaced by what this makes of
-     * them and the inputs they meet. `w` is a matrix of floats, or of any other backend. */
+     * them and the inputs they meet. `w` is a matrix of floats, or of any other backend. Sets out->backend, also when it
+     * fails; the caller then frees *out. */
     int (*calibrate)(struct matrix *out, const struct matrix *w, const struct hessian *h,
                      const struct backend_options *o, const struct place *at, struct calibrated *report,
                      struct error *e);
@@ -159,7 +159,8 @@ void matrix_multiply(const struct matrix *m, const float *x /* [n, cols] */, int
                      float *scratch);
 size_t matrix_scratch(const struct matrix *m);
 
-/* Checks at start that the BLAS is the OpenMP build and takes its own threads away (ours call it, one block each). */
+/* Checks at start that the BLAS is the OpenMP build, whose calls within parallel regions run on the calling thread
+ * alone. */
 int blas_open(struct error *e);
 /* "OpenBLAS 0.3.21 SkylakeX" */
 void blas_name(char *out, size_t size);

@@ -78,7 +78,7 @@ int blas_open(struct error *e)
                          "libopenblas0-openmp",
                          openblas_get_parallel() == OPENBLAS_THREAD ? "pthread" : "single-threaded");
     int threads = omp_get_max_threads();
-    openblas_set_num_threads(1); /* sets OpenMP's number too: ours is put back */
+    openblas_set_num_threads(1); /* outside of parallel regions it does as OpenMP says all the same */
     omp_set_num_threads(threads);
     return 0;
 }

@@ -28,17 +28,12 @@ static enum dtype_id gguf_type(const struct backend_options *o, const struct pla
     return type_of(o);
 }
 
-static bool adopts_f32(enum dtype_id type) { return type == DTYPE_F32; }
-static bool adopts_f16(enum dtype_id type) { return type == DTYPE_F16; }
-static bool adopts_bf16(enum dtype_id type) { return type == DTYPE_BF16; }
-
 extern const struct backend backend_f32, backend_f16, backend_bf16;
 
 const struct backend backend_f32 = {.name = "f32",
                                     .summary = "float32, 32 bits a weight",
                                     .configure = configure,
                                     .pack = pack,
-                                    .adopts = adopts_f32,
                                     .unpack = unpack_decoded,
                                     .gguf_type = gguf_type};
 
@@ -46,7 +41,6 @@ const struct backend backend_f16 = {.name = "f16",
                                     .summary = "IEEE 754 binary16, 16 bits a weight",
                                     .configure = configure,
                                     .pack = pack,
-                                    .adopts = adopts_f16,
                                     .unpack = unpack_decoded,
                                     .gguf_type = gguf_type};
 
@@ -54,6 +48,5 @@ const struct backend backend_bf16 = {.name = "bf16",
                                      .summary = "bfloat16, 16 bits a weight",
                                      .configure = configure,
                                      .pack = pack,
-                                     .adopts = adopts_bf16,
                                      .unpack = unpack_decoded,
                                      .gguf_type = gguf_type};

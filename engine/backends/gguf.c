@@ -180,9 +180,6 @@ static int pack(struct matrix *out, struct tensor *w, const struct backend_optio
     return pack_decoded(out, w, type, at->importance, e);
 }
 
-/* Float types are adopted by their own backends, which stand before this one in the registry. */
-static bool adopts(enum dtype_id type) { return dtype_of((int)type)->block > 1; }
-
 extern const struct backend backend_gguf;
 
 const struct backend backend_gguf = {
@@ -195,7 +192,6 @@ const struct backend backend_gguf = {
     .weighs = true,
     .configure = configure,
     .pack = pack,
-    .adopts = adopts,
     .unpack = unpack_decoded,
     .gguf_type = gguf_type,
     .file_type = file_type,

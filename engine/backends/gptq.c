@@ -232,7 +232,6 @@ struct rounding {
     const char *name;
     struct gptq_codes *q;
     int64_t cols;
-    const float *importance; /* [cols] or NULL */
 };
 
 static int round_row(void *user, int64_t r, float *row, struct error *e)
@@ -241,7 +240,7 @@ static int round_row(void *user, int64_t r, float *row, struct error *e)
     const struct grid_rule rule = {p->s->bits, p->s->symmetric, p->s->mse};
     for (int64_t g = 0; g < p->q->groups; g++) {
         int64_t begin = g * p->q->group, end = begin + p->q->group < p->cols ? begin + p->q->group : p->cols;
-        struct grid grid = grid_fit(&rule, row + begin, p->importance ? p->importance + begin : NULL, end - begin);
+        struct grid grid = grid_fit(&rule, row + begin, NULL, end - begin);
         if (!isfinite(grid.scale)) return gptq_too_large(p->name, r, e);
         p->q->scales[r * p->q->groups + g] = grid.half;
         p->q->zeros[r * p->q->groups + g] = grid.zero;
@@ -260,7 +259,7 @@ static int rtn_pack(struct matrix *out, struct tensor *w, const struct backend_o
     int status = gptq_codes_new(out, w->shape[0], w->shape[1], s->bits, s->group, false, w->name, e);
     if (status) return status;
     out->backend = o->backend;
-    struct rounding p = {s, w->name, out->own, w->shape[1], at->importance};
+    struct rounding p = {s, w->name, out->own, w->shape[1]};
     return tensor_each_row(w, round_row, &p, e);
 }
 

@@ -7,6 +7,7 @@ static struct grid grid_of(const struct grid_rule *rule, float low, float high)
 {
     float top = (float)grid_top(rule->bits), zero = ((float)grid_top(rule->bits) + 1) / 2;
     uint16_t half = f16_from_f32((high - low) / top);
+    if (isinf(f32_from_f16(half))) return (struct grid){.scale = INFINITY, .half = half, .zero = 1};
     if (!rule->symmetric) {
         zero = nearbyintf(-low / f32_from_f16(half ? half : 1));
         if (zero < 1) {

@@ -101,6 +101,18 @@ static void reverse(double *x, int64_t n)
     }
 }
 
+/* Cholesky's factor and its inverse, by one thread: outside of a parallel region OpenBLAS takes as many as OpenMP has,
+ * and sums in an order that depends on how many those are. */
+static int factor_alone(double *a, int n)
+{
+    int threads = omp_get_max_threads(), info;
+    omp_set_num_threads(1);
+    dpotrf_("U", &n, a, &n, &info);
+    if (!info) dtrtri_("U", "N", &n, a, &n, &info);
+    omp_set_num_threads(threads);
+    return info;
+}
+
 /* U without inverting H: Cholesky's L of H taken backwards is, turned about, an upper R with H = R R^T, and U is R's
  * inverse. Where H is not positive definite in this precision more is added to its diagonal. */
 static int factor(struct solver *v, struct calibrated *report, struct error *e)
@@ -108,11 +120,10 @@ static int factor(struct solver *v, struct calibrated *report, struct error *e)
     const double mean = mean_diagonal(v);
     if (!isfinite(mean) || mean < 0)
         return error_set(e, ERROR_NUMBER, "%s: the inputs met in calibration are not finite", v->name);
-    int n = (int)v->cols, info = 1;
+    int info = 1;
     for (double damping = v->s->damping; info && damping <= 1e3; damping = damping < 1e-7 ? 1e-6 : 10 * damping) {
         fill_backwards(v, mean, damping * mean);
-        dpotrf_("U", &n, v->u, &n, &info);
-        if (!info) dtrtri_("U", "N", &n, v->u, &n, &info);
+        info = factor_alone(v->u, (int)v->cols);
         for (int64_t i = 0; i < v->cols && !info; i++) info = !isfinite(v->u[i * v->cols + i]);
         report->damping = damping;
     }
@@ -316,7 +327,7 @@ static int solve_all(const struct solver *v, const struct matrix *out, struct er
 static int prepare(struct solver *v, struct matrix *out, struct calibrated *report, struct error *e)
 {
     const struct gptq_settings *s = v->s;
-    bool indexed = s->act_order && !s->static_groups;
+    bool indexed = s->act_order && !s->static_groups && s->group > 0 && s->group < v->cols;
     size_t n = (size_t)v->cols;
     int status = gptq_codes_new(out, v->rows, v->cols, s->bits, s->group, indexed, v->name, e);
     if (status) return status;

@@ -32,17 +32,6 @@ extern const struct backend backend_int8_llm;
 
 static const struct settings *settings_of(const struct backend_options *o) { return (const void *)o->parsed; }
 
-/* The fewest digits that read back as the same number. */
-static void add_threshold(struct backend_options *o, double threshold)
-{
-    char digits[32];
-    for (int n = 1; n <= 17; n++) {
-        snprintf(digits, sizeof digits, "%.*g", n, threshold);
-        if (strtod(digits, NULL) == threshold) break;
-    }
-    spec_add(o, ",threshold=%s", digits);
-}
-
 static int configure(struct backend_options *o, const struct backend_spec *spec, struct error *e)
 {
     static const char *const others[] = {"per", "block"};
@@ -57,7 +46,7 @@ static int configure(struct backend_options *o, const struct backend_spec *spec,
     int status = setting_real(spec, "threshold", 0.001, 1e6, &set->threshold, e);
     if (status) return status;
     snprintf(o->spec, sizeof o->spec, "int8:llm");
-    if (set->threshold != DEFAULT_THRESHOLD) add_threshold(o, set->threshold);
+    if (set->threshold != DEFAULT_THRESHOLD) spec_add_real(o, "threshold", set->threshold);
     return 0;
 }
 

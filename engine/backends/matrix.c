@@ -9,6 +9,7 @@
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static int row_finite(const struct tensor *w, int64_t r, const float *row, struct error *e)
 {
@@ -82,11 +83,13 @@ int pack_f16(struct matrix *out, struct tensor *w, struct error *e)
     return status ? status : matrix_pack(out, w, &f16, NULL, e);
 }
 
+/* The backend that takes a stored type as it is: of floats the one of that name, of blocks gguf. */
 static const struct backend *adopter(enum dtype_id type)
 {
-    for (size_t i = 0; backend_at(i); i++)
-        if (backend_at(i)->adopts && backend_at(i)->adopts(type)) return backend_at(i);
-    return NULL;
+    const char *name = dtype_of((int)type)->block > 1 ? "gguf" : dtype_of((int)type)->name;
+    size_t i = 0;
+    while (strcasecmp(backend_at(i)->name, name)) i++;
+    return backend_at(i);
 }
 
 static int adopt(struct matrix *out, struct tensor *w, struct error *e)
@@ -144,10 +147,7 @@ int matrix_pack(struct matrix *out, struct tensor *w, const struct backend_optio
 
 void matrix_free(struct matrix *m)
 {
-    if (m->backend && m->backend->release)
-        m->backend->release(m);
-    else
-        free(m->own);
+    if (m->own) m->backend->release(m);
     free(m->owned);
     *m = (struct matrix){0};
 }

@@ -167,19 +167,15 @@ static int replace(struct calibrating *c, int64_t layer, enum linear_role role, 
 {
     struct model *m = c->m;
     struct linear *w = &m->layers[layer].w[role];
-    char full[MODEL_NAME], name[MODEL_NAME];
-    model_name(w->name, layer, full);
-    strcat(strcpy(name, w->name), ".weight");
-    struct place at = model_place(m, name, layer, full);
+    char full[MODEL_NAME];
+    struct place at = model_place(m, w->name, layer, full);
     const struct backend_options *how = m->options->how;
     struct calibrated report = {0};
     struct matrix packed = {0};
     if (how->backend->calibrate(&packed, &w->m, h, how, &at, &report, e)) {
-        packed.backend = how->backend;
         matrix_free(&packed);
         return error_prefix(e, "%s", m->facts.path);
     }
-    if (!packed.backend) packed.backend = how->backend;
     account(m, &report, &c->error, &c->baseline);
     model_count(m, &w->m, -1);
     matrix_free(&w->m);
@@ -195,12 +191,11 @@ static int calibrate_sets(struct calibrating *c, int64_t layer, size_t begin, si
     collector.tiles = memory_new((size_t)omp_get_max_threads(), TILE * TILE * sizeof(float), "a Hessian", e);
     int status = collector.tiles ? 0 : ERROR_IO;
     for (size_t s = begin; s < end && !status; s++) status = want(&collector, l, sets[s], e);
-    struct probe probe = {.user = &collector, .linear_input = collect};
-    for (size_t s = begin; s < end; s++) {
-        enum linear_role first = first_of(l, sets[s]);
-        if (first != LINEARS) probe.last = first, probe.stops = true;
-    }
-    if (!status) status = walk_layer(c->walk, layer, &probe, false, e);
+    const struct probe probe = {.user = &collector, .linear_input = collect};
+    enum linear_role last = LINEARS;
+    for (size_t s = begin; s < end; s++)
+        if (first_of(l, sets[s]) != LINEARS) last = first_of(l, sets[s]);
+    if (!status) status = walk_watch(c->walk, layer, &probe, last, e);
     for (size_t s = begin; s < end && !status; s++) {
         enum linear_role first = first_of(l, sets[s]);
         if (first == LINEARS) continue;
@@ -231,7 +226,7 @@ int model_calibrate(struct model *m, struct error *e)
             else
                 status = calibrate_sets(&c, i, s, s + step, e);
         }
-        if (!status && i + 1 < m->hyper.layers) status = walk_layer(c.walk, i, NULL, true, e);
+        if (!status && i + 1 < m->hyper.layers) status = walk_advance(c.walk, i, NULL, e);
     }
     walk_close(c.walk);
     free(text.ids);

@@ -206,14 +206,15 @@ static int write_vector(struct exporting *x, const struct entry *t, struct gguf_
 static int write_tensor(struct exporting *x, const struct entry *t, struct gguf_writer *w, struct error *e)
 {
     if (t->n_dims == 1) return write_vector(x, t, w, e);
-    struct tensor tensor;
+    struct tensor tensor = {0};
     struct backend_options f32;
     struct matrix m;
-    int status = source_tensor(x->m->source, t->name, t->layer, 2, t->shape, &tensor, e);
+    int status = backend_parse(&f32, "f32", e);
+    if (!status) status = source_tensor(x->m->source, t->name, t->layer, 2, t->shape, &tensor, e);
     bool folder = !checkpoint_gguf(source_checkpoint(x->m->source));
     if (!status && folder && t->change == ROPE_ROWS && x->m->architecture->rope_interleaved_in_gguf)
         status = interleave(x->m, &tensor, e);
-    if (!status) status = backend_parse(&f32, "f32", e);
+    if (status) free(tensor.owned);
     char full[MODEL_NAME];
     struct place at = model_place(x->m, t->name, t->layer, full);
     at.importance = t->importance;

@@ -72,11 +72,9 @@ static struct entry *add_matrix(struct writing *w, const struct matrix *m, const
 static int add_linear(struct writing *w, int64_t layer, enum linear_role role, struct error *e)
 {
     const char *name;
-    char weight[MODEL_NAME];
     const struct matrix *m = model_linear(w->m, layer, role, &name);
     if (!m) return 0;
-    snprintf(weight, sizeof weight, "%s.weight", name);
-    const struct entry *t = add_matrix(w, m, weight, layer, e);
+    const struct entry *t = add_matrix(w, m, name, layer, e);
     if (!t) return ERROR_IO;
     const struct gptq_codes *q = gptq_codes_of(m);
     if (!q) return error_set(e, ERROR_USAGE, "%s: is not packed by the backend \"%s\"", t->name, w->how->spec);

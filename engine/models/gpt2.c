@@ -52,11 +52,12 @@ static int load_layer(struct model *m, int64_t i, struct error *e)
     const struct hyper *h = &m->hyper;
     struct layer *l = &m->layers[i];
     int status = load_norm(m, "blk.%d.attn_norm", true, i, &l->attn_norm, e);
-    if (!status) status = load_linear(m, "blk.%d.attn_qkv", true, i, 3 * h->width, h->width, &l->w[LINEAR_QKV], e);
-    if (!status) status = load_linear(m, "blk.%d.attn_output", true, i, h->width, h->width, &l->w[LINEAR_O], e);
+    if (!status)
+        status = load_linear(m, "blk.%d.attn_qkv.weight", true, i, 3 * h->width, h->width, &l->w[LINEAR_QKV], e);
+    if (!status) status = load_linear(m, "blk.%d.attn_output.weight", true, i, h->width, h->width, &l->w[LINEAR_O], e);
     if (!status) status = load_norm(m, "blk.%d.ffn_norm", true, i, &l->ffn_norm, e);
-    if (!status) status = load_linear(m, "blk.%d.ffn_up", true, i, h->ffn, h->width, &l->w[LINEAR_UP], e);
-    if (!status) status = load_linear(m, "blk.%d.ffn_down", true, i, h->width, h->ffn, &l->w[LINEAR_DOWN], e);
+    if (!status) status = load_linear(m, "blk.%d.ffn_up.weight", true, i, h->ffn, h->width, &l->w[LINEAR_UP], e);
+    if (!status) status = load_linear(m, "blk.%d.ffn_down.weight", true, i, h->width, h->ffn, &l->w[LINEAR_DOWN], e);
     return status;
 }
 

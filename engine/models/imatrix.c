@@ -79,9 +79,7 @@ static int collecting_open(struct collecting *c, const struct model *m, struct e
             const struct matrix *w = model_linear(m, i, (enum linear_role)role, &pattern);
             struct sums *s = &c->of[i * LINEARS + role];
             if (!w) continue;
-            char name[MODEL_NAME];
-            snprintf(name, sizeof name, "%s.weight", pattern);
-            model_name(name, i, s->name);
+            model_name(pattern, i, s->name);
             s->cols = w->cols;
             s->at = memory_new((size_t)w->cols, sizeof *s->at, "sums", e);
             if (!s->at) return ERROR_IO;

@@ -15,7 +15,7 @@ struct norm {
 
 struct linear {
     struct matrix m;
-    const char *name; /* "blk.%d.attn_q" */
+    const char *name; /* "blk.%d.attn_q.weight" */
     float *bias;      /* [rows] or NULL */
 };
 
@@ -70,7 +70,7 @@ void model_name(const char *pattern, int64_t layer, char full[MODEL_NAME]);
 /* --- loading: each counts what it loads in m->facts --- */
 int load_matrix(struct model *m, const char *name, int64_t layer, int64_t rows, int64_t cols, struct matrix *out,
                 struct error *e);
-/* The matrix NAME.weight, and the bias NAME.bias where `bias` says so. */
+/* The matrix, whose name ends in ".weight" and lives on, and where `bias` says so the vector ".bias" beside it. */
 int load_linear(struct model *m, const char *name, bool bias, int64_t layer, int64_t rows, int64_t cols,
                 struct linear *out, struct error *e);
 int load_norm(struct model *m, const char *name, bool bias, int64_t layer, struct norm *out, struct error *e);
@@ -105,16 +105,17 @@ struct pass {
     const struct span *spans;
     size_t n_spans;
     const struct probe *probe;
-    int64_t n;         /* tokens of all spans */
-    int32_t *ids;      /* [n] */
-    int32_t *position; /* [n] */
-    int32_t *span_of;  /* [n] */
-    float *x;          /* [n, width], the residual stream */
-    float *rooms;      /* architecture.room(hyper) floats for each of the n tokens, for what a layer computes */
-    float *seen;       /* [n, most cols], what a backend makes of inputs, or NULL where none does */
-    bool stopped;      /* the probe has seen all it wants: what follows in this layer does nothing */
-    float *turn;       /* [n, rope_dims / 2, 2] cosines and sines, or NULL */
-    float *scratch;    /* for matrix_multiply and attention */
+    int64_t n;             /* tokens of all spans */
+    int32_t *ids;          /* [n] */
+    int32_t *position;     /* [n] */
+    int32_t *span_of;      /* [n] */
+    float *x;              /* [n, width], the residual stream */
+    float *rooms;          /* architecture.room(hyper) floats for each of the n tokens, for what a layer computes */
+    float *seen;           /* [n, most cols], what a backend makes of inputs, or NULL where none does */
+    enum linear_role last; /* where `stops`: the layer ends once its input was told, what follows does nothing */
+    bool stops, stopped;
+    float *turn;    /* [n, rope_dims / 2, 2] cosines and sines, or NULL */
+    float *scratch; /* for matrix_multiply and attention */
     size_t scratch_each;
 };
 

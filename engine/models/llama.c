@@ -60,14 +60,14 @@ static int load_layer(struct model *m, int64_t i, struct error *e)
     struct layer *l = &m->layers[i];
     int64_t q = h->heads * h->head, kv = h->kv_heads * h->head;
     int status = load_norm(m, "blk.%d.attn_norm", false, i, &l->attn_norm, e);
-    if (!status) status = load_linear(m, "blk.%d.attn_q", false, i, q, h->width, &l->w[LINEAR_Q], e);
-    if (!status) status = load_linear(m, "blk.%d.attn_k", false, i, kv, h->width, &l->w[LINEAR_K], e);
-    if (!status) status = load_linear(m, "blk.%d.attn_v", false, i, kv, h->width, &l->w[LINEAR_V], e);
-    if (!status) status = load_linear(m, "blk.%d.attn_output", false, i, h->width, q, &l->w[LINEAR_O], e);
+    if (!status) status = load_linear(m, "blk.%d.attn_q.weight", false, i, q, h->width, &l->w[LINEAR_Q], e);
+    if (!status) status = load_linear(m, "blk.%d.attn_k.weight", false, i, kv, h->width, &l->w[LINEAR_K], e);
+    if (!status) status = load_linear(m, "blk.%d.attn_v.weight", false, i, kv, h->width, &l->w[LINEAR_V], e);
+    if (!status) status = load_linear(m, "blk.%d.attn_output.weight", false, i, h->width, q, &l->w[LINEAR_O], e);
     if (!status) status = load_norm(m, "blk.%d.ffn_norm", false, i, &l->ffn_norm, e);
-    if (!status) status = load_linear(m, "blk.%d.ffn_gate", false, i, h->ffn, h->width, &l->w[LINEAR_GATE], e);
-    if (!status) status = load_linear(m, "blk.%d.ffn_up", false, i, h->ffn, h->width, &l->w[LINEAR_UP], e);
-    if (!status) status = load_linear(m, "blk.%d.ffn_down", false, i, h->width, h->ffn, &l->w[LINEAR_DOWN], e);
+    if (!status) status = load_linear(m, "blk.%d.ffn_gate.weight", false, i, h->ffn, h->width, &l->w[LINEAR_GATE], e);
+    if (!status) status = load_linear(m, "blk.%d.ffn_up.weight", false, i, h->ffn, h->width, &l->w[LINEAR_UP], e);
+    if (!status) status = load_linear(m, "blk.%d.ffn_down.weight", false, i, h->width, h->ffn, &l->w[LINEAR_DOWN], e);
     return status;
 }
 

@@ -162,25 +162,26 @@ int load_vector(struct model *m, const char *name, int64_t layer, int64_t n, flo
     return 0;
 }
 
-static const char *with_ending(char buffer[64], const char *name, const char *ending)
-{
-    snprintf(buffer, 64, "%s.%s", name, ending);
-    return buffer;
-}
-
 int load_linear(struct model *m, const char *name, bool bias, int64_t layer, int64_t rows, int64_t cols,
                 struct linear *out, struct error *e)
 {
-    char full[64];
+    char full[MODEL_NAME];
     out->name = name;
-    int status = load_matrix(m, with_ending(full, name, "weight"), layer, rows, cols, &out->m, e);
-    if (!status && bias) status = load_vector(m, with_ending(full, name, "bias"), layer, rows, &out->bias, e);
+    snprintf(full, sizeof full, "%.*s.bias", (int)(strrchr(name, '.') - name), name);
+    int status = load_matrix(m, name, layer, rows, cols, &out->m, e);
+    if (!status && bias) status = load_vector(m, full, layer, rows, &out->bias, e);
     return status;
+}
+
+static const char *with_ending(char buffer[MODEL_NAME], const char *name, const char *ending)
+{
+    snprintf(buffer, MODEL_NAME, "%s.%s", name, ending);
+    return buffer;
 }
 
 int load_norm(struct model *m, const char *name, bool bias, int64_t layer, struct norm *out, struct error *e)
 {
-    char full[64];
+    char full[MODEL_NAME];
     int status = load_vector(m, with_ending(full, name, "weight"), layer, m->hyper.width, &out->weight, e);
     if (!status && bias) status = load_vector(m, with_ending(full, name, "bias"), layer, m->hyper.width, &out->bias, e);
     return status;

@@ -53,10 +53,11 @@ struct facts {
 /* The matrices of a layer, one list for all architectures: what one has not stays empty. */
 enum linear_role { LINEAR_Q, LINEAR_K, LINEAR_V, LINEAR_QKV, LINEAR_O, LINEAR_GATE, LINEAR_UP, LINEAR_DOWN, LINEARS };
 
+/* Needed only while a call lasts. */
 struct model_options {
     const struct backend_options *how; /* NULL: as stored */
     const char *calibration;           /* text for backends that calibrate; NULL: ERROR_USAGE where one does */
-    const char *imatrix;               /* a file of importances for backends that weigh errors, or NULL */
+    const char *imatrix; /* a file of importances, or NULL; not opened for backends that do not weigh errors */
     void *user;
     /* MAY: told what takes long; false ends with ERROR_INTERRUPTED. */
     bool (*progress)(void *user, const char *what, size_t done, size_t total);
@@ -99,8 +100,6 @@ struct probe {
     void *user;
     void (*linear_input)(void *user, int64_t layer, enum linear_role role, const float *x, int64_t n, int64_t cols);
     void (*layer_output)(void *user, int64_t layer, const float *x, int64_t n, int64_t width);
-    bool stops; /* walk_layer() without `keep` only: a layer ends where the input of `last` was told */
-    enum linear_role last;
 };
 
 enum { PASS_TOKENS = 2048 }; /* most tokens in a slice; batches are best made about as large */

@@ -89,7 +89,6 @@ void pass_embed(struct pass *p)
 
 void pass_rms_norm(const struct pass *p, const struct norm *w, const float *x, float *y)
 {
-    if (p->stopped) return;
     const struct model *m = p->m;
     int64_t width = m->hyper.width;
 #pragma omp parallel for schedule(static)
@@ -99,7 +98,6 @@ void pass_rms_norm(const struct pass *p, const struct norm *w, const float *x, f
 
 void pass_layer_norm(const struct pass *p, const struct norm *w, const float *x, float *y)
 {
-    if (p->stopped) return;
     const struct model *m = p->m;
     int64_t width = m->hyper.width;
 #pragma omp parallel for schedule(static)
@@ -121,10 +119,9 @@ static const float *inputs(const struct pass *p, const struct matrix *m, const f
 void pass_linear(struct pass *p, int64_t layer, enum linear_role role, const float *x, float *y)
 {
     const struct linear *w = &p->m->layers[layer].w[role];
-    const struct probe *probe = p->probe;
     if (p->stopped) return;
-    if (probe && probe->linear_input) probe->linear_input(probe->user, layer, role, x, p->n, w->m.cols);
-    p->stopped = probe && probe->stops && probe->last == role;
+    if (p->probe && p->probe->linear_input) p->probe->linear_input(p->probe->user, layer, role, x, p->n, w->m.cols);
+    p->stopped = p->stops && p->last == role;
     if (p->stopped) return;
     matrix_multiply(&w->m, inputs(p, &w->m, x), p->n, y, p->scratch);
     if (!w->bias) return;
@@ -134,7 +131,6 @@ void pass_linear(struct pass *p, int64_t layer, enum linear_role role, const flo
 
 void pass_add(const struct pass *p, const float *y)
 {
-    if (p->stopped) return;
     int64_t width = p->m->hyper.width;
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < p->n; i++) p->m->kernels->add(p->x + i * width, y + i * width, width);
@@ -142,14 +138,12 @@ void pass_add(const struct pass *p, const float *y)
 
 void pass_silu_multiply(const struct pass *p, float *gate, const float *up, int64_t width)
 {
-    if (p->stopped) return;
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < p->n; i++) p->m->kernels->silu_multiply(gate + i * width, up + i * width, width);
 }
 
 void pass_gelu(const struct pass *p, float *x, int64_t width)
 {
-    if (p->stopped) return;
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < p->n; i++) p->m->kernels->gelu_tanh(x + i * width, width);
 }
@@ -172,7 +166,6 @@ static void rope_head(float *x, const float *turn, int64_t dims, bool interleave
 
 void pass_rope(const struct pass *p, float *rows, int64_t stride, int64_t heads)
 {
-    if (p->stopped) return;
     const struct hyper *h = &p->m->hyper;
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < p->n; i++)

@@ -404,12 +404,15 @@ static int check_settings(const struct source *s, struct gptq_stored *w, int64_t
         return error_set(e, ERROR_INPUT,
                          "%s: %s: %" PRId64 " groups for %" PRId64 " columns, but %s says group_size %" PRId64,
                          path_of(s), w->scales->name, groups, cols, place, c->group_size);
-    if (!agree && (groups < 1 || cols % groups) && !w->g_idx)
+    if (groups < 1 || groups > cols)
+        return error_set(e, ERROR_INPUT, "%s: %s: %" PRId64 " groups for %" PRId64 " columns", path_of(s),
+                         w->scales->name, groups, cols);
+    if (!agree && cols % groups && !w->g_idx)
         return error_set(e, ERROR_INPUT,
                          "%s: %s: %" PRId64 " groups do not divide %" PRId64 " columns, and neither a g_idx nor a "
                          "group_size says how they lie",
                          path_of(s), w->scales->name, groups, cols);
-    w->group_size = agree ? asked : groups > 0 ? (cols + groups - 1) / groups : cols;
+    w->group_size = agree ? asked : (cols + groups - 1) / groups;
     if (w->group_size == cols) w->group_size = -1;
     if (c->act_order && groups > 1 && !w->g_idx)
         return error_set(e, ERROR_INPUT,

@@ -35,7 +35,6 @@ static int spy_calibrate(struct matrix *out, const struct matrix *w, const struc
                          const struct backend_options *o, const struct place *at, struct calibrated *report,
                          struct error *e)
 {
-    (void)o;
     assert_true(spy.n < MOST);
     size_t bytes = (size_t)(h->cols * h->cols) * sizeof *h->h;
     snprintf(spy.calls[spy.n].name, sizeof spy.calls->name, "%s", at->name);
@@ -51,6 +50,7 @@ static int spy_calibrate(struct matrix *out, const struct matrix *w, const struc
     if (!status && spy.spoils) memset(t.owned, 0, t.bytes);
     if (!status) status = pack_decoded(out, &t, DTYPE_F32, NULL, e);
     free(t.owned);
+    out->backend = o->backend;
     return status;
 }
 

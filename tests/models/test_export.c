@@ -321,7 +321,7 @@ static void test_mixture(void **state)
             bool more = i % 3 == 2 && (role == LINEAR_V || role == LINEAR_DOWN);
             char name[64];
             if (!w) continue;
-            snprintf(name, sizeof name, "blk.%d%s.weight", i, pattern + strlen("blk.%d"));
+            snprintf(name, sizeof name, "blk.%d%s", i, pattern + strlen("blk.%d"));
             assert_tensor(mixed, name, more ? DTYPE_Q6_K : DTYPE_Q4_K);
             assert_memory_equal(gguf_tensor(again, name)->data, gguf_tensor(mixed, name)->data, w->bytes);
             if (role == LINEAR_Q || role == LINEAR_K) continue; /* GGUF has their rows in another order */

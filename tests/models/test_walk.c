@@ -58,14 +58,13 @@ static void watched_free(struct watched *w)
     }
 }
 
-/* A probe that has seen enough ends the layer: what came before is the same, nothing comes after. */
+/* Watching ends where it is asked to, and changes nothing: what came before is the same, nothing comes after. */
 static void check_stop(struct walk *w, int64_t layer, const struct watched *all)
 {
     struct error e;
     struct watched some = {0};
-    const struct probe probe = {
-        .user = &some, .linear_input = see_input, .layer_output = see_output, .stops = true, .last = LINEAR_UP};
-    assert_ok(walk_layer(w, layer, &probe, false, &e), &e);
+    const struct probe probe = {.user = &some, .linear_input = see_input, .layer_output = see_output};
+    assert_ok(walk_watch(w, layer, &probe, LINEAR_UP, &e), &e);
     for (int r = 0; r < LINEAR_DOWN; r++) assert_same(&some.inputs[layer][r], &all->inputs[layer][r]);
     assert_int_equal(some.inputs[layer][LINEAR_DOWN].n, 0);
     assert_int_equal(some.outputs[layer].n, 0);
@@ -91,9 +90,8 @@ static void check_walk(const char *name)
     struct walk *w;
     assert_ok(walk_open(&w, m, ids, SEQUENCES, LENGTH, &e), &e);
     for (int64_t i = 0; i < h->layers; i++) {
-        assert_ok(walk_layer(w, i, NULL, false, &e), &e); /* watching changes nothing */
         check_stop(w, i, &all);
-        assert_ok(walk_layer(w, i, &probes[1], true, &e), &e);
+        assert_ok(walk_advance(w, i, &probes[1], &e), &e);
         assert_same(&walked.outputs[i], &all.outputs[i]);
         size_t met = 0;
         for (int r = 0; r < LINEARS; r++) {
