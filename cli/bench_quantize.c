@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_ELEMENTS = 1 << 30, MOST_REPEATS = 10000, TOKENS = 4096, MOST_NAME = 48 };
+enum { MOST_ELEMENTS = 1 << 30, MOST_REPEATS = 10000, TOKENS = 4096, MOST_NAME = 48, PIECE = 1 << 16 };
 
 /* One backend's. */
 struct trial {
@@ -35,10 +35,17 @@ struct bench {
     double *h;     /* [cols, cols], NULL where nothing is calibrated */
     struct trial *trials;
     size_t n;
+    struct progress progress;
 };
 
 /* A matrix of a layer that no preset favours. */
 static const struct place ordinary = {.name = "blk.0.attn_q.weight", .layers = 1, .queries = 1};
+
+static int go_on(struct bench *b, const char *what, int64_t done, int64_t total, struct error *e)
+{
+    if (progress_update(&b->progress, what, (size_t)done, (size_t)total)) return 0;
+    return error_set(e, ERROR_INTERRUPTED, "interrupted");
+}
 
 /* --- what is packed --- */
 
@@ -58,6 +65,8 @@ static int make_hessian(struct bench *b, struct error *e)
     b->h = memory_new((size_t)b->cols, (size_t)b->cols * sizeof *b->h, "a Hessian", e);
     if (!b->h) return ERROR_IO;
     for (int64_t i = 0; i < b->cols; i++) {
+        int status = go_on(b, "Hessian", i, b->cols, e);
+        if (status) return status;
         double power = 1;
         for (int64_t j = i; j < b->cols; j++, power *= correlation)
             b->h[i * b->cols + j] = b->h[j * b->cols + i] = b->scale[i] * b->scale[j] * power;
@@ -73,7 +82,11 @@ static int make_matrix(struct bench *b, struct error *e)
     b->row = b->w ? memory_new((size_t)b->cols, sizeof *b->row, "a row", e) : NULL;
     b->scale = b->row ? memory_new((size_t)b->cols, sizeof *b->scale, "the inputs", e) : NULL;
     if (!b->scale) return ERROR_IO;
-    for (int64_t i = 0; i < b->rows * b->cols; i++) b->w[i] = (float)(0.02 * gaussian(&random));
+    for (int64_t i = 0; i < b->rows * b->cols; i++) {
+        int status = i % PIECE ? 0 : go_on(b, "matrix", i, b->rows * b->cols, e);
+        if (status) return status;
+        b->w[i] = (float)(0.02 * gaussian(&random));
+    }
     for (int64_t c = 0; c < b->cols; c++) b->scale[c] = exp(0.5 * gaussian(&random));
     return 0;
 }
@@ -196,22 +209,18 @@ static void judge(const struct bench *b, const struct matrix *m, struct trial *t
 /* Repetition -1 warms up. */
 static int repeat_all(struct bench *b, struct error *e)
 {
-    struct progress progress;
-    progress_open(&progress, "bench quantize");
     int status = 0;
     for (int64_t i = -1; i < b->repeat && !status; i++)
         for (size_t k = 0; k < b->n && !status; k++) {
             struct trial *t = &b->trials[k];
             struct matrix m = {0};
             double seconds = 0;
-            if (!progress_update(&progress, t->how.spec, (size_t)(i + 1), (size_t)b->repeat + 1))
-                status = error_set(e, ERROR_INTERRUPTED, "interrupted");
+            status = go_on(b, t->how.spec, i + 1, b->repeat + 1, e);
             if (!status) status = pack(b, t, &m, &seconds, e);
             if (!status && i < 0) judge(b, &m, t);
             if (!status && i >= 0) t->seconds[i] = seconds;
             matrix_free(&m);
         }
-    progress_close(&progress);
     return status;
 }
 
@@ -244,37 +253,44 @@ static double bits(const struct bench *b, const struct trial *t)
     return 8.0 * (double)t->bytes / (double)(b->rows * b->cols);
 }
 
+/* NULL where there is no memory, as jansson has it. */
 static json_t *json_values(const double *x, int64_t n)
 {
     json_t *list = json_array();
-    for (int64_t i = 0; i < n; i++) json_array_append_new(list, json_real(x[i]));
+    int failed = !list;
+    for (int64_t i = 0; i < n; i++) failed |= json_array_append_new(list, json_real(x[i]));
     struct spread s = spread_of(x, n);
-    json_t *all = json_pack("{s:f, s:o?}", "mean", s.mean, "sd", isnan(s.deviation) ? NULL : json_real(s.deviation));
-    if (n == 1) json_object_set_new(all, "reason", json_string("one repetition has no standard deviation"));
-    json_object_set_new(all, "samples", list);
+    json_t *all = json_pack("{s:f, s:o}", "mean", s.mean, "sd", n > 1 ? json_real(s.deviation) : json_null());
+    if (n == 1) failed |= json_object_set_new(all, "reason", json_string("one repetition has no standard deviation"));
+    failed |= json_object_set_new(all, "samples", list);
+    if (failed) json_decref(all);
+    return failed ? NULL : all;
+}
+
+static json_t *json_trial(const struct bench *b, const struct trial *t, double *scratch)
+{
+    speeds(b, t, scratch);
+    json_t *speed = json_values(scratch, b->repeat), *seconds = json_values(t->seconds, b->repeat);
+    json_t *all =
+        json_pack("{s:s, s:b, s:O, s:O, s:I, s:f, s:f, s:f}", "backend", t->how.spec, "calibrated", t->calibrated,
+                  "mb_per_second_per_core", speed, "seconds", seconds, "bytes", (json_int_t)t->bytes, "bits_per_weight",
+                  bits(b, t), "weights_error", t->weights, "outputs_error", t->outputs);
+    json_decref(speed);
+    json_decref(seconds);
     return all;
 }
 
 static int print_json(const struct bench *b, double *scratch, struct error *e)
 {
     json_t *record = json_pack("{s:s, s:s}", "schema", "kerf-bench-1", "benchmark", "quantize"), *list = json_array();
-    record_build(record);
-    json_object_update_new(record, json_pack("{s:I, s:I, s:I}", "rows", (json_int_t)b->rows, "cols",
-                                             (json_int_t)b->cols, "repeat", (json_int_t)b->repeat));
-    for (size_t k = 0; k < b->n; k++) {
-        const struct trial *t = &b->trials[k];
-        speeds(b, t, scratch);
-        json_array_append_new(
-            list, json_pack("{s:s, s:b, s:o, s:o, s:I, s:f, s:f, s:f}", "backend", t->how.spec, "calibrated",
-                            t->calibrated, "mb_per_second_per_core", json_values(scratch, b->repeat), "seconds",
-                            json_values(t->seconds, b->repeat), "bytes", (json_int_t)t->bytes, "bits_per_weight",
-                            bits(b, t), "weights_error", t->weights, "outputs_error", t->outputs));
-    }
-    json_object_set_new(record, "results", list);
-    int status = json_dumpf(record, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+    bool failed = !record || !record_build(record);
+    failed |= json_object_update_new(record, json_pack("{s:I, s:I, s:I}", "rows", (json_int_t)b->rows, "cols",
+                                                       (json_int_t)b->cols, "repeat", (json_int_t)b->repeat)) != 0;
+    for (size_t k = 0; k < b->n; k++) failed |= json_array_append_new(list, json_trial(b, &b->trials[k], scratch)) != 0;
+    failed |= json_object_set_new(record, "results", list) != 0;
+    int status = failed ? error_set(e, ERROR_IO, "out of memory for a report") : json_print(record, 9, e);
     json_decref(record);
-    puts("");
-    return status ? error_set(e, ERROR_IO, "standard output: write failed") : 0;
+    return status;
 }
 
 static size_t name_width(const struct bench *b)
@@ -339,16 +355,39 @@ static int check(const struct bench *b, struct error *e)
     return 0;
 }
 
+/* The matrix and its packed form, at most as large; with `calibrated` the Hessian and its factor, as large. In double:
+ * it may not fit in 64 bits. */
+static int check_memory(const struct bench *b, const struct trial *calibrated, struct error *e)
+{
+    double rows = (double)b->rows, cols = (double)b->cols, available = (double)memory_available();
+    double bytes = 2 * rows * cols * sizeof *b->w + (calibrated ? 2 * cols * cols * sizeof *b->h : 0);
+    if (bytes <= available) return 0;
+    return error_set(
+        e, ERROR_USAGE,
+        "--rows %lld --cols %lld: %s%s takes %.1f GiB of memory, %.1f GiB are available: give smaller sizes",
+        (long long)b->rows, (long long)b->cols, calibrated ? "calibrating " : "the matrix",
+        calibrated ? calibrated->how.spec : "", bytes / 0x1p30, available / 0x1p30);
+}
+
+static int make(struct bench *b, struct error *e)
+{
+    const struct trial *calibrated = NULL;
+    for (size_t k = 0; k < b->n && !calibrated; k++) calibrated = b->trials[k].calibrated ? &b->trials[k] : NULL;
+    int status = check_memory(b, calibrated, e);
+    if (!status) status = make_matrix(b, e);
+    return status || !calibrated ? status : make_hessian(b, e);
+}
+
 static int measure(struct bench *b, char **specs, size_t n, struct error *e)
 {
     int status = n ? 0 : add_all(b, e);
     for (size_t i = 0; i < n && !status; i++) status = add(b, specs[i], e) ? 0 : (int)e->code;
     double *scratch = memory_new((size_t)b->repeat, sizeof *scratch, "speeds", e);
-    if (!status) status = scratch ? make_matrix(b, e) : ERROR_IO;
-    bool calibrates = false;
-    for (size_t k = 0; k < b->n; k++) calibrates = calibrates || b->trials[k].calibrated;
-    if (!status && calibrates) status = make_hessian(b, e);
+    if (!scratch) status = ERROR_IO;
+    progress_open(&b->progress, "bench quantize");
+    if (!status) status = make(b, e);
     if (!status) status = repeat_all(b, e);
+    progress_close(&b->progress);
     if (!status) status = (b->json ? print_json : print_table)(b, scratch, e);
     free(scratch);
     return status;

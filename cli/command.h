@@ -43,6 +43,8 @@ int aids_find(struct aids *a, const struct subject *s, struct error *e);
 void aids_free(struct aids *a);
 /* What a subject's model is opened with; progress may be NULL. */
 struct model_options subject_options(const struct subject *s, const struct aids *a, struct progress *progress);
+/* What its user must know about how packing went, on standard error. */
+void subject_notes(const struct subject *s, const struct facts *f);
 /* Opens a subject's model with progress; what its user must know about how that went is said on standard error. */
 int subject_open(const struct subject *s, struct aids *a, struct model **m, struct error *e);
 
@@ -56,8 +58,8 @@ void subject_free(struct subject *s);
 
 /* Every command's --threads, 0: as OpenMP has it. Also checks the BLAS and KERF_CPU. */
 int engine_open(int64_t threads, struct error *e);
-/* "kerf" and "machine" of a record. */
-void record_build(json_t *record);
+/* "kerf" and "machine" of a record; false: no memory. */
+bool record_build(json_t *record);
 /* A line on standard error, escaped for a terminal. */
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Prints JSON on standard output, indented, with nothing that a terminal would act on. */

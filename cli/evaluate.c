@@ -32,9 +32,7 @@ int evaluate_folder(const char *folder, struct error *e)
     if (!*folder) return error_set(e, ERROR_USAGE, "--out: an empty name is no folder");
     int status = folder_make(folder, e);
     char *path = status ? NULL : path_join(folder, "run.json", e);
-    struct output trial;
-    if (!status) status = path ? output_open(&trial, path, e) : ERROR_IO;
-    if (!status) output_abandon(&trial);
+    if (!status) status = path ? output_try(path, e) : ERROR_IO;
     free(path);
     return status;
 }

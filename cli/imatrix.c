@@ -1,6 +1,7 @@
 /* kerf imatrix: what the matrices of a model meet in a text, for quantizers that weigh errors. */
 #include "engine/models/imatrix.h"
 #include "cli/command.h"
+#include "engine/base/file.h"
 
 static bool on_window(void *user, size_t done, size_t total) { return progress_update(user, "windows", done, total); }
 
@@ -49,6 +50,7 @@ static int run(int argc, char **argv, bool help, struct error *e)
     progress_catch_signals();
     if (!status) status = engine_open(threads, e);
     if (!status) status = subject_parse(&s, operands[0], NULL, e);
+    if (!status) status = output_check("-o", out, (const char *const[]){s.path, plan.text}, 2, e);
     if (!status) status = subject_open(&s, &aids, &m, e);
     if (!status) status = collect(&s, m, &plan, out, e);
     model_close(m);

@@ -12,14 +12,18 @@ static bool on_tensor(void *user, size_t done, size_t total) { return progress_u
 
 static int write_file(const struct subject *s, struct aids *aids, const char *out, struct error *e)
 {
-    int status = aids_find(aids, s, e);
+    const char *const inputs[] = {s->path, aids->calibration, aids->imatrix};
+    int status = output_check("-o", out, inputs, sizeof inputs / sizeof *inputs, e);
+    if (!status) status = aids_find(aids, s, e);
     if (status) return status;
     struct progress progress;
     progress_open(&progress, s->name);
     struct export_progress watch = {&progress, on_tensor};
     struct model_options options = subject_options(s, aids, &progress);
-    status = model_export(s->path, &options, out, &watch, e);
+    struct facts facts;
+    status = model_export(s->path, &options, out, &watch, &facts, e);
     progress_close(&progress);
+    if (!status) subject_notes(s, &facts);
     return status;
 }
 

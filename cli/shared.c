@@ -120,9 +120,8 @@ struct model_options subject_options(const struct subject *s, const struct aids 
                                   .progress = progress ? on_packing : NULL};
 }
 
-static void notes(const struct subject *s, const struct model *m)
+void subject_notes(const struct subject *s, const struct facts *f)
 {
-    const struct facts *f = model_facts(m);
     if (f->warning[0]) note("warning: %s", f->warning);
     if (f->fell_back)
         note("note: %s: %lld matrices have columns that do not divide into the type's blocks and took another type",
@@ -147,7 +146,7 @@ int subject_open(const struct subject *s, struct aids *aids, struct model **m, s
     status = model_open(m, s->path, &options, e);
     progress_close(&progress);
     if (status) return status;
-    notes(s, *m);
+    subject_notes(s, model_facts(*m));
     return 0;
 }
 
@@ -174,17 +173,18 @@ static void cpu_name(char *out, size_t size)
     if (f) fclose(f);
 }
 
-void record_build(json_t *record)
+bool record_build(json_t *record)
 {
     char cpu[128], blas[64];
     cpu_name(cpu, sizeof cpu);
     blas_name(blas, sizeof blas);
-    json_object_set_new(record, "kerf",
-                        json_pack("{s:s, s:s, s:s, s:s}", "version", KERF_VERSION, "commit", KERF_COMMIT, "compiler",
-                                  KERF_COMPILER, "build", KERF_BUILD_TYPE));
-    json_object_set_new(record, "machine",
-                        json_pack("{s:s, s:s, s:i, s:s}", "cpu", cpu, "isa", kernels_get()->name, "threads",
-                                  omp_get_max_threads(), "blas", blas));
+    int failed = json_object_set_new(record, "kerf",
+                                     json_pack("{s:s, s:s, s:s, s:s}", "version", KERF_VERSION, "commit", KERF_COMMIT,
+                                               "compiler", KERF_COMPILER, "build", KERF_BUILD_TYPE));
+    failed |= json_object_set_new(record, "machine",
+                                  json_pack("{s:s, s:s, s:i, s:s}", "cpu", cpu, "isa", kernels_get()->name, "threads",
+                                            omp_get_max_threads(), "blas", blas));
+    return !failed;
 }
 
 void note(const char *format, ...)

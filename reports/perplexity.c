@@ -18,28 +18,28 @@ struct column {
     int decimals;    /* -1: as many as suit the largest */
     double scale;
     bool sign, interval;
-    bool brief; /* in the one table of Markdown too */
+    enum { NOT_BRIEF, BRIEF, BRIEF_INTERVAL } brief; /* in the one table of Markdown */
 };
 
 static const struct column columns[] = {
-    {0, "perplexity", "perplexity", -1, 1, false, true, true},
-    {0, "ln ratio", "log_ratio", 5, 1, true, true, true},
-    {1, "word ppl", "word_perplexity", -1, 1, false, false, false},
-    {1, "byte ppl", "byte_perplexity", -1, 1, false, false, false},
-    {1, "bits/byte", "bits_per_byte", -1, 1, false, false, false},
-    {2, "mean KL", "kl_divergence", 6, 1, false, true, true},
-    {2, "same top %", "same_top", 2, 100, false, true, true},
-    {3, "KL median", "0.5", 6, 1, false, false, false},
-    {3, "90%", "0.9", 6, 1, false, false, false},
-    {3, "95%", "0.95", 6, 1, false, false, false},
-    {3, "99%", "0.99", 6, 1, false, false, false},
-    {3, "99.9%", "0.999", 6, 1, false, false, false},
-    {3, "maximum", "1", 6, 1, false, false, false},
-    {4, "change of p", "probability_change", 6, 1, true, true, false},
-    {4, "RMS change", "probability_change_rms", 6, 1, false, true, false},
-    {5, "bits/weight", "bits_per_weight", 2, 1, false, false, true},
-    {5, "weights MiB", "weight_bytes", 2, 0x1p-20, false, false, true},
-    {5, "seconds", "seconds", 1, 1, false, false, false},
+    {0, "perplexity", "perplexity", -1, 1, false, true, BRIEF},
+    {0, "ln ratio", "log_ratio", 5, 1, true, true, BRIEF_INTERVAL},
+    {1, "word ppl", "word_perplexity", -1, 1, false, false, NOT_BRIEF},
+    {1, "byte ppl", "byte_perplexity", -1, 1, false, false, NOT_BRIEF},
+    {1, "bits/byte", "bits_per_byte", -1, 1, false, false, NOT_BRIEF},
+    {2, "mean KL", "kl_divergence", 6, 1, false, true, BRIEF_INTERVAL},
+    {2, "same top %", "same_top", 2, 100, false, true, BRIEF},
+    {3, "KL median", "0.5", 6, 1, false, false, NOT_BRIEF},
+    {3, "90%", "0.9", 6, 1, false, false, NOT_BRIEF},
+    {3, "95%", "0.95", 6, 1, false, false, NOT_BRIEF},
+    {3, "99%", "0.99", 6, 1, false, false, NOT_BRIEF},
+    {3, "99.9%", "0.999", 6, 1, false, false, NOT_BRIEF},
+    {3, "maximum", "1", 6, 1, false, false, NOT_BRIEF},
+    {4, "change of p", "probability_change", 6, 1, true, true, NOT_BRIEF},
+    {4, "RMS change", "probability_change_rms", 6, 1, false, true, NOT_BRIEF},
+    {5, "bits/weight", "bits_per_weight", 2, 1, false, false, BRIEF},
+    {5, "weights MiB", "weight_bytes", 2, 0x1p-20, false, false, BRIEF},
+    {5, "seconds", "seconds", 1, 1, false, false, NOT_BRIEF},
 };
 enum { COLUMNS = sizeof columns / sizeof *columns };
 
@@ -280,8 +280,9 @@ static void markdown_row(struct text *out, const struct sheet *t, size_t i)
     for (size_t k = 0; k < COLUMNS; k++) {
         const struct cell *cell = &t->cells[i * COLUMNS + k];
         if (!columns[k].brief || !t->value[k]) continue;
-        text_printf(out, " %s%s%s%s%s |", cell->value, *cell->mark ? " " : "", cell->mark, *cell->interval ? " " : "",
-                    cell->interval);
+        text_printf(out, " %s%s%s", cell->value, *cell->mark ? " " : "", cell->mark);
+        if (columns[k].brief == BRIEF_INTERVAL && *cell->interval) text_printf(out, " %s", cell->interval);
+        text_add(out, " |");
     }
     text_char(out, '\n');
 }

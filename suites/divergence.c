@@ -69,7 +69,7 @@ static int check_models(const struct model *const *models, size_t n, int64_t con
         const char *path = model_facts(models[i])->path;
         const struct hyper *h = model_hyper(models[i]), *base = model_hyper(models[0]);
         if (context > h->context)
-            return error_set(e, ERROR_INPUT, "%s: a window of %lld tokens exceeds the model's context of %lld", path,
+            return error_set(e, ERROR_USAGE, "%s: a window of %lld tokens exceeds the model's context of %lld", path,
                              (long long)context, (long long)h->context);
         if (strcmp(tokenizer_hash(model_tokenizer(models[i])), tokenizer_hash(model_tokenizer(models[0]))))
             return error_set(e, ERROR_INPUT,

@@ -135,6 +135,13 @@ static int keep(void *user, json_t *doc, struct error *e)
     return g->n == g->limit ? READER_STOP : 0;
 }
 
+/* A suite that was made of its data file alone is none that the user knows. */
+static int has_nothing(const struct suite *s, struct error *e)
+{
+    if (strcmp(s->path, s->data_path) == 0) return error_set(e, ERROR_INPUT, "%s: has no text", s->data_path);
+    return error_set(e, ERROR_INPUT, "%s: has no documents for suite %s", s->data_path, s->name);
+}
+
 int suite_items(const struct suite *s, size_t limit, struct item **out, size_t *n, struct error *e)
 {
     *out = NULL;
@@ -146,7 +153,7 @@ int suite_items(const struct suite *s, size_t limit, struct item **out, size_t *
     const struct reader_source source = {s->data_path, (const char *)f.data, f.size, s->reader_options};
     status = s->reader->read(&source, keep, &g, e);
     file_unmap(&f);
-    if (!status && !g.n) status = error_set(e, ERROR_INPUT, "%s: has no documents for suite %s", s->data_path, s->name);
+    if (!status && !g.n) status = has_nothing(s, e);
     if (status) {
         items_free(g.items, g.n);
         return status;

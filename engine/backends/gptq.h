@@ -14,8 +14,7 @@
 #define KERF_ENGINE_BACKENDS_GPTQ_H
 
 #include "engine/backends/backend.h"
-
-enum gptq_zeros { GPTQ_V1 = 1, GPTQ_V2 = 2 };
+#include "engine/formats/gptq_config.h"
 
 /* What a matrix of the backends gptq and rtn owns: matrix.own. */
 struct gptq_codes {
@@ -72,6 +71,21 @@ struct gptq_centring {
 /* Adds a stored matrix to what was seen (start from zeros); divides when it is asked. */
 void gptq_centre(const struct gptq_stored *w, struct gptq_centring *sum);
 
+/* Which convention the zero points of a checkpoint's matrices speak for. Weights are centred: read the right way their
+ * mean is a small part of a step from zero, read the other way it is a whole step further. Start from zeros. */
+struct gptq_evidence {
+    double v1, v2; /* sums over all weights of their distance from zero, in steps */
+    double weights;
+    int64_t matrices;
+    int64_t v1_nearer;        /* matrices that are better centred as v1 */
+    int64_t middle1, middle2; /* matrices whose zero points are all 2^(bits - 1) as v1, as v2: symmetric grids */
+};
+/* m: the matrix that was adopted from w. */
+void gptq_evidence_add(struct gptq_evidence *g, const struct gptq_stored *w, const struct matrix *m);
+/* Whether all matrices together speak clearly against the convention they were read by; `what` says why and names the
+ * way out. */
+bool gptq_evidence_contradicts(const struct gptq_evidence *g, enum gptq_zeros read_as, char *what, size_t size);
+
 /* The matrix in Hugging Face's layout, in new memory. */
 struct gptq_parts {
     int32_t *qweight, *qzeros, *g_idx;
@@ -92,6 +106,10 @@ struct gptq_settings {
 };
 /* NULL where the backend is neither. */
 const struct gptq_settings *gptq_settings_of(const struct backend_options *o);
+/* The object that goes into quantize_config.json and config.json, keys and values as the readers that gptq_config.h names
+ * expect them: `how` is a gptq or rtn backend with bits, `quantizer` who wrote it ("kerf:0.1.0"). NULL when memory ran
+ * out. */
+json_t *gptq_config_write(const struct backend_options *how, enum gptq_zeros zeros, const char *quantizer);
 
 /* The solver, in gptq_solve.c: codes for w [rows, cols] that make the outputs' error small (Frantar et al. 2022, "GPTQ",
  * algorithm 1). `name` is for messages. The BLAS must have been opened. */

@@ -32,6 +32,7 @@ static bool list_has(const char *const *list, const char *name)
 static int unknown(const char *spec, const char *what, const char *name, const char *const *known, struct error *e)
 {
     size_t n = list_length(known);
+    if (!*name) name = "(empty)";
     struct text list = {0};
     for (size_t i = 0; i < n; i++) text_printf(&list, "%s%s", i ? ", " : "", known[i]);
     int status = error_set(e, ERROR_USAGE, "backend \"%s\": %s: no such %s%s (known: %s)", spec, name, what,
@@ -73,7 +74,7 @@ int backend_parse(struct backend_options *o, const char *text, struct error *e)
         if (strcmp(name, registry[i]->name) == 0) o->backend = registry[i];
     }
     const struct backend *b = o->backend;
-    if (!b) return unknown(text, "backend", *name ? name : "(empty)", names, e);
+    if (!b) return unknown(text, "backend", name, names, e);
     if (spec.variant && !list_has(b->variants, spec.variant))
         return unknown(text, "variant", spec.variant, b->variants, e);
     for (size_t i = 0; i < spec.n_settings; i++)

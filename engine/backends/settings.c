@@ -1,6 +1,7 @@
 /* Reading the settings of a backend's spec. */
 #include "engine/backends/pack.h"
 
+#include <errno.h>
 #include <fnmatch.h>
 #include <inttypes.h>
 #include <math.h>
@@ -25,15 +26,48 @@ const char *setting_text(const struct backend_spec *spec, const char *key, bool 
     return NULL;
 }
 
+static const char *skip_digits(const char *s)
+{
+    while (*s >= '0' && *s <= '9') s++;
+    return s;
+}
+
+/* [-]DIGITS: strtoll() would also take blanks, a plus and, for reals, hexadecimal digits and words. */
+static bool is_whole(const char *s)
+{
+    s += *s == '-';
+    const char *end = skip_digits(s);
+    return end > s && !*end;
+}
+
+/* [-]DIGITS[.DIGITS][e[+|-]DIGITS], of the digits around the point at least one. */
+static bool is_decimal(const char *s)
+{
+    s += *s == '-';
+    const char *end = skip_digits(s);
+    bool digits = end > s;
+    if (*end == '.') {
+        s = end + 1;
+        end = skip_digits(s);
+        digits = digits || end > s;
+    }
+    if (!digits || (*end != 'e' && *end != 'E')) return digits && !*end;
+    s = end + 1;
+    s += *s == '-' || *s == '+';
+    end = skip_digits(s);
+    return end > s && !*end;
+}
+
 int setting_number(const struct backend_spec *spec, const char *key, int64_t low, int64_t high, int64_t *out,
                    struct error *e)
 {
     bool given;
     const char *text = setting_text(spec, key, &given);
     if (!given) return 0;
-    char *end = NULL, what[96];
-    long long v = text ? strtoll(text, &end, 10) : 0;
-    if (text && *text && !*end && v >= low && v <= high) return *out = v, 0;
+    char what[96];
+    errno = 0;
+    long long v = text && is_whole(text) ? strtoll(text, NULL, 10) : 0;
+    if (text && is_whole(text) && !errno && v >= low && v <= high) return *out = v, 0;
     snprintf(what, sizeof what, "a whole number from %" PRId64 " to %" PRId64, low, high);
     return setting_wrong(spec, key, what, e);
 }
@@ -44,9 +78,9 @@ int setting_real(const struct backend_spec *spec, const char *key, double low, d
     bool given;
     const char *text = setting_text(spec, key, &given);
     if (!given) return 0;
-    char *end = NULL, what[96];
-    double v = text ? strtod(text, &end) : 0;
-    if (text && *text && !*end && isfinite(v) && v >= low && v <= high) return *out = v, 0;
+    char what[96];
+    double v = text && is_decimal(text) ? strtod(text, NULL) : NAN;
+    if (isfinite(v) && v >= low && v <= high) return *out = v, 0;
     snprintf(what, sizeof what, "a number from %g to %g", low, high);
     return setting_wrong(spec, key, what, e);
 }

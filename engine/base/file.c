@@ -1,6 +1,8 @@
 #include "engine/base/file.h"
 #include "engine/base/memory.h"
+#include "engine/base/text.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -69,6 +71,9 @@ static char *output_target(const char *path, struct error *e)
 
 int output_open(struct output *o, const char *path, struct error *e)
 {
+    *o = (struct output){0};
+    if (!*path) return error_set(e, ERROR_IO, "an empty name is no file");
+    if (path_is_folder(path)) return error_set(e, ERROR_IO, "%s: is a folder: give a file name", path);
     *o = (struct output){.path = output_target(path, e)};
     size_t n = o->path ? strlen(o->path) + 16 : 0;
     o->temporary = o->path ? memory_new(n, 1, "a path", e) : NULL;
@@ -125,6 +130,41 @@ int file_write(const char *path, const void *data, size_t n, struct error *e)
     return output_commit(&o, e);
 }
 
+/* Opening a pipe and closing it again would tell its reader that nothing comes. */
+int output_try(const char *path, struct error *e)
+{
+    struct output trial;
+    if (is_special(path)) return access(path, W_OK) ? error_errno(e, path, "create") : 0;
+    int status = output_open(&trial, path, e);
+    if (!status) output_abandon(&trial);
+    return status;
+}
+
+/* A file is read, and so are those that lie in a folder; the hidden ones are nobody's input. */
+static bool is_part_of(const char *path, const char *input)
+{
+    bool found = path_same(path, input);
+    DIR *folder = found ? NULL : opendir(input);
+    for (const struct dirent *f; folder && !found && (f = readdir(folder)) != NULL;) {
+        if (f->d_name[0] == '.' || text_ends_with(f->d_name, ".gguf")) continue;
+        char *part = path_join(input, f->d_name, NULL);
+        found = part && path_same(path, part);
+        free(part);
+    }
+    if (folder) closedir(folder);
+    return found;
+}
+
+int output_check(const char *option, const char *path, const char *const *inputs, size_t n, struct error *e)
+{
+    if (!*path) return error_set(e, ERROR_USAGE, "%s: an empty name is no file", option);
+    int status = output_try(path, e);
+    for (size_t i = 0; i < n && !status; i++)
+        if (inputs[i] && is_part_of(path, inputs[i]))
+            status = error_set(e, ERROR_USAGE, "%s %s: is read by this command: give another name", option, path);
+    return status;
+}
+
 bool path_exists(const char *path)
 {
     struct stat st;
@@ -135,6 +175,12 @@ bool path_is_folder(const char *path)
 {
     struct stat st;
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+bool path_same(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 char *path_join(const char *folder, const char *name, struct error *e)
@@ -153,18 +199,48 @@ const char *path_name(const char *path)
 
 int folder_make(const char *path, struct error *e)
 {
+    uint64_t made;
+    return folder_make_noting(path, &made, e);
+}
+
+/* The i-th folder on the way to a path ends before its i-th slash, one at the very start not counted. */
+int folder_make_noting(const char *path, uint64_t *made, struct error *e)
+{
+    *made = 0;
+    if (!*path) return error_set(e, ERROR_USAGE, "an empty name is no folder");
     char *copy = memory_string(path, e);
     if (!copy) return ERROR_IO;
     int status = 0;
+    unsigned i = 0;
     for (char *p = copy + 1; !status; p++) {
         if (*p != '/' && *p) continue;
         char end = *p;
         *p = 0;
-        if (mkdir(copy, 0777) && errno != EEXIST) status = error_errno(e, copy, "make folder");
+        if (mkdir(copy, 0777) == 0)
+            *made |= i < 64 ? UINT64_C(1) << i : 0;
+        else if (errno != EEXIST)
+            status = error_errno(e, copy, "make folder");
         *p = end;
+        i++;
         if (!end) break;
     }
     if (!status && !path_is_folder(path)) status = error_set(e, ERROR_IO, "%s: exists and is not a folder", path);
+    if (status) folder_unmake(path, *made);
     free(copy);
     return status;
+}
+
+void folder_unmake(const char *path, uint64_t made)
+{
+    char *copy = made ? memory_string(path, NULL) : NULL;
+    if (!copy) return;
+    unsigned i = 0;
+    for (const char *p = copy + 1; *p; p++) i += *p == '/';
+    for (char *p = copy + strlen(copy); p > copy; p--) {
+        if (*p != '/' && *p) continue;
+        *p = 0;
+        if (i < 64 && made >> i & 1) rmdir(copy); /* one that is not empty stays */
+        i--;
+    }
+    free(copy);
 }

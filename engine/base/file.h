@@ -37,17 +37,31 @@ struct output {
     char *path, *temporary;
 };
 
-/* Writes to a temporary file beside path, or beside what path links to; to a device or pipe directly. */
+/* Writes to a temporary file beside path, or beside what path links to; to a device or pipe directly. Folders are
+ * refused. */
 int output_open(struct output *o, const char *path, struct error *e);
 int output_commit(struct output *o, struct error *e); /* flush, fsync, rename; abandons on failure */
 void output_abandon(struct output *o);                /* removes the temporary file */
 int file_write(const char *path, const void *data, size_t n, struct error *e); /* the three in one */
 
+/* Whether output_open() could write there, found out without a trace; nothing is opened that is a device or pipe. */
+int output_try(const char *path, struct error *e);
+/* Before long work, whose end could not be written or would replace what is read: ERROR_USAGE, with the option that
+ * `path` was given by, where it is one of the inputs or, whatever its name, a file of a folder among them. GGUF files in
+ * such a folder are not part of the model there. NULL among the inputs is none. */
+int output_check(const char *option, const char *path, const char *const *inputs, size_t n, struct error *e);
+
 bool path_exists(const char *path);
 bool path_is_folder(const char *path);
+bool path_same(const char *a, const char *b); /* one file under both names; false where either is absent */
 /* "FOLDER/NAME", to be freed. */
 char *path_join(const char *folder, const char *name, struct error *e);
-const char *path_name(const char *path);            /* what follows the last slash */
-int folder_make(const char *path, struct error *e); /* with its parents; an existing folder is success */
+const char *path_name(const char *path); /* what follows the last slash */
+/* With its parents; an existing folder is success. After a failure what was made on the way is gone again. */
+int folder_make(const char *path, struct error *e);
+/* Also says what it made, in a bit for each of the first 64 folders on the way. */
+int folder_make_noting(const char *path, uint64_t *made, struct error *e);
+/* Takes away the folders that were made so, from the last on, as far as they are empty. */
+void folder_unmake(const char *path, uint64_t made);
 
 #endif

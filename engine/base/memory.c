@@ -1,6 +1,8 @@
 #include "engine/base/memory.h"
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,3 +47,14 @@ char *memory_bytes(const void *data, size_t n, struct error *e)
 }
 
 char *memory_string(const char *s, struct error *e) { return memory_bytes(s, strlen(s), e); }
+
+size_t memory_available(void)
+{
+    FILE *f = fopen("/proc/meminfo", "r"); /* proc(5) */
+    char line[256];
+    unsigned long long kib;
+    bool said = false;
+    while (f && !said && fgets(line, sizeof line, f)) said = sscanf(line, "MemAvailable: %llu kB", &kib) == 1;
+    if (f) fclose(f);
+    return said && kib <= SIZE_MAX / 1024 ? (size_t)kib * 1024 : SIZE_MAX;
+}

@@ -108,6 +108,29 @@ size_t utf8_length(const char *s, size_t n)
     return count;
 }
 
+int text_check(const char *path, size_t line, const char *s, size_t n, struct error *e)
+{
+    size_t begin = 0, size;
+    for (size_t i = 0; i < n; i += size) {
+        uint32_t c;
+        size = utf8_decode(s + i, n - i, &c);
+        if (!size)
+            return error_set(e, ERROR_INPUT, "%s: line %zu: byte %zu: 0x%02X: is not UTF-8", path, line, i - begin + 1,
+                             (unsigned)(unsigned char)s[i]);
+        if (!c)
+            return error_set(e, ERROR_INPUT, "%s: line %zu: byte %zu: is a NUL byte, which no text has", path, line,
+                             i - begin + 1);
+        if (c == '\n') line++, begin = i + 1;
+    }
+    return 0;
+}
+
+bool text_ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), m = strlen(end);
+    return n >= m && strcmp(s + n - m, end) == 0;
+}
+
 bool codepoint_is_space(uint32_t c)
 {
     return (c >= 9 && c <= 13) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||

@@ -11,6 +11,7 @@
 #ifndef KERF_ENGINE_BASE_TEXT_H
 #define KERF_ENGINE_BASE_TEXT_H
 
+#include "engine/base/error.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,6 +39,10 @@ void text_terminal(struct text *t, const char *s, size_t n);
  * forms, surrogates and values above 0x10FFFF are not). */
 size_t utf8_decode(const char *s, size_t n, uint32_t *codepoint);
 size_t utf8_length(const char *s, size_t n); /* code points; a byte that is not UTF-8 counts as one */
+/* ERROR_INPUT with line and byte, both from 1, where a file's bytes are no text: the first that is not UTF-8, or a NUL.
+ * `line`: the number of the line that s begins. */
+int text_check(const char *path, size_t line, const char *s, size_t n, struct error *e);
+bool text_ends_with(const char *s, const char *end);
 /* White space as str.isspace() of Python has it (the Unicode White_Space property and 0x1C-0x1F). */
 bool codepoint_is_space(uint32_t codepoint);
 

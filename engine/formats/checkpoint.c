@@ -7,8 +7,10 @@
 #include "engine/formats/safetensors.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const char config_name[] = "config.json";
 static const char weights_ending[] = ".safetensors", index_ending[] = ".safetensors.index.json";
@@ -121,18 +123,17 @@ static int open_sharded(struct checkpoint *c, struct error *e)
     return 0;
 }
 
-static bool has(const struct checkpoint *c, const char *name)
+/* Whether the folder has an entry of this name. A link that leads nowhere counts: whoever opens it says so. */
+static int has(const struct checkpoint *c, const char *name, bool *there, struct error *e)
 {
-    char *path = path_join(c->path, name, NULL);
-    bool there = path && path_exists(path);
+    struct stat st;
+    *there = false;
+    char *path = path_join(c->path, name, e);
+    if (!path) return ERROR_IO;
+    *there = lstat(path, &st) == 0;
+    int status = *there || errno == ENOENT ? 0 : error_errno(e, path, "look for");
     free(path);
-    return there;
-}
-
-static bool ends_with(const char *s, const char *end)
-{
-    size_t n = strlen(s), m = strlen(end);
-    return n >= m && strcmp(s + n - m, end) == 0;
+    return status;
 }
 
 /* Files whose names end this way, hidden ones left out: how many, the last one's name (to be freed), all in `list`. */
@@ -145,7 +146,7 @@ static int find_ending(const struct checkpoint *c, const char *end, size_t *coun
     if (!folder) return error_errno(e, c->path, "open");
     int status = 0;
     for (const struct dirent *f; !status && (f = readdir(folder)) != NULL;) {
-        if (f->d_name[0] == '.' || !ends_with(f->d_name, end)) continue;
+        if (f->d_name[0] == '.' || !text_ends_with(f->d_name, end)) continue;
         text_printf(list, "%s%s", (*count)++ ? ", " : "", f->d_name);
         free(*name);
         if (!(*name = memory_string(f->d_name, e))) status = ERROR_IO;
@@ -154,16 +155,26 @@ static int find_ending(const struct checkpoint *c, const char *end, size_t *coun
     return status;
 }
 
+/* c->weights_name where the folder has this file, else NULL. */
+static int find_named(struct checkpoint *c, const char *name, struct error *e)
+{
+    bool there;
+    int status = has(c, name, &there, e);
+    if (!status && there && !(c->weights_name = memory_string(name, e))) status = ERROR_IO;
+    return status;
+}
+
 /* The one file of the folder that ends this way becomes c->weights_name; NULL where there is none. */
 static int find_weights(struct checkpoint *c, const char *end, struct error *e)
 {
     char usual[64];
     snprintf(usual, sizeof usual, "model%s", end);
-    if (has(c, usual)) return (c->weights_name = memory_string(usual, e)) ? 0 : ERROR_IO;
+    int status = find_named(c, usual, e);
+    if (status || c->weights_name) return status;
     size_t count;
     char *name;
     struct text list = {0};
-    int status = find_ending(c, end, &count, &name, &list, e);
+    status = find_ending(c, end, &count, &name, &list, e);
     if (!status && count > 1)
         status =
             error_set(e, ERROR_INPUT, "%s: has %zu files *%s and none is %s: keep the one that is the model of %.600s",
@@ -176,15 +187,13 @@ static int find_weights(struct checkpoint *c, const char *end, struct error *e)
     return status;
 }
 
-static int open_weights(struct checkpoint *c, struct error *e)
+static int no_weights(const struct checkpoint *c, const char *single, struct error *e)
 {
-    static const char single[] = "model.safetensors";
-    if (has(c, single)) return (c->weights_name = memory_string(single, e)) ? open_single(c, e) : ERROR_IO;
-    int status = find_weights(c, index_ending, e);
-    if (status || c->weights_name) return status ? status : open_sharded(c, e);
-    status = find_weights(c, weights_ending, e);
-    if (status || c->weights_name) return status ? status : open_single(c, e);
-    if (has(c, "pytorch_model.bin") || has(c, "pytorch_model.bin.index.json"))
+    bool one, sharded = false;
+    int status = has(c, "pytorch_model.bin", &one, e);
+    if (!status) status = has(c, "pytorch_model.bin.index.json", &sharded, e);
+    if (status) return status;
+    if (one || sharded)
         return error_set(e, ERROR_INPUT,
                          "%s: has pytorch_model.bin, which is not read because unpickling runs code: save the model as "
                          "safetensors (save_pretrained with safe_serialization=True)",
@@ -192,12 +201,27 @@ static int open_weights(struct checkpoint *c, struct error *e)
     return error_set(e, ERROR_IO, "%s: has neither %s nor model%s", c->path, single, index_ending);
 }
 
+static int open_weights(struct checkpoint *c, struct error *e)
+{
+    static const char single[] = "model.safetensors";
+    int status = find_named(c, single, e);
+    if (status || c->weights_name) return status ? status : open_single(c, e);
+    status = find_weights(c, index_ending, e);
+    if (status || c->weights_name) return status ? status : open_sharded(c, e);
+    status = find_weights(c, weights_ending, e);
+    if (status || c->weights_name) return status ? status : open_single(c, e);
+    return no_weights(c, single, e);
+}
+
 static int open_folder(struct checkpoint *c, struct error *e)
 {
     c->config = open_object(c, config_name, &c->config_file, e);
     if (!c->config) return (int)e->code;
     for (size_t i = 0; i < QUANTIZATION_NAMES && !c->quantization; i++) {
-        if (!has(c, quantization_names[i])) continue;
+        bool there;
+        int status = has(c, quantization_names[i], &there, e);
+        if (status) return status;
+        if (!there) continue;
         c->quantization_name = quantization_names[i];
         c->quantization = open_object(c, c->quantization_name, &c->quantization_file, e);
         if (!c->quantization) return (int)e->code;
@@ -214,7 +238,7 @@ static int open_file(struct checkpoint *c, struct error *e)
     bool is_gguf = f.size >= 4 && memcmp(f.data, "GGUF", 4) == 0;
     file_unmap(&f);
     if (is_gguf) return gguf_open(&c->gguf, c->path, e);
-    if (ends_with(c->path, weights_ending))
+    if (text_ends_with(c->path, weights_ending))
         return error_set(e, ERROR_INPUT, "%s: is one file of a checkpoint: give the folder that has it and %s", c->path,
                          config_name);
     return error_set(e, ERROR_INPUT,
@@ -265,10 +289,11 @@ const char *checkpoint_path(const struct checkpoint *c) { return c->path; }
 const struct gguf *checkpoint_gguf(const struct checkpoint *c) { return c->gguf; }
 const json_t *checkpoint_config(const struct checkpoint *c) { return c->config; }
 
-const json_t *checkpoint_quantization(const struct checkpoint *c, const char **place)
+const json_t *checkpoint_quantization(const struct checkpoint *c, size_t i, const char **place)
 {
-    *place = c->quantization ? c->quantization_name : "config.json: quantization_config";
-    const json_t *settings = c->quantization ? c->quantization : json_object_get(c->config, "quantization_config");
+    if (c->quantization && i-- == 0) return *place = c->quantization_name, c->quantization;
+    *place = "config.json: quantization_config";
+    const json_t *settings = i == 0 ? json_object_get(c->config, "quantization_config") : NULL;
     return json_is_null(settings) ? NULL : settings;
 }
 

@@ -29,9 +29,10 @@ void checkpoint_close(struct checkpoint *c); /* NULL is fine */
 const char *checkpoint_path(const struct checkpoint *c);
 const struct gguf *checkpoint_gguf(const struct checkpoint *c); /* NULL for a folder */
 const json_t *checkpoint_config(const struct checkpoint *c);    /* config.json as an object; NULL for a GGUF file */
-/* How matrices are quantized: quantize_config.json, else quant_config.json, else config.json's quantization_config, NULL
- * where the folder has none of them or for a GGUF file. *place tells which, for messages. May be any JSON value. */
-const json_t *checkpoint_quantization(const struct checkpoint *c, const char **place);
+/* How matrices are quantized: first quantize_config.json, or where that is absent quant_config.json, then config.json's
+ * quantization_config, those that are there. The i-th (0, 1), NULL after the last and for a GGUF file; *place tells
+ * which, for messages. May be any JSON value. */
+const json_t *checkpoint_quantization(const struct checkpoint *c, size_t i, const char **place);
 size_t checkpoint_count(const struct checkpoint *c);
 const struct tensor *checkpoint_at(const struct checkpoint *c, size_t i);
 const struct tensor *checkpoint_tensor(const struct checkpoint *c, const char *name);

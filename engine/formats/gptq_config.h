@@ -18,8 +18,12 @@
 #ifndef KERF_ENGINE_FORMATS_GPTQ_CONFIG_H
 #define KERF_ENGINE_FORMATS_GPTQ_CONFIG_H
 
-#include "engine/backends/gptq.h"
+#include "engine/base/error.h"
 #include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum gptq_zeros { GPTQ_V1 = 1, GPTQ_V2 = 2 };
 
 struct gptq_config {
     int64_t bits;       /* 0: not said */
@@ -31,25 +35,12 @@ struct gptq_config {
 
 /* NULL for json: nothing is said, all defaults. */
 int gptq_config_read(struct gptq_config *out, const json_t *json, const char *where, struct error *e);
+/* ERROR_INPUT naming both places and the field where two settings of one checkpoint contradict: in the method, the bits,
+ * the group size, the format or desc_act, if both say it. */
+int gptq_config_agree(const json_t *a, const char *where, const json_t *b, const char *other, struct error *e);
+/* What c does not say, the other says; they must agree. */
+void gptq_config_merge(struct gptq_config *c, const struct gptq_config *other);
 /* "gptq", "gptq_v2" */
 const char *gptq_zeros_name(enum gptq_zeros zeros);
-/* The object that goes into both files, keys and values as the readers named above expect them: `how` is a gptq or rtn
- * backend with bits, `quantizer` who wrote it ("kerf:0.1.0"). NULL when memory ran out. */
-json_t *gptq_config_write(const struct backend_options *how, enum gptq_zeros zeros, const char *quantizer);
-
-/* Which convention the zero points of a checkpoint's matrices speak for. Weights are centred: read the right way their
- * mean is a small part of a step from zero, read the other way it is a whole step further. Start from zeros. */
-struct gptq_evidence {
-    double v1, v2; /* sums over all weights of their distance from zero, in steps */
-    double weights;
-    int64_t matrices;
-    int64_t v1_nearer;        /* matrices that are better centred as v1 */
-    int64_t middle1, middle2; /* matrices whose zero points are all 2^(bits - 1) as v1, as v2: symmetric grids */
-};
-/* m: the matrix that was adopted from w. */
-void gptq_evidence_add(struct gptq_evidence *g, const struct gptq_stored *w, const struct matrix *m);
-/* Whether all matrices together speak clearly against the convention they were read by; `what` says why and names the
- * way out. */
-bool gptq_evidence_contradicts(const struct gptq_evidence *g, enum gptq_zeros read_as, char *what, size_t size);
 
 #endif

@@ -29,6 +29,20 @@ static const char sums_ending[] = ".in_sum2", counts_ending[] = ".counts";
 
 /* --- entries --- */
 
+/* What is wrong with a value that is negative or whose mean is not finite. */
+static int bad_value(const struct imatrix *im, const char *name, int64_t i, float v, float divisor, struct error *e)
+{
+    if (!isfinite(v))
+        return error_set(e, ERROR_NUMBER, "%s: %s: value %" PRId64 " is %g: must be a finite number", im->path, name, i,
+                         (double)v);
+    if (v < 0)
+        return error_set(e, ERROR_INPUT, "%s: %s: value %" PRId64 " is %g: a sum of squares is not negative", im->path,
+                         name, i, (double)v);
+    return error_set(e, ERROR_INPUT,
+                     "%s: %s: value %" PRId64 " is %g: divided by the count, %g, it is more than a float32 holds",
+                     im->path, name, i, (double)v, (double)divisor);
+}
+
 /* Takes `count` values, any alignment, at most [experts, cols], divided by `divisor`. */
 static int add_entry(struct imatrix *im, const char *name, size_t length, int64_t experts, int64_t cols,
                      const uint8_t *values, float divisor, struct error *e)
@@ -47,10 +61,7 @@ static int add_entry(struct imatrix *im, const char *name, size_t length, int64_
         float v;
         memcpy(&v, values + (size_t)i * sizeof v, sizeof v);
         float mean = divisor > 0 ? v / divisor : v;
-        if (!isfinite(mean) || v < 0)
-            return error_set(e, isfinite(v) ? ERROR_INPUT : ERROR_NUMBER,
-                             "%s: %s: value %" PRId64 " is %g: must be a finite number, not negative", im->path, m.name,
-                             i, (double)v);
+        if (!isfinite(mean) || v < 0) return bad_value(im, m.name, i, v, divisor, e);
         if (m.at) m.at[i] = mean;
     }
     bool twice;
@@ -137,6 +148,8 @@ static int read_gguf(struct imatrix *im, struct error *e)
 
 /* --- the older binary format --- */
 
+enum { LEAST_ENTRY = 17 }; /* bytes: three numbers, a name of one byte, one value */
+
 struct cursor {
     const struct file *file;
     size_t at;
@@ -148,12 +161,16 @@ static bool take_i32(struct cursor *c, const char *field, int32_t low, size_t hi
 {
     size_t left = c->file->size - c->at;
     if (left < sizeof *out) {
-        error_set(c->e, ERROR_INPUT, "%s: offset 0x%zx: %s: the file ends (an importance matrix is GGUF, or binary)",
-                  c->file->path, c->at, field);
+        error_set(c->e, ERROR_INPUT, "%s: offset 0x%zx: %s: the file ends", c->file->path, c->at, field);
         return false;
     }
     memcpy(out, c->file->data + c->at, sizeof *out);
-    if (*out < low || (*out > 0 && (size_t)*out > high)) {
+    if (*out < low) {
+        error_set(c->e, ERROR_INPUT, "%s: offset 0x%zx: %s: %" PRId32 " is less than %" PRId32, c->file->path, c->at,
+                  field, *out, low);
+        return false;
+    }
+    if (*out > 0 && (size_t)*out > high) {
         error_set(c->e, ERROR_INPUT, "%s: offset 0x%zx: %s: %" PRId32 " cannot be: %zu bytes are left", c->file->path,
                   c->at, field, *out, left - sizeof *out);
         return false;
@@ -183,11 +200,24 @@ static int read_entry(struct imatrix *im, struct cursor *c, struct error *e)
     return add_entry(im, name, (size_t)length, 1, n, values, (float)calls, e);
 }
 
+/* The format has no signature: whether the number of entries and the first name can be. */
+static bool begins_well(const struct file *f)
+{
+    int32_t first[2];
+    if (f->size < sizeof first) return false;
+    memcpy(first, f->data, sizeof first);
+    size_t left = f->size - sizeof first;
+    bool counts = first[0] > 0 && (size_t)first[0] <= f->size / LEAST_ENTRY && first[1] > 0 && (size_t)first[1] <= left;
+    return counts && !memchr(f->data + sizeof first, 0, (size_t)first[1]);
+}
+
 static int read_binary(struct imatrix *im, const struct file *f, struct error *e)
 {
     struct cursor c = {f, 0, e};
     int32_t entries, chunks, length;
-    if (!take_i32(&c, "number of entries", 1, left_after(&c, 4) / 17, &entries)) return ERROR_INPUT;
+    if (!begins_well(f))
+        return error_set(e, ERROR_INPUT, "%s: is no importance matrix: kerf imatrix makes one", im->path);
+    if (!take_i32(&c, "number of entries", 1, left_after(&c, 4) / LEAST_ENTRY, &entries)) return ERROR_INPUT;
     int status = 0;
     for (int32_t i = 0; i < entries && !status; i++) status = read_entry(im, &c, e);
     if (status || c.at == f->size) return status;

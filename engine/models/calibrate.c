@@ -3,6 +3,7 @@
  * that share an input are calibrated together and those behind them see what became of them. */
 #include "engine/base/file.h"
 #include "engine/base/memory.h"
+#include "engine/base/text.h"
 #include "engine/models/internal.h"
 #include "engine/models/walk.h"
 
@@ -56,7 +57,8 @@ static int read_sequences(struct model *m, const struct calibration_plan *plan, 
     int status = file_map(&f, m->options->calibration, e);
     if (status) return status;
     hash_hex(f.data, f.size, m->facts.calibration.hash);
-    status = tokenizer_encode(m->tokenizer, (const char *)f.data, f.size, TOKENIZER_PLAIN, &all, e);
+    status = text_check(f.path, 1, (const char *)f.data, f.size, e);
+    if (!status) status = tokenizer_encode(m->tokenizer, (const char *)f.data, f.size, TOKENIZER_PLAIN, &all, e);
     if (!status) status = cut(m, &all, plan, out, e);
     ids_free(&all);
     file_unmap(&f);
@@ -146,6 +148,48 @@ static int want(struct collector *c, const struct layer *l, const enum linear_ro
     return c->h[first] ? 0 : ERROR_IO;
 }
 
+/* Bytes of a layer's Hessians that are held at once, and of the factor that the widest is turned into. In double: what a
+ * file claims may not fit in 64 bits. */
+static double hessian_bytes(const struct layer *l, size_t begin, size_t end, const struct linear **widest)
+{
+    double all = 0, most = 0;
+    for (size_t s = begin; s < end; s++) {
+        enum linear_role first = first_of(l, sets[s]);
+        if (first == LINEARS) continue;
+        double each = (double)l->w[first].m.cols * (double)l->w[first].m.cols * sizeof(double);
+        all += each;
+        if (each > most) most = each, *widest = &l->w[first];
+    }
+    return all + most;
+}
+
+/* What a walk keeps between layers, and what a pass takes. */
+static double activation_bytes(const struct model *m, const struct sequences *text)
+{
+    double width = (double)m->hyper.width, kept = (double)text->count * (double)text->length * width;
+    return sizeof(float) * (kept + (double)pass_room(m) * ((double)m->architecture->room(&m->hyper) + 2 * width));
+}
+
+/* A small file can have a matrix of very many columns: refused before the work, and before the system ends the program
+ * for the memory that it takes. */
+static int check_memory(const struct model *m, const struct sequences *text, size_t step, struct error *e)
+{
+    double activations = activation_bytes(m, text), available = (double)memory_available();
+    for (int64_t i = 0; i < m->hyper.layers; i++)
+        for (size_t s = 0; s < SETS; s += step) {
+            const struct linear *widest = NULL;
+            double bytes = hessian_bytes(&m->layers[i], s, s + step, &widest) + activations;
+            char full[MODEL_NAME];
+            if (!widest || bytes <= available) continue;
+            model_name(widest->name, i, full);
+            return error_set(e, ERROR_INPUT,
+                             "%s: %s: calibrating its %" PRId64 " columns takes %.1f GiB of memory, %.1f GiB are "
+                             "available: use rtn, which calibrates nothing, or a machine with more memory",
+                             m->facts.path, full, widest->m.cols, bytes / 0x1p30, available / 0x1p30);
+        }
+    return 0;
+}
+
 static void account(struct model *m, const struct calibrated *report, double *error, double *baseline)
 {
     m->facts.calibration.matrices++;
@@ -217,8 +261,9 @@ int model_calibrate(struct model *m, struct error *e)
     int status = read_sequences(m, &plan, &text, e);
     m->facts.calibration.sequences = text.count;
     m->facts.calibration.length = text.length;
-    if (!status) status = walk_open(&c.walk, m, text.ids, text.count, text.length, e);
     size_t step = plan.sequential ? 1 : SETS, done = 0, total = (size_t)m->hyper.layers * SETS;
+    if (!status) status = check_memory(m, &text, step, e);
+    if (!status) status = walk_open(&c.walk, m, text.ids, text.count, text.length, e);
     for (int64_t i = 0; i < m->hyper.layers && !status; i++) {
         for (size_t s = 0; s < SETS && !status; s += step, done += step) {
             if (o->progress && !o->progress(o->user, "calibrating", done, total))

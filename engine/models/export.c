@@ -34,10 +34,17 @@ static int choose_type(const struct exporting *x, struct entry *t, struct error 
     int status = source_check(x->m->source, t->name, t->layer, t->n_dims, t->shape, &stored, &t->change, e);
     const struct backend_options *how = x->options->how;
     struct place at = model_place(x->m, t->name, t->layer, t->full);
-    bool fell_back;
+    struct facts *facts = &x->m->facts;
+    bool fell_back = false;
     t->type = !t->multiplied ? DTYPE_F32 : how ? how->backend->gguf_type(how, &at, t->shape[1], &fell_back) : stored;
     if (!status && t->multiplied) status = model_weigh(x->m, &at, t->shape[1], e);
     t->importance = at.importance;
+    size_t bytes = 0;
+    if (!status && !tensor_bytes(t->type, t->n_dims, t->shape, &bytes))
+        status = error_set(e, ERROR_INPUT, "%s: %s: is too large", facts->path, t->full);
+    facts->fell_back += fell_back;
+    facts->weight_bytes += bytes;
+    facts->parameters += t->shape[0] * (t->n_dims > 1 ? t->shape[1] : 1);
     return status;
 }
 
@@ -68,12 +75,7 @@ static int list_tensors(struct exporting *x, struct error *e)
             e, ERROR_USAGE,
             "%s: GGUF has no type for GPTQ matrices as they are stored: say which they become, as in @gguf:q4_k",
             x->m->facts.path);
-    const struct recorder recorder = {x, add_entry};
-    x->m->recorder = &recorder;
-    int status = x->m->architecture->load(x->m, e);
-    x->m->recorder = NULL;
-    if (!status) status = source_all_used(x->m->source, e);
-    return status ? status : model_patterns_used(x->m, e);
+    return model_list(x->m, &(struct recorder){x, add_entry}, e);
 }
 
 /* llama.cpp's enum llama_ftype: as the backend says, else what most of the file is. */
@@ -203,6 +205,22 @@ static int write_vector(struct exporting *x, const struct entry *t, struct gguf_
     return 0;
 }
 
+/* A GPTQ matrix as the floats that it stands for. */
+static int read_matrix(struct exporting *x, const struct entry *t, struct tensor *out, struct error *e)
+{
+    struct model *m = x->m;
+    struct gptq_stored parts;
+    struct matrix stored = {0};
+    bool in_parts;
+    int status = source_parts(m->source, t->name, t->layer, t->shape[1], &in_parts, &parts, e);
+    if (!status && !in_parts) return source_tensor(m->source, t->name, t->layer, 2, t->shape, out, e);
+    if (status) return status;
+    if (load_stored_parts(m, &parts, t->shape[0], t->shape[1], &stored, e)) return error_prefix(e, "%s", m->facts.path);
+    status = matrix_to_f32(&stored, parts.qweight->name, out, e);
+    matrix_free(&stored);
+    return status;
+}
+
 static int write_tensor(struct exporting *x, const struct entry *t, struct gguf_writer *w, struct error *e)
 {
     if (t->n_dims == 1) return write_vector(x, t, w, e);
@@ -210,7 +228,7 @@ static int write_tensor(struct exporting *x, const struct entry *t, struct gguf_
     struct backend_options f32;
     struct matrix m;
     int status = backend_parse(&f32, "f32", e);
-    if (!status) status = source_tensor(x->m->source, t->name, t->layer, 2, t->shape, &tensor, e);
+    if (!status) status = read_matrix(x, t, &tensor, e);
     bool folder = !checkpoint_gguf(source_checkpoint(x->m->source));
     if (!status && folder && t->change == ROPE_ROWS && x->m->architecture->rope_interleaved_in_gguf)
         status = interleave(x->m, &tensor, e);
@@ -247,7 +265,7 @@ static int write_all(struct exporting *x, struct gguf_writer *w, const struct ex
 }
 
 int model_export(const char *path, const struct model_options *options, const char *out_path,
-                 const struct export_progress *progress, struct error *e)
+                 const struct export_progress *progress, struct facts *facts, struct error *e)
 {
     static const struct model_options stored;
     struct exporting x = {.m = memory_new(1, sizeof *x.m, "a model", e), .options = options ? options : &stored};
@@ -259,6 +277,7 @@ int model_export(const char *path, const struct model_options *options, const ch
     if (!status) status = write_all(&x, w, progress, e);
     if (!status) status = gguf_writer_commit(&w, e);
     gguf_writer_abandon(&w);
+    if (!status && facts) *facts = x.m->facts, facts->path = path;
     free(x.entries);
     model_close(x.m);
     return status;

@@ -69,6 +69,19 @@ static struct entry *add_matrix(struct writing *w, const struct matrix *m, const
     return t;
 }
 
+/* A word holds 32 / bits codes; of 3 bits 32 lie in 3 words. */
+static int check_words(const struct model *m, const char *name, int64_t layer, const int64_t shape[2], int64_t bits,
+                       struct error *e)
+{
+    int64_t unit = bits == 3 ? 32 : 32 / bits;
+    if (shape[0] % unit == 0 && shape[1] % unit == 0) return 0;
+    const struct tensor *stored = source_stored(m->source, name, layer);
+    return error_set(e, ERROR_INPUT,
+                     "%s: %s: [%" PRId64 ", %" PRId64 "] does not divide into words of %" PRId64 " codes of %" PRId64
+                     " bits, as the format needs it: choose other bits",
+                     m->facts.path, stored ? stored->name : name, shape[0], shape[1], unit, bits);
+}
+
 static int add_linear(struct writing *w, int64_t layer, enum linear_role role, struct error *e)
 {
     const char *name;
@@ -78,13 +91,7 @@ static int add_linear(struct writing *w, int64_t layer, enum linear_role role, s
     if (!t) return ERROR_IO;
     const struct gptq_codes *q = gptq_codes_of(m);
     if (!q) return error_set(e, ERROR_USAGE, "%s: is not packed by the backend \"%s\"", t->name, w->how->spec);
-    /* words hold 32 / bits codes; of 3 bits 32 lie in 3 words */
-    int64_t unit = q->bits == 3 ? 32 : 32 / q->bits;
-    if (m->rows % unit == 0 && m->cols % unit == 0) return 0;
-    return error_set(e, ERROR_INPUT,
-                     "%s: [%" PRId64 ", %" PRId64 "] does not divide into words of %" PRId64 " codes of %" PRId64
-                     " bits, as the format needs it: choose other bits",
-                     t->name, m->rows, m->cols, unit, q->bits);
+    return check_words(w->m, name, layer, (int64_t[]){m->rows, m->cols}, q->bits, e);
 }
 
 /* Whether a stored tensor is what one of the first n entries, matrices all, was made from. */
@@ -288,7 +295,8 @@ static int check_empty(const char *folder, struct error *e)
     return status;
 }
 
-int model_export_folder_check(const char *path, const struct backend_options *how, const char *folder, struct error *e)
+/* What names alone tell. */
+static int check_names(const char *path, const struct backend_options *how, const char *folder, struct error *e)
 {
     const struct gptq_settings *s = gptq_settings_of(how);
     if (!s || !s->bits)
@@ -307,19 +315,69 @@ int model_export_folder_check(const char *path, const struct backend_options *ho
     return check_empty(folder, e);
 }
 
+struct fitting {
+    struct model *m;
+    int64_t bits;
+};
+
+static int check_tensor(void *user, const char *name, int64_t layer, int n_dims, const int64_t *shape, bool multiplied,
+                        struct error *e)
+{
+    (void)n_dims;
+    const struct fitting *f = user;
+    char full[MODEL_NAME];
+    struct place at = model_place(f->m, name, layer, full);
+    int status = multiplied ? model_weigh(f->m, &at, shape[1], e) : 0;
+    bool packed = multiplied && at.layer >= 0; /* outside of the layers all are float16 */
+    return packed && !status ? check_words(f->m, name, layer, shape, f->bits, e) : status;
+}
+
+/* The shapes of the matrices, without loading them. */
+static int check_shapes(const char *path, const struct backend_options *how, struct error *e)
+{
+    struct model *m = memory_new(1, sizeof *m, "a model", e);
+    if (!m) return ERROR_IO;
+    struct fitting f = {m, gptq_settings_of(how)->bits};
+    m->options = &(struct model_options){.how = how};
+    int status = model_prepare(m, path, e);
+    if (!status) status = model_list(m, &(struct recorder){&f, check_tensor}, e);
+    model_close(m);
+    return status;
+}
+
+/* The folder is made, as far as it is absent, and taken away again. */
+static int try_folder(const char *folder, struct error *e)
+{
+    uint64_t made;
+    int status = folder_make_noting(folder, &made, e);
+    if (status) return status;
+    char *path = path_join(folder, weights_name, e);
+    status = path ? output_try(path, e) : ERROR_IO;
+    free(path);
+    folder_unmake(folder, made);
+    return status;
+}
+
+int model_export_folder_check(const char *path, const struct backend_options *how, const char *folder, struct error *e)
+{
+    int status = check_names(path, how, folder, e);
+    if (!status) status = check_shapes(path, how, e);
+    return status ? status : try_folder(folder, e);
+}
+
 int model_export_folder(const struct model *m, const struct backend_options *how, const char *folder,
                         const struct export_progress *progress, struct error *e)
 {
-    int status = model_export_folder_check(m->facts.path, how, folder, e);
+    int status = check_names(m->facts.path, how, folder, e);
     if (status) return status;
     const struct gptq_settings *s = gptq_settings_of(how);
     struct writing w = {.m = m, .how = how, .folder = folder, .zeros = s->zeros ? s->zeros : GPTQ_V1};
-    bool was_there = path_exists(folder);
+    uint64_t made;
     status = list(&w, e);
-    if (!status) status = folder_make(folder, e);
+    if (!status) status = folder_make_noting(folder, &made, e);
     if (!status && (status = write_folder(&w, progress, e)) != 0) {
         clean_up(folder);
-        if (!was_there) rmdir(folder);
+        folder_unmake(folder, made);
     }
     free(w.entries);
     return status;

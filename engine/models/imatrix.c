@@ -1,6 +1,7 @@
 #include "engine/models/imatrix.h"
 #include "engine/base/file.h"
 #include "engine/base/memory.h"
+#include "engine/base/text.h"
 #include "engine/models/internal.h"
 
 #include <inttypes.h>
@@ -19,7 +20,8 @@ static int read_windows(const struct model *m, const char *path, int64_t window,
     if (status) return status;
     size_t n = f.size && f.data[f.size - 1] == '\n' ? f.size - 1 : f.size;
     int32_t bos = tokenizer_adds_bos(m->tokenizer) ? tokenizer_bos(m->tokenizer) : -1;
-    if (bos >= 0) status = ids_add(all, bos, e);
+    status = text_check(path, 1, (const char *)f.data, f.size, e);
+    if (!status && bos >= 0) status = ids_add(all, bos, e);
     if (!status) status = tokenizer_encode(m->tokenizer, (const char *)f.data, n, TOKENIZER_PLAIN, all, e);
     file_unmap(&f);
     if (status) return status;

@@ -39,6 +39,8 @@ struct model {
     const struct model_options *options; /* during load only */
     struct imatrix *imatrix;             /* likewise; NULL: none is given, or the backend does not weigh errors */
     uint32_t picked;                     /* bit i: the i-th of the backend's patterns fits a matrix */
+    int64_t weighed;                     /* matrices that the importances have an entry for */
+    size_t matrices, loaded;             /* to be packed, and how many of them were, during load only */
     struct hyper hyper;
     struct facts facts;
     struct tokenizer *tokenizer;
@@ -60,16 +62,20 @@ void model_count(struct model *m, const struct matrix *w, int sign);
 
 /* Where a matrix stands (no importance), its name written into `full`. */
 struct place model_place(const struct model *m, const char *name, int64_t layer, char full[MODEL_NAME]);
-/* Notes which of the backend's patterns fit this matrix, and finds its importance. */
+/* Notes which of the backend's patterns fit this matrix, and finds its importance and counts whether it has one. */
 int model_weigh(struct model *m, struct place *at, int64_t cols, struct error *e);
-/* ERROR_USAGE naming a pattern that fitted none of the matrices. */
-int model_patterns_used(const struct model *m, struct error *e);
+/* Tells the recorder every tensor; it calls model_weigh() for matrices. Refuses a tensor that is not the architecture's
+ * (ERROR_INPUT), a pattern that fits none of the matrices (ERROR_USAGE), importances for none of them (ERROR_INPUT). */
+int model_list(struct model *m, const struct recorder *recorder, struct error *e);
 /* "blk.%d.attn_q.weight" of layer 3 is "blk.3.attn_q.weight". */
 void model_name(const char *pattern, int64_t layer, char full[MODEL_NAME]);
 
 /* --- loading: each counts what it loads in m->facts --- */
 int load_matrix(struct model *m, const char *name, int64_t layer, int64_t rows, int64_t cols, struct matrix *out,
                 struct error *e);
+/* A GPTQ matrix as it is stored; notes in m->facts what its zero points look like. */
+int load_stored_parts(struct model *m, struct gptq_stored *w, int64_t rows, int64_t cols, struct matrix *out,
+                      struct error *e);
 /* The matrix, whose name ends in ".weight" and lives on, and where `bias` says so the vector ".bias" beside it. */
 int load_linear(struct model *m, const char *name, bool bias, int64_t layer, int64_t rows, int64_t cols,
                 struct linear *out, struct error *e);

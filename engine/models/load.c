@@ -55,10 +55,11 @@ int model_weigh(struct model *m, struct place *at, int64_t cols, struct error *e
     if (!m->imatrix) return 0;
     int status = imatrix_find(m->imatrix, at->name, cols, &at->importance, e);
     if (at->layer >= 0 && !at->importance) m->facts.unweighted++;
+    if (at->importance) m->weighed++;
     return status;
 }
 
-int model_patterns_used(const struct model *m, struct error *e)
+static int patterns_used(const struct model *m, struct error *e)
 {
     const struct backend_options *how = m->options->how;
     const char *pattern;
@@ -68,6 +69,22 @@ int model_patterns_used(const struct model *m, struct error *e)
                              "backend \"%s\": %s: fits no matrix of %s (kerf inspect lists their names)", how->spec,
                              pattern, m->facts.path);
     return 0;
+}
+
+int model_list(struct model *m, const struct recorder *recorder, struct error *e)
+{
+    m->recorder = recorder;
+    int status = m->architecture->load(m, e);
+    m->recorder = NULL;
+    if (!status) status = source_all_used(m->source, e);
+    if (!status) status = patterns_used(m, e);
+    if (!status && m->imatrix && !m->weighed)
+        status =
+            error_set(e, ERROR_INPUT,
+                      "%s: has importances for none of the matrices of %s: it was made for another model, make one "
+                      "for this with kerf imatrix",
+                      imatrix_path(m->imatrix), m->facts.path);
+    return status;
 }
 
 /* The settings of "gptq" without bits, which takes a GPTQ checkpoint as it is stored; NULL for all others. */
@@ -85,17 +102,23 @@ static const struct backend_options *load_how(const struct model *m, const struc
     return as_stored(how) || (backend_calibrates(how, &plan) && at->layer >= 0) ? NULL : how;
 }
 
+int load_stored_parts(struct model *m, struct gptq_stored *w, int64_t rows, int64_t cols, struct matrix *out,
+                      struct error *e)
+{
+    const struct gptq_settings *given = as_stored(m->options->how);
+    if (given && given->zeros) w->zeros = given->zeros;
+    int status = gptq_adopt(out, w, rows, cols, e);
+    if (!status) source_warn(m->source, w, out, m->facts.warning);
+    return status;
+}
+
 /* A GPTQ matrix as it is stored or, packed another way, as the floats that it stands for. */
 static int load_parts(struct model *m, struct gptq_stored *w, const struct place *at, int64_t rows, int64_t cols,
                       struct matrix *out, struct error *e)
 {
-    const struct gptq_settings *given = as_stored(m->options->how);
     const struct backend_options *how = load_how(m, at);
-    if (given && given->zeros) w->zeros = given->zeros;
-    int status = gptq_adopt(out, w, rows, cols, e);
-    if (status) return status;
-    source_warn(m->source, w, out, m->facts.warning);
-    if (!how) return 0;
+    int status = load_stored_parts(m, w, rows, cols, out, e);
+    if (status || !how) return status;
     struct tensor floats;
     status = matrix_to_f32(out, w->qweight->name, &floats, e);
     matrix_free(out);
@@ -112,6 +135,12 @@ static int record(struct model *m, const char *name, int64_t layer, int n_dims, 
     return status ? status : m->recorder->add(m->recorder->user, name, layer, n_dims, shape, multiplied, e);
 }
 
+static bool goes_on(struct model *m)
+{
+    const struct model_options *o = m->options;
+    return !o->progress || o->progress(o->user, "packing", m->loaded++, m->matrices);
+}
+
 int load_matrix(struct model *m, const char *name, int64_t layer, int64_t rows, int64_t cols, struct matrix *out,
                 struct error *e)
 {
@@ -120,12 +149,13 @@ int load_matrix(struct model *m, const char *name, int64_t layer, int64_t rows, 
     if (as_stored(m->options->how) && !source_has_parts(m->source))
         return error_set(e, ERROR_USAGE, "backend \"%s\": %s is no GPTQ checkpoint: bits must follow, as in gptq:4",
                          m->options->how->spec, m->facts.path);
+    if (!goes_on(m)) return error_set(e, ERROR_INTERRUPTED, "interrupted");
     char full[MODEL_NAME];
     struct place at = model_place(m, name, layer, full);
     struct gptq_stored parts;
     bool in_parts;
     struct tensor t;
-    int status = model_weigh(m, &at, cols, e);
+    int status = m->imatrix ? imatrix_find(m->imatrix, full, cols, &at.importance, e) : 0;
     if (!status) status = source_parts(m->source, name, layer, cols, &in_parts, &parts, e);
     if (!status && !in_parts) status = source_tensor(m->source, name, layer, 2, shape, &t, e);
     if (status) return status;
@@ -261,10 +291,8 @@ int load_hyper(struct model *m, struct error *e)
         int status = source_i64(m->source, numbers[i].key, numbers[i].low, numbers[i].high, to, e);
         if (status) return status;
     }
-    struct tensor embedding;
-    int status = source_tensor(m->source, "token_embd.weight", 0, 2, (int64_t[]){-1, h->width}, &embedding, e);
+    int status = source_rows(m->source, "token_embd.weight", h->width, &h->vocab, e);
     if (status) return status;
-    h->vocab = embedding.shape[0];
     if (!h->kv_heads) h->kv_heads = h->heads;
     if (!h->head && h->width % h->heads)
         return error_set(e, ERROR_INPUT, "%s: %s: %" PRId64 " does not divide into %" PRId64 " heads", m->facts.path,

@@ -21,6 +21,9 @@ static int open_imatrix(struct model *m, struct error *e)
 
 int model_prepare(struct model *m, const char *path, struct error *e)
 {
+    const struct backend_options *how = m->options->how;
+    snprintf(m->facts.backend, sizeof m->facts.backend, "%s", how ? how->spec : "stored");
+    m->facts.math = how && how->backend->math ? how->backend->math : "exact";
     int status = source_open(&m->source, path, e);
     if (status) return status;
     m->architecture = source_architecture(m->source);
@@ -33,14 +36,25 @@ int model_prepare(struct model *m, const char *path, struct error *e)
     return m->layers ? 0 : ERROR_IO;
 }
 
+static int count_matrix(void *user, const char *name, int64_t layer, int n_dims, const int64_t *shape, bool multiplied,
+                        struct error *e)
+{
+    (void)n_dims;
+    struct model *m = user;
+    char full[MODEL_NAME];
+    struct place at = model_place(m, name, layer, full);
+    m->matrices += multiplied;
+    return multiplied ? model_weigh(m, &at, shape[1], e) : 0;
+}
+
+/* What is wrong with names and shapes shows before the work. */
 static int load(struct model *m, const char *path, struct error *e)
 {
     int status = model_prepare(m, path, e);
     if (status) return status;
     const struct checkpoint *c = source_checkpoint(m->source);
-    status = m->architecture->load(m, e);
-    if (!status) status = source_all_used(m->source, e);
-    if (!status) status = model_patterns_used(m, e);
+    status = model_list(m, &(struct recorder){m, count_matrix}, e);
+    if (!status) status = m->architecture->load(m, e);
     if (!status) status = checkpoint_hash(c, m->facts.hash, e);
     if (!status && checkpoint_gguf(c))
         status = tokenizer_open_gguf(&m->tokenizer, checkpoint_gguf(c), e);
@@ -60,9 +74,6 @@ int model_open(struct model **out, const char *path, const struct model_options 
     m->kernels = kernels_get();
     static const struct model_options stored;
     m->options = options ? options : &stored;
-    const struct backend_options *how = m->options->how;
-    snprintf(m->facts.backend, sizeof m->facts.backend, "%s", how ? how->spec : "stored");
-    m->facts.math = how && how->backend->math ? how->backend->math : "exact";
     int status = load(m, path, e);
     if (!status) status = model_calibrate(m, e);
     m->options = NULL;

@@ -59,7 +59,7 @@ struct model_options {
     const char *calibration;           /* text for backends that calibrate; NULL: ERROR_USAGE where one does */
     const char *imatrix; /* a file of importances, or NULL; not opened for backends that do not weigh errors */
     void *user;
-    /* MAY: told what takes long; false ends with ERROR_INTERRUPTED. */
+    /* MAY: told what takes long, "packing" matrix by matrix and "calibrating"; false ends with ERROR_INTERRUPTED. */
     bool (*progress)(void *user, const char *what, size_t done, size_t total);
 };
 
@@ -112,14 +112,14 @@ int model_logits(const struct model *m, const float *hidden /* [n, width] */, in
                  struct error *e);
 
 /* Writes the checkpoint at `path` as a GGUF file with its matrices packed by `how` (NULL: as stored) and everything
- * else as float32. Backends that GGUF has no type for are ERROR_USAGE. Works tensor by tensor. `progress` may be
- * NULL. */
+ * else as float32. Backends that GGUF has no type for are ERROR_USAGE. Works tensor by tensor. `progress` may be NULL;
+ * so may `facts`, which gets what an opened model's would say, but for the checkpoint's hash, with `path` as its path. */
 struct export_progress {
     void *user;
     bool (*tensor)(void *user, size_t done, size_t total); /* false ends with ERROR_INTERRUPTED */
 };
 int model_export(const char *path, const struct model_options *options, const char *out_path,
-                 const struct export_progress *progress, struct error *e);
+                 const struct export_progress *progress, struct facts *facts, struct error *e);
 
 /* Writes an open model whose matrices were packed by `how`, gptq or rtn with bits, as a Hugging Face folder in GPTQ's
  * format, which is read as stored to the same bits. The folder must be empty or absent: nothing that was there is

@@ -17,11 +17,11 @@ enum { NAME = 256 };
 struct source {
     struct checkpoint *checkpoint;
     const struct architecture *architecture;
-    struct table index; /* tensor name -> its number */
-    bool *used;         /* [tensors] */
-    bool has_parts;     /* some matrices are GPTQ's, as `gptq` says */
-    struct gptq_config gptq;
-    char part_of[NAME]; /* name of the matrix whose parts were found last */
+    struct table index;             /* tensor name -> its number */
+    bool *used;                     /* [tensors] */
+    bool has_parts;                 /* some matrices are GPTQ's */
+    struct gptq_config gptq, first; /* what all places say together, and what the first of them says */
+    char part_of[NAME];             /* name of the matrix whose parts were found last */
     struct gptq_evidence evidence;
 };
 
@@ -125,22 +125,25 @@ static int check_guard(const struct source *s, const struct guard *guard, struct
     return status;
 }
 
-static bool ends_with(const char *s, const char *end)
-{
-    size_t n = strlen(s), m = strlen(end);
-    return n >= m && strcmp(s + n - m, end) == 0;
-}
-
 /* A method that is not GPTQ is refused here, by its name, and not by what its tensors look like. */
 static int read_quantization(struct source *s, struct error *e)
 {
     const char *place;
     char where[2 * NAME];
-    const json_t *settings = checkpoint_quantization(s->checkpoint, &place);
+    const json_t *settings = checkpoint_quantization(s->checkpoint, 0, &place);
     snprintf(where, sizeof where, "%s/%s", path_of(s), place);
+    const json_t *more = checkpoint_quantization(s->checkpoint, 1, &place);
     for (size_t i = 0; i < checkpoint_count(s->checkpoint) && !checkpoint_gguf(s->checkpoint); i++)
-        if (ends_with(checkpoint_at(s->checkpoint, i)->name, ".qweight")) s->has_parts = true;
-    return gptq_config_read(&s->gptq, settings, where, e);
+        if (text_ends_with(checkpoint_at(s->checkpoint, i)->name, ".qweight")) s->has_parts = true;
+    int status = more ? gptq_config_agree(settings, where, more, place, e) : 0;
+    if (!status) status = gptq_config_read(&s->first, settings, where, e);
+    s->gptq = s->first;
+    if (status || !more) return status;
+    struct gptq_config other;
+    snprintf(where, sizeof where, "%s/%s", path_of(s), place);
+    status = gptq_config_read(&other, more, where, e);
+    gptq_config_merge(&s->gptq, &other);
+    return status;
 }
 
 bool source_has_parts(const struct source *s) { return s->has_parts; }
@@ -384,12 +387,18 @@ static void accept_zero_bias(struct source *s)
     if (zero) mark_used(s, t);
 }
 
+/* Where a setting stands that the first place names, or does not. */
+static const char *said_by(const struct source *s, bool first)
+{
+    const char *place;
+    checkpoint_quantization(s->checkpoint, !first, &place);
+    return place;
+}
+
 /* What the settings say about a matrix against what its tensors' shapes say; sets the group size. Shapes that cannot be
  * GPTQ's at all are left to gptq_adopt(). */
 static int check_settings(const struct source *s, struct gptq_stored *w, int64_t cols, struct error *e)
 {
-    const char *place;
-    checkpoint_quantization(s->checkpoint, &place);
     const struct gptq_config *c = &s->gptq;
     const struct tensor *q = w->qweight;
     int64_t bits = q->n_dims == 2 && q->shape[0] <= cols ? q->shape[0] * 32 / cols : 0;
@@ -397,13 +406,13 @@ static int check_settings(const struct source *s, struct gptq_stored *w, int64_t
         return error_set(e, ERROR_INPUT,
                          "%s: %s: shape [%" PRId64 ", %" PRId64 "] is %" PRId64 " bits for %" PRId64
                          " columns, but %s says bits %" PRId64,
-                         path_of(s), q->name, q->shape[0], q->shape[1], bits, cols, place, c->bits);
+                         path_of(s), q->name, q->shape[0], q->shape[1], bits, cols, said_by(s, s->first.bits), c->bits);
     int64_t groups = w->scales->shape[0], asked = c->group_size < 0 || c->group_size > cols ? cols : c->group_size;
     bool agree = asked && groups == (cols + asked - 1) / asked;
     if (asked && !agree && !c->mixed)
         return error_set(e, ERROR_INPUT,
                          "%s: %s: %" PRId64 " groups for %" PRId64 " columns, but %s says group_size %" PRId64,
-                         path_of(s), w->scales->name, groups, cols, place, c->group_size);
+                         path_of(s), w->scales->name, groups, cols, said_by(s, s->first.group_size), c->group_size);
     if (groups < 1 || groups > cols)
         return error_set(e, ERROR_INPUT, "%s: %s: %" PRId64 " groups for %" PRId64 " columns", path_of(s),
                          w->scales->name, groups, cols);
@@ -417,7 +426,7 @@ static int check_settings(const struct source *s, struct gptq_stored *w, int64_t
     if (c->act_order && groups > 1 && !w->g_idx)
         return error_set(e, ERROR_INPUT,
                          "%s: %s.g_idx is missing, but %s says desc_act: the columns' groups are unknown", path_of(s),
-                         w->name, place);
+                         w->name, said_by(s, s->first.act_order));
     return 0;
 }
 
@@ -425,7 +434,7 @@ int source_parts(struct source *s, const char *name, int64_t layer, int64_t cols
                  struct error *e)
 {
     const struct tensor *q = s->has_parts ? source_stored(s, name, layer) : NULL;
-    *there = q && ends_with(q->name, ".qweight");
+    *there = q && text_ends_with(q->name, ".qweight");
     if (!*there) return 0;
     snprintf(s->part_of, sizeof s->part_of, "%.*s", (int)(strrchr(q->name, '.') - q->name), q->name);
     *out = (struct gptq_stored){.name = s->part_of,
@@ -461,6 +470,23 @@ static int join(const struct source *s, const struct gptq_stored *w, const int64
     status = matrix_to_f32(&m, w->qweight->name, t, e);
     matrix_free(&m);
     return status;
+}
+
+int source_rows(struct source *s, const char *name, int64_t cols, int64_t *rows, struct error *e)
+{
+    struct gptq_stored w;
+    bool in_parts;
+    int status = source_parts(s, name, 0, cols, &in_parts, &w, e);
+    if (status) return status;
+    enum name_change change = AS_IS;
+    const struct tensor *t = in_parts ? w.qweight : take(s, name, 0, 2, (int64_t[]){-1, cols}, &change, e);
+    if (!t) return (int)e->code;
+    if (t->n_dims != 2)
+        return error_set(e, ERROR_INPUT, "%s: %s: must have two dimensions, has %d", path_of(s), t->name, t->n_dims);
+    *rows = t->shape[in_parts || change == TRANSPOSED];
+    if (*rows > 0 && *rows <= INT32_MAX) return 0;
+    return error_set(e, ERROR_INPUT, "%s: %s: %" PRId64 " rows: must be from 1 to %d", path_of(s), t->name, *rows,
+                     INT32_MAX);
 }
 
 int source_check(struct source *s, const char *name, int64_t layer, int n_dims, const int64_t *shape,
@@ -500,7 +526,7 @@ const struct tensor *source_stored(const struct source *s, const char *name, int
     char full[NAME];
     enum name_change change;
     const struct tensor *t = find_tensor(s, name, layer, &change, full);
-    if (t || !ends_with(full, ".weight")) return t;
+    if (t || !text_ends_with(full, ".weight")) return t;
     strcpy(full + strlen(full) - strlen("weight"), "qweight");
     return look_for(s, full);
 }
@@ -537,7 +563,8 @@ int source_all_used(const struct source *s, struct error *e)
     for (size_t i = 0; i < checkpoint_count(s->checkpoint); i++) {
         const char *name = checkpoint_at(s->checkpoint, i)->name;
         bool known = s->used[i];
-        for (const char *const *end = s->architecture->ignored; *end && !known; end++) known = ends_with(name, *end);
+        for (const char *const *end = s->architecture->ignored; *end && !known; end++)
+            known = text_ends_with(name, *end);
         if (!known)
             return error_set(e, ERROR_INPUT, "%s: tensor %s is not part of the %s that this version computes",
                              path_of(s), name, s->architecture->name);

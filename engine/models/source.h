@@ -8,8 +8,8 @@
 #ifndef KERF_ENGINE_MODELS_SOURCE_H
 #define KERF_ENGINE_MODELS_SOURCE_H
 
+#include "engine/backends/gptq.h"
 #include "engine/formats/checkpoint.h"
-#include "engine/formats/gptq_config.h"
 
 enum name_change {
     AS_IS,
@@ -72,10 +72,12 @@ bool source_ties(struct source *s);
 /* Finds a tensor and checks its shape in the models' orientation (-1: any), without touching its data. */
 int source_check(struct source *s, const char *name, int64_t layer, int n_dims, const int64_t *shape,
                  enum dtype_id *type, enum name_change *change, struct error *e);
-/* The tensor in the models' orientation with its shape checked (-1: any); t->name is the file's. t->owned is set where
- * the data had to be turned. */
+/* The tensor in the models' orientation with its shape checked (-1: any, but not of a matrix in parts); t->name is the
+ * file's. t->owned is set where the data had to be turned. */
 int source_tensor(struct source *s, const char *name, int64_t layer, int n_dims, const int64_t *shape, struct tensor *t,
                   struct error *e);
+/* How many rows a matrix of this many columns has, from 1 to INT32_MAX. */
+int source_rows(struct source *s, const char *name, int64_t cols, int64_t *rows, struct error *e);
 /* Gives back the memory that a tensor's part of its file takes, once nothing points there. */
 void source_forget(const struct source *s, const char *name, int64_t layer);
 /* The file's own NAME.weight, or NAME.qweight of a matrix in parts; NULL where neither is there. */

@@ -21,19 +21,6 @@ void lines_open(struct lines *l, const struct reader_source *source)
     l->end = l->at + n;
 }
 
-static int check_bytes(const char *s, size_t n, struct error *e)
-{
-    for (size_t i = 0; i < n;) {
-        uint32_t c;
-        size_t size = utf8_decode(s + i, n - i, &c);
-        if (!size)
-            return error_set(e, ERROR_INPUT, "byte %zu: 0x%02X: is not UTF-8", i + 1, (unsigned)(unsigned char)s[i]);
-        if (!c) return error_set(e, ERROR_INPUT, "byte %zu: is a NUL byte, which no text has", i + 1);
-        i += size;
-    }
-    return 0;
-}
-
 bool lines_next(struct lines *l, struct error *e)
 {
     if (l->at == l->end || l->status) return false;
@@ -44,9 +31,9 @@ bool lines_next(struct lines *l, struct error *e)
     l->length = (size_t)(end - l->text);
     if (newline && l->length && end[-1] == '\r') l->length--;
     l->number++;
-    int status = check_bytes(l->text, l->length, e);
-    lines_end(l, status, e);
-    return !status;
+    l->status = text_check(l->path, l->number, l->text, l->length, e);
+    if (l->status) l->at = l->end;
+    return !l->status;
 }
 
 void lines_end(struct lines *l, int status, struct error *e)

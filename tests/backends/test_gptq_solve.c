@@ -342,6 +342,55 @@ static void test_singular(void **state)
     problem_free(&p);
 }
 
+/* ... and the same is said, and done, by any number of threads, also where it hangs on the last bits of a sum whether a
+ * factor is found. */
+static void test_singular_threads(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t cols, tokens;
+        const char *spec;
+    } cases[] = {{128, 126, "gptq:4,damping=0"}, {200, 199, "gptq:4,damping=0"}, {320, 40, "gptq:4,damping=1e-14"}};
+    int before = omp_get_max_threads();
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        struct problem p = problem_new(4, cases[k].cols, cases[k].tokens, 0.5, 19);
+        struct calibrated reports[2];
+        float *q[2];
+        for (int i = 0; i < 2; i++) {
+            omp_set_num_threads(i + 1);
+            q[i] = values_of(&p, cases[k].spec, NULL, &reports[i]);
+            assert_int_equal(omp_get_max_threads(), i + 1);
+        }
+        assert_true(reports[0].damping == reports[1].damping);
+        assert_memory_equal(q[0], q[1], (size_t)(p.rows * p.cols) * sizeof *q[0]);
+        free(q[0]);
+        free(q[1]);
+        problem_free(&p);
+    }
+    omp_set_num_threads(before);
+}
+
+/* A row of large weights is refused whatever their sign: a step of more than float16 holds. */
+static void test_too_large(void **state)
+{
+    (void)state;
+    static const char *const specs[] = {"rtn:4", "rtn:8", "rtn:4,sym", "rtn:4,mse", "gptq:4", "gptq:8,group=32"};
+    struct problem p = problem_new(4, 64, 100, 0.5, 20);
+    for (size_t i = 0; i < 2 * sizeof specs / sizeof *specs; i++) {
+        struct backend_options how;
+        struct matrix m = {0};
+        struct calibrated report;
+        struct error e;
+        struct tensor t = weights_of(&p);
+        for (int64_t c = 0; c < 64; c++) p.w[64 + c] = i % 2 ? -2e7f : 2e7f;
+        assert_ok(backend_parse(&how, specs[i / 2], &e), &e);
+        int status =
+            how.backend->calibrate ? solve(&m, &p, specs[i / 2], &report, &e) : matrix_pack(&m, &t, &how, NULL, &e);
+        assert_error(status, &e, ERROR_NUMBER, "row 1: its weights are too large for a scale of float16");
+    }
+    problem_free(&p);
+}
+
 static void test_hopeless(void **state)
 {
     (void)state;
@@ -408,6 +457,16 @@ static void test_act_order_groups(void **state)
     assert_ok(solve(&m, &p, "gptq:4,group=16,act-order,static-groups", &report, &e), &e);
     assert_null(gptq_codes_of(&m)->g_idx);
     matrix_free(&m);
+    /* one group needs no index, and takes no room for one */
+    struct matrix plain;
+    assert_ok(solve(&plain, &p, "gptq:4,group=-1", &report, &e), &e);
+    for (int whole = 0; whole < 2; whole++) {
+        assert_ok(solve(&m, &p, whole ? "gptq:4,group=64,act-order" : "gptq:4,group=-1,act-order", &report, &e), &e);
+        assert_null(gptq_codes_of(&m)->g_idx);
+        assert_int_equal(m.bytes, plain.bytes);
+        matrix_free(&m);
+    }
+    matrix_free(&plain);
     problem_free(&p);
 }
 
@@ -527,6 +586,8 @@ int main(void)
                                        cmocka_unit_test(test_threads),
                                        cmocka_unit_test(test_dead_columns),
                                        cmocka_unit_test(test_singular),
+                                       cmocka_unit_test(test_singular_threads),
+                                       cmocka_unit_test(test_too_large),
                                        cmocka_unit_test(test_hopeless),
                                        cmocka_unit_test(test_plain_rows),
                                        cmocka_unit_test(test_act_order_groups),

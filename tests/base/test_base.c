@@ -184,6 +184,82 @@ static void files(void **state)
     folder_remove(folder);
 }
 
+/* Where nothing can be written, and what is read, shows without a trace. */
+static void outputs_checked(void **state)
+{
+    (void)state;
+    struct error e;
+    char *folder = folder_temporary(), *input = folder_temporary();
+    char *text = file_put(folder, "text", "old", 3), *absent = path_join(folder, "new", &e),
+         *link = path_join(folder, "link", &e), *pipe = path_join(folder, "pipe", &e),
+         *config = file_put(input, "config.json", "{}", 2), *packed = file_put(input, "a.gguf", "", 0),
+         *fresh = path_join(input, "b.gguf", &e), *away = path_join(folder, "no/file", &e);
+    assert_int_equal(link && symlink(config, link), 0);
+    assert_int_equal(pipe && mkfifo(pipe, 0600), 0);
+    const char *const inputs[] = {NULL, text, input};
+    assert_ok(output_check("-o", absent, inputs, 3, &e), &e);
+    assert_ok(output_check("-o", packed, inputs, 3, &e), &e);
+    assert_ok(output_check("-o", fresh, inputs, 3, &e), &e);
+    assert_ok(output_check("-o", pipe, inputs, 3, &e), &e); /* no reader: to open it would wait for one */
+    assert_ok(output_check("-o", "/dev/null", inputs, 3, &e), &e);
+    assert_false(path_exists(absent) || path_exists(fresh));
+    const char *const read[] = {text, config, link};
+    for (size_t i = 0; i < 3; i++) {
+        assert_error(output_check("-o", read[i], inputs, 3, &e), &e, ERROR_USAGE, read[i]);
+        assert_non_null(strstr(e.text, ": is read by this command: give another name"));
+    }
+    assert_ok(output_check("-o", text, inputs, 1, &e), &e);
+    assert_error(output_check("-o", packed, (const char *const[]){packed}, 1, &e), &e, ERROR_USAGE, "is read");
+    assert_error(output_check("-o", "", inputs, 3, &e), &e, ERROR_USAGE, "-o: an empty name is no file");
+    assert_error(output_check("-o", input, inputs, 3, &e), &e, ERROR_IO, "is a folder: give a file name");
+    assert_error(output_check("-o", away, inputs, 3, &e), &e, ERROR_IO, "no/file: create: No such file");
+    assert_error(file_write(folder, "x", 1, &e), &e, ERROR_IO, "is a folder: give a file name");
+    assert_error(file_write("", "x", 1, &e), &e, ERROR_IO, "an empty name is no file");
+    assert_true(path_same(config, link) && path_same(folder, folder));
+    assert_false(path_same(text, config) || path_same(absent, absent));
+    char *const all[] = {text, absent, link, pipe, config, packed, fresh, away};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+    folder_remove(folder);
+    folder_remove(input);
+}
+
+static void folders(void **state)
+{
+    (void)state;
+    struct error e;
+    uint64_t made;
+    char *folder = folder_temporary(), *a = path_join(folder, "a", &e), *deep = path_join(folder, "a/b//c/", &e),
+         *other = path_join(folder, "a/other", &e), *file = file_put(folder, "file", "", 0);
+    assert_ok(folder_make_noting(deep, &made, &e), &e);
+    assert_true(path_is_folder(deep));
+    folder_unmake(deep, made);
+    assert_false(path_exists(a));
+    assert_true(path_exists(folder));
+    assert_ok(folder_make(a, &e), &e);
+    assert_ok(folder_make_noting(deep, &made, &e), &e);
+    folder_unmake(deep, made);
+    assert_true(path_exists(a)); /* was there before */
+    assert_ok(folder_make_noting(a, &made, &e), &e);
+    assert_int_equal(made, 0);
+    folder_unmake(a, made);
+    assert_int_equal(rmdir(a), 0);
+    assert_ok(folder_make_noting(deep, &made, &e), &e);
+    assert_ok(folder_make(other, &e), &e);
+    folder_unmake(deep, made);
+    assert_true(path_exists(other)); /* so a is not empty */
+    assert_int_equal(rmdir(other) || rmdir(a), 0);
+    char name[300];
+    memset(name, 'x', sizeof name); /* longer than a name may be */
+    snprintf(name + sizeof name - 8, 8, "/y");
+    char *long_path = path_join(deep, name, &e);
+    assert_int_equal(folder_make(long_path, &e), ERROR_IO);
+    assert_false(path_exists(a)); /* what came before the failure */
+    assert_error(folder_make("", &e), &e, ERROR_USAGE, "an empty name is no folder");
+    char *const all[] = {a, deep, other, file, long_path};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+    folder_remove(folder);
+}
+
 static void hashes(void **state)
 {
     (void)state;
@@ -209,9 +285,10 @@ static void random_numbers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(errors),   cmocka_unit_test(memory), cmocka_unit_test(utf8),
-        cmocka_unit_test(terminal), cmocka_unit_test(tables), cmocka_unit_test(suggestions),
-        cmocka_unit_test(files),    cmocka_unit_test(hashes), cmocka_unit_test(random_numbers),
+        cmocka_unit_test(errors),   cmocka_unit_test(memory),          cmocka_unit_test(utf8),
+        cmocka_unit_test(terminal), cmocka_unit_test(tables),          cmocka_unit_test(suggestions),
+        cmocka_unit_test(files),    cmocka_unit_test(outputs_checked), cmocka_unit_test(folders),
+        cmocka_unit_test(hashes),   cmocka_unit_test(random_numbers),
     };
     return cmocka_run_group_tests_name("base/base", tests, NULL, NULL);
 }

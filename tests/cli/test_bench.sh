@@ -103,6 +103,7 @@ done <<'CASES'
 2|--threads: 1025 is more than 1024|quantize --threads 1025
 2|more than 1073741824 elements|quantize --rows 65536 --cols 65536
 2|more than 1073741824 elements|quantize --rows 9223372036854775807 --cols 9223372036854775807
+2|cols 1073741824: calibrating gptq:4 takes [0-9.]+ GiB of memory, [0-9.]+ GiB are available|quantize f16 gptq:4 --rows 1 --cols 1073741824
 2|gguf:q8_0": a row of 33 does not divide into its blocks: change --cols|quantize f16 gguf:q8_0 --rows 2 --cols 33
 CASES
 

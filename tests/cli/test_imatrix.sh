@@ -68,15 +68,43 @@ run imatrix millbrook-llama --data "$folder/text.txt" --context 600 -o "$im"
 expect_error 2 "a window of 600 tokens does not fit in the model's context of 512"
 run imatrix millbrook-llama --data "$folder/nowhere.txt" -o "$im"
 expect_error 4 'nowhere.txt: open: No such file'
+printf 'good\nbad \xff' >"$folder/bytes.txt"
+run imatrix millbrook-llama --data "$folder/bytes.txt" -o "$folder/x.gguf"
+expect_error 3 'bytes.txt: line 2: byte 5: 0xFF: is not UTF-8'
 printf 'short' >"$folder/short.txt"
 run imatrix millbrook-llama --data "$folder/short.txt" -o "$folder/x.gguf"
 expect_error 3 'short.txt: has [0-9]+ tokens, less than one window of 512: give more text'
 run imatrix millbrook-llama --data "$folder/text.txt" --context 128 -o "$folder/no/where.gguf"
 expect_error 4 'no/where.gguf'
 run quantize millbrook-llama@gguf:q4_0 --imatrix "$folder/text.txt" -o "$folder/x.gguf"
-expect_error 3 'text.txt: offset 0x0: number of entries: [0-9]+ cannot be'
+expect_error 3 'text.txt: is no importance matrix: kerf imatrix makes one'
 head -c 5000 "$im" >"$folder/cut.gguf"
 run quantize millbrook-llama@gguf:q4_0 --imatrix "$folder/cut.gguf" -o "$folder/x.gguf"
 expect_error 3 'cut.gguf: '
 [ ! -e "$folder/x.gguf" ] || fail "no x.gguf" "one"
+
+# Nothing that is read is replaced, under whatever name, and nothing is read before an -o that cannot be.
+cp "$folder/text.txt" "$kept/text.txt"
+ln -s text.txt "$folder/link.txt"
+for out in text.txt link.txt; do
+    run imatrix millbrook-llama --data "$folder/text.txt" --context 128 -o "$folder/$out"
+    expect_error 2 "-o $folder/$out: is read by this command: give another name"
+    expect_same_file "$kept/text.txt" "$folder/text.txt"
+done
+cp -r datasets/millbrook/llama "$folder/model"
+run imatrix "$folder/model" --data "$folder/text.txt" -o "$folder/model/config.json"
+expect_error 2 'config.json: is read by this command'
+expect_same_file datasets/millbrook/llama/config.json "$folder/model/config.json"
+for backend in q4_0 q2_k; do # a second time over the first
+    run quantize "$folder/model@gguf:$backend" -o "$folder/model/packed.gguf"
+    expect_status 0
+done
+cp "$im" "$kept/im.gguf"
+run quantize "$folder/model@gguf:q4_0" --imatrix "$im" -o "$im"
+expect_error 2 'im.gguf: is read by this command'
+expect_same_file "$kept/im.gguf" "$im"
+run imatrix millbrook-llama --data "$folder/nowhere.txt" -o "$folder/model"
+expect_error 4 'model: is a folder: give a file name'
+run imatrix millbrook-llama --data "$folder/nowhere.txt" -o ''
+expect_error 2 '-o: an empty name is no file'
 finish

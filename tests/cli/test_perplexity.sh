@@ -104,6 +104,7 @@ cp "$text" "$folder/--x"
 : >"$folder/empty.txt"
 printf '\n\n  \n' >"$folder/blank.txt"
 printf 'good\n\nbad \xff\xfe\n' >"$folder/bytes.txt"
+printf 'good\nba\0d' >"$folder/nul.txt"
 printf 'One.\n' >"$folder/short.txt"
 mkfifo "$folder/pipe"
 
@@ -130,12 +131,14 @@ done <<'CASES'
 2|--fle: unknown option, did you mean "--file"\?|$L --fle $text
 2|--threads: 5000 is more than 1024|$L --file $text --threads 5000
 2|q8_1: no such variant|$L @gguf:q8_1 --file $text
-3|a window of 513 tokens exceeds the model.s context of 512|$L --file $text --context 513
+2|a window of 513 tokens exceeds the model.s context of 512|$L --file $text --context 513
 3|too short for the chunked protocol|$L --file $text --context 3 --protocol chunked
 3|shorter than one window of 512 tokens|$L --file $folder/short.txt --protocol chunked
-3|empty.txt: has no documents|$L --file $folder/empty.txt
-3|blank.txt: has no documents|$L --file $folder/blank.txt
-3|bytes.txt: line 3|$L --file $folder/bytes.txt
+3|empty.txt: has no text$|$L --file $folder/empty.txt
+3|blank.txt: has no text$|$L --file $folder/blank.txt
+3|bytes.txt: line 3: byte 5: 0xFF: is not UTF-8|$L --file $folder/bytes.txt
+3|bytes.txt: line 3: byte 5: 0xFF: is not UTF-8|$L@gptq:4 --calibration $folder/bytes.txt --file $text
+3|nul.txt: line 2: byte 3: is a NUL byte|$L@gptq:4 --calibration $folder/nul.txt --file $text
 3|bytes.txt: line 3|$L --file $folder/bytes.txt --protocol chunked
 3|pipe: |$L --file $folder/pipe
 3|: is a folder|$L --file $folder
@@ -148,7 +151,7 @@ cp "$text" "$folder/a|b.txt"
 run perplexity $L@f32 @int8:absmax --file "$folder/a|b.txt" --markdown
 expect_status 0
 expect_stdout_match '^\| subject \| perplexity \| ln ratio \| mean KL \| same top % \| bits/weight \| weights MiB \|$'
-expect_stdout_match '^\| <code>@int8:absmax</code> \| [0-9.]+ \[[0-9., ]+\] \|( [^|]+ \|){5}$'
+expect_stdout_match '^\| <code>@int8:absmax</code> \| [0-9.]+ \| [-+0-9.e]+ ?[^|]* \[[-+0-9., ]+\] \|( [^|]+ \|){4}$'
 expect_equal "lines" 4 "$(wc -l <"$kept/stdout")"
 run perplexity $L --file "$text" --json --markdown
 expect_error 2 "--json and --markdown"

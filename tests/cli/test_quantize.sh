@@ -35,12 +35,10 @@ run eval "$folder/again.gguf" --limit 3 --suite stories --out "$folder/again"
 run eval "$file" --limit 3 --suite stories --out "$folder/file"
 expect_same_file "$folder/file/samples_stories.jsonl" "$folder/again/samples_stories.jsonl"
 
-# Onto itself: the file that is read is replaced only once the new one is whole.
+# Not onto itself.
 run quantize "$folder/stored.gguf@gguf:q8_0" -o "$folder/stored.gguf"
-expect_status 0
-run inspect "$folder/stored.gguf"
-expect_status 0
-expect_stdout_match '^  blk.0.attn_q.weight +Q8_0 '
+expect_error 2 "-o $folder/stored.gguf: is read by this command: give another name"
+expect_same_file "$folder/millbrook-llama-f16.gguf" "$folder/stored.gguf"
 
 # A GPTQ folder is a model like any other: read as it is stored, the same scores as the model that it was made from.
 gptq_files="config.json model.safetensors quantize_config.json tokenizer.json tokenizer_config.json"
@@ -72,6 +70,14 @@ expect_status 0
 grep -q "^warning: $folder/asymmetric: zero points look like gptq .*: try @gptq,zero-points=v1$" "$kept/stderr" ||
     fail "a warning" "$(cat "$kept/stderr")"
 
+# A folder that says the wrong one is warned of also on the way to GGUF.
+cp -r "$folder/asymmetric" "$folder/mislabelled"
+sed -i -E 's/("checkpoint_format": *)"gptq"/\1"gptq_v2"/' "$folder/mislabelled"/{quantize_config,config}.json
+run quantize "$folder/mislabelled@gguf:q8_0" -o "$folder/mislabelled.gguf"
+expect_status 0
+grep -q "^warning: $folder/mislabelled: zero points look like gptq .*: try @gptq,zero-points=v1$" "$kept/stderr" ||
+    fail "a warning" "$(cat "$kept/stderr")"
+
 # On to GGUF, which has no type for it as it is stored.
 run quantize "$out@gguf:q8_0" -o "$folder/from-gptq.gguf"
 expect_status 0
@@ -82,6 +88,20 @@ expect_error 2 "$out: GGUF has no type for GPTQ matrices as they are stored: say
 run quantize millbrook-llama@rtn:4 -o "$folder/none.gguf"
 expect_error 2 "none.gguf: GGUF has no type for \"rtn:4\": name a folder"
 expect_equal "none.gguf" no "$([ -e "$folder/none.gguf" ] && echo yes || echo no)"
+
+# What a GGUF file lacks of importances is said as it is elsewhere; of another model there are none.
+head -c 3000 datasets/millbrook/calibration.txt >"$folder/text.txt"
+run imatrix millbrook-gpt2 --data "$folder/text.txt" --context 64 --chunks 2 -o "$folder/gpt2.imatrix"
+sed 's/blk\.0\.ffn_up/blk.9.ffn_up/g' "$folder/gpt2.imatrix" >"$folder/lacks.imatrix"
+run quantize millbrook-gpt2@gguf:q4_0 --imatrix "$folder/lacks.imatrix" -o "$folder/lacks.gguf"
+expect_status 0
+grep -q '^note: millbrook-gpt2@gguf:q4_0: 1 matrices have no entry in the importance matrix' "$kept/stderr" ||
+    fail "a note" "$(cat "$kept/stderr")"
+sed 's/blk\./lkb./g' "$folder/gpt2.imatrix" >"$folder/foreign.imatrix"
+run quantize millbrook-gpt2@gguf:q4_0 --imatrix "$folder/foreign.imatrix" -o "$folder/none.gguf"
+expect_error 3 'foreign.imatrix: has importances for none of the matrices of .*: it was made for another model'
+run generate millbrook-gpt2@gguf:q4_0 --imatrix "$folder/foreign.imatrix" --prompt The --max-tokens 1
+expect_error 3 'foreign.imatrix: has importances for none of the matrices of '
 
 # Nothing that is there is touched, and what was refused shows before the work.
 sums=$(cd "$out" && cat $gptq_files | cksum)

@@ -32,6 +32,31 @@ for out in "$folder/file/x.gguf" "$folder/absent/x.gguf" /proc/x.gguf "$folder/o
 done
 expect_files "$folder" file full/leaderboard
 
+# A GPTQ folder that cannot be made or written shows before the calibration, for which there is no text here.
+mkdir "$folder/here"
+for out in "$folder/file/below" "$folder/here/a/$(printf '%0300d' 0)/b" /proc/kerf; do
+    run quantize $L@gptq:4 --calibration "$folder/absent.txt" -o "$out"
+    expect_error 4 ': make folder: '
+done
+run quantize $L@gptq:4 --calibration "$folder/absent.txt" -o ''
+expect_error 2 'an empty name is no folder'
+run quantize $L@gguf:q4_0 -o ''
+expect_error 2 '-o: an empty name is no file'
+run quantize $L@gguf:q4_0 -o "$folder/out.gguf"
+expect_error 4 'out.gguf: is a folder: give a file name'
+run quantize $L@gptq:4 --calibration "$folder/absent.txt" -o "$folder/here/a/b"
+expect_error 4 'absent.txt: open: '
+command_line="kerf quantize $L@rtn:4 -o here/a/b/c, files of at most 64 KiB"
+(
+    trap '' XFSZ
+    ulimit -f 64
+    "$kerf" quantize $L@rtn:4 -o "$folder/here/a/b/c"
+) >"$kept/stdout" 2>"$kept/stderr"
+status=$?
+expect_error 4 'model.safetensors: '
+expect_equal "what is left of a/b/c" "" "$(ls "$folder/here")"
+rmdir "$folder/here"
+
 # A folder in the place of each file of a comparison.
 for name in run.json samples_reviews.jsonl; do
     mkdir -p "$folder/eval/$name"
@@ -67,4 +92,13 @@ expect_status 2
 run quantize "$folder/file" -o "$folder/kept.gguf"
 expect_error 3 "$folder/file: "
 expect_same_file "$kept/precious" "$folder/kept.gguf"
+
+# So is what is read.
+cp -r datasets/millbrook/llama "$folder/model"
+sums=$(cd "$folder/model" && cksum *)
+for name in $(ls "$folder/model"); do
+    run quantize "$folder/model@f32" -o "$folder/model/$name"
+    expect_error 2 "-o $folder/model/$name: is read by this command: give another name"
+done
+expect_equal "sums of $folder/model" "$sums" "$(cd "$folder/model" && cksum *)"
 finish

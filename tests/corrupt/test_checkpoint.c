@@ -122,6 +122,19 @@ static void test_weight_files(void **state)
     assert_error(open_path(folder, &e), &e, ERROR_INPUT, "/quant_config.json: must be a JSON object");
     put_text(folder, "quantize_config.json", "{}");
     assert_ok(open_path(folder, &e), &e);
+    remove_text(folder, "quantize_config.json");
+    char *link = path_join(folder, "quantize_config.json", &e), *weights = path_join(folder, "model.safetensors", &e);
+    assert_int_equal(symlink("gone", link), 0); /* not as if it were not there */
+    assert_error(open_path(folder, &e), &e, ERROR_IO, "/quantize_config.json: open: No such file or directory");
+    remove_text(folder, "quantize_config.json");
+    put_text(folder, "quantize_config.json", "{}");
+    remove_text(folder, "model.safetensors");
+    assert_int_equal(symlink("gone", weights), 0);
+    assert_error(open_path(folder, &e), &e, ERROR_IO, "/model.safetensors: open: No such file or directory");
+    remove_text(folder, "model.safetensors");
+    free(put_file(folder, "model.safetensors", &t));
+    free(link);
+    free(weights);
     put_text(folder, "quantize_config.json", "{\"bits\": ");
     assert_error(open_path(folder, &e), &e, ERROR_INPUT, "/quantize_config.json: line 1");
     text_free(&t);

@@ -1,6 +1,8 @@
 /* GPTQ folders with one thing wrong, opened as stored, packed another way and converted. */
+#include "engine/backends/gptq.h"
 #include "tests/models/gptq_edit.h"
 
+#define EMBEDDING "model.embed_tokens"
 #define M "model.layers.1.mlp.down_proj" /* [256, 768], 4 bits in groups of 128 */
 
 static char *folder, *out; /* the good model, as good.safetensors beside its model.safetensors */
@@ -68,7 +70,7 @@ static void assert_refused(enum error_code code, const char *says)
     assert_error(open_model(out, "f32", &m, &e), &e, code, says);
     assert_ok(backend_parse(&q8, "gguf:q8_0", &e), &e);
     char *file = joined(folder, "x.gguf");
-    assert_error(model_export(out, &(struct model_options){.how = &q8}, file, NULL, &e), &e, code, says);
+    assert_error(model_export(out, &(struct model_options){.how = &q8}, file, NULL, NULL, &e), &e, code, says);
     assert_false(path_exists(file));
     free(file);
 }
@@ -112,6 +114,9 @@ static void test_tensors(void **state)
          ERROR_INPUT,
          "12 groups for 768 columns, but quantize_config.json says group_size 128"},
         {{M ".scales", .type = DTYPE_F16, .n_dims = 2, .shape = {0, 256, 1}}, ERROR_INPUT, "0 groups for 768 columns"},
+        {{M ".scales", .type = DTYPE_F16, .n_dims = 2, .shape = {INT64_MAX, 0, 1}},
+         ERROR_INPUT,
+         "9223372036854775807 groups for 768 columns, but quantize_config.json says group_size 128"},
         {{M ".scales", .type = DTYPE_F16, .n_dims = -1, .shape = {1, 1, 1}}, ERROR_INPUT, M ".scales: "},
         {{M ".scales", .dropped = true}, ERROR_INPUT, "tensor " M ".scales is missing"},
         {{M ".scales", .at = 300, .size = 2, .value = 0x7e00}, ERROR_NUMBER, M ".scales: element [1, 44] is"},
@@ -171,12 +176,89 @@ static void test_settings(void **state)
                            .shape = {3, 256, 1}};
     edit_weights(out, "good.safetensors", "model.safetensors", apply, &three, NULL, 0);
     assert_refused(ERROR_INPUT, "model.layers.0.self_attn.q_proj");
+    struct change endless = {M ".scales", .type = DTYPE_F16, .n_dims = 2, .shape = {INT64_MAX, 0, 1}};
+    edit_weights(out, "good.safetensors", "model.safetensors", apply, &endless, NULL, 0); /* beside a g_idx */
+    assert_refused(ERROR_INPUT, M ".scales: 9223372036854775807 groups for 768 columns");
     edit_settings(out, "group_size", "128");
+    edit_weights(out, "good.safetensors", "model.safetensors", NULL, NULL, NULL, 0);
+    static const struct {
+        const char *settings, *says;
+    } against[] = {
+        {"{\"bits\": 8}", "quantize_config.json: bits: 8 contradicts 4 of config.json: quantization_config: bits"},
+        {"{\"group_size\": 64}", "quantize_config.json: group_size: 64 contradicts 128 of config.json"},
+        {"{\"quant_method\": \"awq\"}",
+         "quantize_config.json: quant_method: \"awq\" contradicts \"gptq\" of config.json"},
+        {"{\"format\": \"gptq_v2\"}", "quantize_config.json: format: \"gptq_v2\" contradicts \"gptq\" of config.json"},
+        {"{\"desc_act\": true}", "quantize_config.json: desc_act: true contradicts false of config.json"},
+    };
+    for (size_t i = 0; i < sizeof against / sizeof *against; i++) {
+        free(file_put(out, "quantize_config.json", against[i].settings, strlen(against[i].settings)));
+        assert_refused(ERROR_INPUT, against[i].says);
+    }
+    /* what only config.json says is its word */
+    free(file_put(out, "quantize_config.json", "{}", 2));
+    struct change twelve = {M ".scales", .type = DTYPE_F16, .n_dims = 2, .shape = {12, 128, 1}};
+    edit_weights(out, "good.safetensors", "model.safetensors", apply, &twelve, NULL, 0);
+    assert_refused(ERROR_INPUT, "but config.json: quantization_config says group_size 128");
     edit_weights(out, "good.safetensors", "model.safetensors", NULL, NULL, NULL, 0);
     free(file_put(out, "quantize_config.json", "[]", 2));
     assert_refused(ERROR_INPUT, "quantize_config.json: must be a JSON object");
     free(file_put(out, "quantize_config.json", "{\"bits\": ", 9));
     assert_refused(ERROR_INPUT, "quantize_config.json: line 1");
+}
+
+/* An embedding in parts: its rows follow from them. */
+static void test_embedding(void **state)
+{
+    (void)state;
+    struct error e;
+    struct model *m;
+    struct checkpoint *c;
+    struct backend_options how;
+    struct matrix packed;
+    struct gptq_parts p;
+    assert_ok(checkpoint_open(&c, out, &e), &e);
+    struct tensor t = *checkpoint_tensor(c, EMBEDDING ".weight");
+    const int64_t rows = t.shape[0], cols = t.shape[1];
+    assert_ok(backend_parse(&how, "rtn:4", &e), &e);
+    assert_ok(matrix_pack(&packed, &t, &how, NULL, &e), &e);
+    assert_ok(gptq_unadopt(&packed, GPTQ_V1, &p, &e), &e);
+    struct tensor parts[] = {
+        {.name = EMBEDDING ".qweight", .type = DTYPE_I32, .n_dims = 2, .shape = {p.words, rows, 1, 1}},
+        {.name = EMBEDDING ".qzeros", .type = DTYPE_I32, .n_dims = 2, .shape = {p.groups, p.zero_words, 1, 1}},
+        {.name = EMBEDDING ".scales", .type = DTYPE_F16, .n_dims = 2, .shape = {p.groups, rows, 1, 1}}};
+    const void *data[] = {p.qweight, p.qzeros, p.scales};
+    struct change dropped = {EMBEDDING ".weight", .dropped = true};
+    static const struct {
+        int n_dims;
+        int64_t shape[2]; /* of qweight */
+        const char *says; /* NULL: opens */
+    } cases[] = {{2, {32, 1280}, NULL},
+                 {1, {32 * 1280, 1}, EMBEDDING ".qweight: must have two dimensions, has 1"},
+                 {2, {32, 0}, EMBEDDING ".qweight: 0 rows: must be from 1"},
+                 {2, {0, INT64_MAX}, EMBEDDING ".qweight: 9223372036854775807 rows: must be from 1"},
+                 {2, {32, 1279}, "zero points of 4 bits for 1279 outputs do not fill words"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        parts[0].n_dims = cases[i].n_dims;
+        memcpy(parts[0].shape, cases[i].shape, sizeof cases[i].shape);
+        for (size_t k = 0; k < 3; k++) {
+            assert_true(tensor_bytes(parts[k].type, parts[k].n_dims, parts[k].shape, &parts[k].bytes));
+            parts[k].data = data[k];
+        }
+        edit_weights(out, "good.safetensors", "model.safetensors", apply, &dropped, parts, 3);
+        if (cases[i].says) {
+            assert_refused(ERROR_INPUT, cases[i].says);
+            continue;
+        }
+        assert_ok(open_model(out, NULL, &m, &e), &e);
+        assert_int_equal(model_hyper(m)->vocab, rows);
+        assert_int_equal(model_hyper(m)->width, cols);
+        model_close(m);
+    }
+    edit_weights(out, "good.safetensors", "model.safetensors", NULL, NULL, NULL, 0);
+    gptq_parts_free(&p);
+    matrix_free(&packed);
+    checkpoint_close(c);
 }
 
 static void test_cut(void **state)
@@ -204,6 +286,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tensors),
+        cmocka_unit_test(test_embedding),
         cmocka_unit_test(test_settings),
         cmocka_unit_test(test_cut),
     };

@@ -1,5 +1,5 @@
 /* What settings files say, in the words of the programs that write them. */
-#include "engine/formats/gptq_config.h"
+#include "engine/backends/gptq.h"
 #include "engine/formats/json.h"
 #include "tests/testing.h"
 
@@ -105,6 +105,43 @@ static void test_refuses(void **state)
     }
 }
 
+/* Two places of one checkpoint: what both say must be the same, what one says holds. */
+static void test_two_places(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *one, *other, *says; /* says NULL: they agree */
+    } cases[] = {
+        {"{\"bits\":4}", "{\"bits\":4}", NULL},
+        {"{\"bits\":4}", "{}", NULL},
+        {"{\"wbits\":4,\"quant_method\":\"GPTQ\"}", "{\"bits\":4,\"method\":\"gptq\",\"format\":\"gptq_v2\"}", NULL},
+        {"{\"sym\":true,\"damp_percent\":0.1}", "{\"sym\":false,\"damp_percent\":0.01}", NULL},
+        {"{\"bits\":4}", "{\"bits\":3}", "a.json: bits: 4 contradicts 3 of b.json: bits: correct the one"},
+        {"{\"bits\":4}", "{\"wbits\":8}", "a.json: bits: 4 contradicts 8 of b.json: wbits"},
+        {"{\"group_size\":-1}", "{\"group_size\":128}", "a.json: group_size: -1 contradicts 128 of b.json: group_size"},
+        {"{\"desc_act\":false}", "{\"desc_act\":true}", "a.json: desc_act: false contradicts true of b.json: desc_act"},
+        {"{\"quant_method\":\"gptq\"}", "{\"quant_method\":\"awq\"}",
+         "a.json: quant_method: \"gptq\" contradicts \"awq\" of b.json: quant_method"},
+        {"{\"checkpoint_format\":\"gptq\"}", "{\"format\":\"gptq_v2\"}",
+         "a.json: checkpoint_format: \"gptq\" contradicts \"gptq_v2\" of b.json: format"},
+        {"{\"bits\":4}", "{\"bits\":4,\"wbits\":3}", "b.json: bits and wbits contradict each other"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error e;
+        json_t *one = parse(cases[i].one), *other = parse(cases[i].other);
+        int status = gptq_config_agree(one, "a.json", other, "b.json", &e);
+        if (cases[i].says)
+            assert_error(status, &e, ERROR_INPUT, cases[i].says);
+        else
+            assert_ok(status, &e);
+        json_decref(one);
+        json_decref(other);
+    }
+    struct gptq_config c = {.bits = 4, .zeros = GPTQ_V1, .symmetric = true};
+    gptq_config_merge(&c, &(struct gptq_config){3, 64, .act_order = true, .zeros = GPTQ_V2, .mixed = true});
+    assert_true(c.bits == 4 && c.group_size == 64 && c.act_order && !c.symmetric && c.zeros == GPTQ_V2 && c.mixed);
+}
+
 static void assert_written(const char *spec, enum gptq_zeros zeros, const char *wanted)
 {
     struct error e;
@@ -145,6 +182,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads),
         cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_two_places),
         cmocka_unit_test(test_writes),
     };
     return cmocka_run_group_tests_name("formats/gptq_config", tests, NULL, NULL);

@@ -208,10 +208,16 @@ static void test_bad_gguf(void **state)
         {{{"x.in_sum2", 4, four, {2, 2}, 0}, {"x.counts", 3, four, {1, 3}, 0}}, "each of the 2 rows", ERROR_INPUT},
         {{{"x.in_sum2", 2, four, {2}, 0}, {"x.counts", 1, &bad[1], {1}, 0}}, "nan is no number of tokens", ERROR_INPUT},
         {{{"x.in_sum2", 2, four, {2}, 0}, {"x.counts", 1, &bad[3], {1}, 0}}, "-1 is no number of tokens", ERROR_INPUT},
-        {{{"x.in_sum2", 2, bad, {2}, 0}, {"x.counts", 1, four, {1}, 0}}, "x: value 1 is nan", ERROR_NUMBER},
+        {{{"x.in_sum2", 2, bad, {2}, 0}, {"x.counts", 1, four, {1}, 0}},
+         "x: value 1 is nan: must be a finite number",
+         ERROR_NUMBER},
         {{{"x.in_sum2", 1, &bad[2], {1}, 0}, {"x.counts", 1, four, {1}, 0}}, "x: value 0 is inf", ERROR_NUMBER},
-        {{{"x.in_sum2", 1, &bad[4], {1}, 0}, {"x.counts", 1, four, {1}, 0}}, "x: value 0 is -0.5", ERROR_INPUT},
-        {{{"x.in_sum2", 1, &bad[6], {1}, 0}, {"x.counts", 1, &bad[5], {1}, 0}}, "x: value 0 is 3e+38", ERROR_INPUT},
+        {{{"x.in_sum2", 1, &bad[4], {1}, 0}, {"x.counts", 1, four, {1}, 0}},
+         "x: value 0 is -0.5: a sum of squares is not negative",
+         ERROR_INPUT},
+        {{{"x.in_sum2", 1, &bad[6], {1}, 0}, {"x.counts", 1, &bad[5], {1}, 0}},
+         "x: value 0 is 3e+38: divided by the count, 9.99995e-41, it is more than a float32 holds",
+         ERROR_INPUT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct text t = gguf_sample(cases[i].tensors);
@@ -229,31 +235,34 @@ static void test_bad_binary(void **state)
         int32_t value;
         const char *says;
     } cases[] = {
-        {0, 0, "offset 0x0: number of entries: 0 cannot be"},
-        {0, -1, "number of entries: -1 cannot be"},
-        {0, INT32_MAX, "number of entries: 2147483647 cannot be"},
-        {0, 3, "length of a name: 7 cannot be"}, /* the chunk count as one more entry */
-        {4, 0, "offset 0x4: length of a name: 0 cannot be"},
-        {4, 1 << 20, "offset 0x4: length of a name: 1048576 cannot be"},
-        {27, -4, "offset 0x1b: calls: -4 cannot be"},
-        {31, 0, "offset 0x1f: number of values: 0 cannot be"},
+        {0, 0, "im: is no importance matrix: kerf imatrix makes one"},
+        {0, -1, "im: is no importance matrix: kerf imatrix makes one"},
+        {0, INT32_MAX, "im: is no importance matrix: kerf imatrix makes one"},
+        {4, 0, "im: is no importance matrix: kerf imatrix makes one"},
+        {4, 1 << 20, "im: is no importance matrix: kerf imatrix makes one"},
+        {4, 30, "im: is no importance matrix: kerf imatrix makes one"}, /* a NUL in the first name */
+        {0, 3, "length of a name: 7 cannot be"},                        /* the chunk count as one more entry */
+        {27, -4, "offset 0x1b: calls: -4 is less than 0"},
+        {31, 0, "offset 0x1f: number of values: 0 is less than 1"},
         {31, 1 << 29, "offset 0x1f: number of values: 536870912 cannot be"},
-        {31, INT32_MIN, "number of values: -2147483648 cannot be"},
-        {35, (int32_t)0xff800000, "blk.0.attn_q.weight: value 0 is -inf"},
-        {35, (int32_t)0xbf800000, "blk.0.attn_q.weight: value 0 is -1"},
+        {31, INT32_MIN, "number of values: -2147483648 is less than 1"},
+        {35, (int32_t)0xff800000, "blk.0.attn_q.weight: value 0 is -inf: must be a finite number"},
+        {35, (int32_t)0xbf800000, "blk.0.attn_q.weight: value 0 is -1: a sum of squares is not negative"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         size_t first, second;
         struct text t = binary_sample(&first, &second);
         memcpy(t.bytes + cases[i].at, &cases[i].value, 4);
-        refuse(folder, &t, strstr(cases[i].says, "inf") ? ERROR_NUMBER : ERROR_INPUT, cases[i].says);
+        refuse(folder, &t, strstr(cases[i].says, "-inf") ? ERROR_NUMBER : ERROR_INPUT, cases[i].says);
     }
-    struct text twice = {0}, empty = {0};
+    struct text twice = {0}, empty = {0}, words = {0};
+    text_add(&words, "The mill stood where the brook ran fast, and nobody asked what it ground.\n");
+    refuse(folder, &words, ERROR_INPUT, "im: is no importance matrix: kerf imatrix makes one");
     put_i32(&twice, 2);
     put_entry(&twice, "same", 1, 1, four);
     put_entry(&twice, "same", 1, 1, four);
     refuse(folder, &twice, ERROR_INPUT, "same: has two entries");
-    refuse(folder, &empty, ERROR_INPUT, "offset 0x0: number of entries: the file ends");
+    refuse(folder, &empty, ERROR_INPUT, "im: is no importance matrix: kerf imatrix makes one");
     struct imatrix *im;
     struct error e;
     assert_error(imatrix_open(&im, "nowhere.dat", &e), &e, ERROR_IO, "nowhere.dat");

@@ -2,6 +2,7 @@
 #include "engine/backends/pack.h"
 #include "engine/base/file.h"
 #include "engine/models/model.h"
+#include "tests/models/tiny_llama.h"
 #include "tests/testing.h"
 
 #include <math.h>
@@ -239,11 +240,40 @@ static void test_refused(void **state)
     folder_remove(folder);
 }
 
+static bool not_yet(void *user, const char *what, size_t done, size_t total)
+{
+    (void)user, (void)done, (void)total;
+    assert_string_equal(what, "packing"); /* and never "calibrating" */
+    return true;
+}
+
+/* Some 12 MiB of weights whose widest matrix would need two times 8 TiB. */
+static void test_too_wide(void **state)
+{
+    (void)state;
+    char *folder = folder_temporary(), *path = tiny_llama(folder, 2, 1 << 20);
+    struct backend_options how = {.backend = &spying, .spec = "spy"};
+    struct model_options options = {
+        .how = &how, .calibration = "datasets/millbrook/calibration.txt", .progress = not_yet};
+    struct error e;
+    struct model *m;
+    for (int sequential = 0; sequential < 2; sequential++) {
+        spy.plan = (struct calibration_plan){.samples = 1, .length = LENGTH, .sequential = sequential};
+        assert_error(model_open(&m, path, &options, &e), &e, ERROR_INPUT,
+                     "tiny.gguf: blk.0.ffn_down.weight: calibrating its 1048576 columns takes 16384.");
+        assert_non_null(
+            strstr(e.text, " GiB are available: use rtn, which calibrates nothing, or a machine with more"));
+        assert_null(m);
+    }
+    free(path);
+    folder_remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_llama),   cmocka_unit_test(test_gpt2),    cmocka_unit_test(test_what_follows_sees),
-        cmocka_unit_test(test_threads), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_threads), cmocka_unit_test(test_refused), cmocka_unit_test(test_too_wide),
     };
     int failed = cmocka_run_group_tests_name("models/calibrate", tests, NULL, NULL);
     for (size_t i = 0; i < spy.n; i++) free(spy.calls[i].h);

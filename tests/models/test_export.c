@@ -4,6 +4,7 @@
 #include "engine/kernels/kernels.h"
 #include "engine/models/model.h"
 #include "suites/run.h"
+#include "tests/models/tiny_llama.h"
 #include "tests/testing.h"
 
 #include <math.h>
@@ -25,7 +26,7 @@ static char *export_to(const char *source, const char *spec, const char *folder,
     char *path = path_join(folder, name, &e);
     assert_non_null(path);
     struct model_options options = {.how = spec ? &how : NULL};
-    assert_ok(model_export(source, &options, path, NULL, &e), &e);
+    assert_ok(model_export(source, &options, path, NULL, NULL, &e), &e);
     return path;
 }
 
@@ -348,7 +349,7 @@ static void test_imatrix(void **state)
     struct backend_options how;
     assert_ok(backend_parse(&how, "gguf:q4_0", &e), &e);
     const struct model_options options = {.how = &how, .imatrix = im};
-    assert_ok(model_export("datasets/millbrook/llama", &options, path, NULL, &e), &e);
+    assert_ok(model_export("datasets/millbrook/llama", &options, path, NULL, NULL, &e), &e);
     struct gguf *weighed = opened(strdup(path));
     struct gguf *plain = opened(export_to("datasets/millbrook/llama", "gguf:q4_0", folder, "plain.gguf"));
     struct gguf *again = opened(export_to(path, NULL, folder, "again.gguf"));
@@ -375,6 +376,56 @@ static void test_imatrix(void **state)
     folder_remove(folder);
 }
 
+/* What is told of a file that is written is what an opened model tells. */
+static void assert_told(const char *source, const char *spec, const char *imatrix, const char *folder,
+                        int64_t fell_back, int64_t unweighted)
+{
+    struct error e;
+    struct backend_options how;
+    struct facts told;
+    struct model *m;
+    if (spec) assert_ok(backend_parse(&how, spec, &e), &e);
+    const struct model_options options = {.how = spec ? &how : NULL, .imatrix = imatrix};
+    char *path = path_join(folder, "told.gguf", &e);
+    assert_ok(model_export(source, &options, path, NULL, &told, &e), &e);
+    assert_ok(model_open(&m, source, &options, &e), &e);
+    const struct facts *f = model_facts(m);
+    assert_int_equal(told.fell_back, fell_back);
+    assert_int_equal(told.unweighted, unweighted);
+    assert_int_equal(f->fell_back, fell_back);
+    assert_int_equal(f->unweighted, unweighted);
+    assert_int_equal(told.parameters, f->parameters);
+    assert_int_equal(told.weight_bytes, f->weight_bytes);
+    assert_string_equal(told.path, source);
+    assert_string_equal(told.architecture, f->architecture);
+    assert_string_equal(told.backend, f->backend);
+    assert_string_equal(told.math, f->math);
+    assert_string_equal(told.imatrix_hash, f->imatrix_hash);
+    assert_string_equal(told.warning, "");
+    model_close(m);
+    free(path);
+}
+
+static void test_told(void **state)
+{
+    (void)state;
+    char *folder = folder_temporary(), *tiny = tiny_llama(folder, 48, 256);
+    struct error e;
+    float sums[256];
+    for (size_t i = 0; i < 256; i++) sums[i] = (float)(i % 7 + 1);
+    const struct imatrix_entry entry = {"blk.3.attn_v.weight", 256, 1, sums};
+    char *im = path_join(folder, "im.gguf", &e);
+    assert_ok(imatrix_write(im, &entry, 1, "", 1, 10, &e), &e);
+    assert_told(tiny, NULL, NULL, folder, 0, 0);
+    assert_told(tiny, "f16", NULL, folder, 0, 0);
+    assert_told(tiny, "gguf:q8_0", NULL, folder, 7, 0); /* all but ffn_down have 48 columns */
+    assert_told("datasets/millbrook/llama", "gguf:q4_0", im, folder, 0, 6 * 7 - 1);
+    assert_told("datasets/millbrook/gpt2", "gguf:q4_k_m", NULL, folder, 0, 0);
+    free(im);
+    free(tiny);
+    folder_remove(folder);
+}
+
 struct counter {
     size_t calls, last, most; /* most: of tensors, before the export is stopped */
 };
@@ -397,13 +448,14 @@ static void test_progress(void **state)
     struct counter all = {.most = 1000}, some = {.most = 20};
     char *path = path_join(folder, "x.gguf", &e);
     assert_error(
-        model_export("datasets/millbrook/llama", NULL, path, &(struct export_progress){&some, count_tensor}, &e), &e,
-        ERROR_INTERRUPTED, "interrupted");
+        model_export("datasets/millbrook/llama", NULL, path, &(struct export_progress){&some, count_tensor}, NULL, &e),
+        &e, ERROR_INTERRUPTED, "interrupted");
     assert_int_equal(some.calls, 20);
     assert_int_equal(rmdir(folder), 0); /* nothing is left behind */
     assert_int_equal(mkdir(folder, 0700), 0);
-    assert_ok(model_export("datasets/millbrook/llama", NULL, path, &(struct export_progress){&all, count_tensor}, &e),
-              &e);
+    assert_ok(
+        model_export("datasets/millbrook/llama", NULL, path, &(struct export_progress){&all, count_tensor}, NULL, &e),
+        &e);
     assert_true(all.calls >= 56);
     free(path);
     folder_remove(folder);
@@ -419,12 +471,12 @@ static void test_refused(void **state)
     char *path = path_join(folder, "x.gguf", &e), *lost = path_join(folder, "nowhere/x.gguf", &e);
     assert_ok(backend_parse(&int8, "int8:absmax", &e), &e);
     assert_ok(backend_parse(&f16, "f16", &e), &e);
-    assert_error(model_export("datasets/millbrook/llama", &(struct model_options){.how = &int8}, path, NULL, &e), &e,
-                 ERROR_USAGE, "backend \"int8:absmax\": GGUF has no type for it: use f32, f16, bf16 or gguf:TYPE");
-    assert_error(model_export("datasets/nothing", &(struct model_options){.how = &f16}, path, NULL, &e), &e, ERROR_IO,
-                 "datasets/nothing");
-    assert_error(model_export("datasets/millbrook/llama", &(struct model_options){.how = &f16}, lost, NULL, &e), &e,
-                 ERROR_IO, "nowhere/x.gguf");
+    assert_error(model_export("datasets/millbrook/llama", &(struct model_options){.how = &int8}, path, NULL, NULL, &e),
+                 &e, ERROR_USAGE, "backend \"int8:absmax\": GGUF has no type for it: use f32, f16, bf16 or gguf:TYPE");
+    assert_error(model_export("datasets/nothing", &(struct model_options){.how = &f16}, path, NULL, NULL, &e), &e,
+                 ERROR_IO, "datasets/nothing");
+    assert_error(model_export("datasets/millbrook/llama", &(struct model_options){.how = &f16}, lost, NULL, NULL, &e),
+                 &e, ERROR_IO, "nowhere/x.gguf");
     assert_false(path_exists(path));
     assert_int_equal(rmdir(folder), 0); /* not even a temporary file */
     free(path);
@@ -440,7 +492,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         BOTH(test_round_trip),           BOTH(test_as_stored),           BOTH(test_from_gguf),
         cmocka_unit_test(test_metadata), cmocka_unit_test(test_vectors), cmocka_unit_test(test_tiny),
-        cmocka_unit_test(test_mixture),  cmocka_unit_test(test_imatrix), cmocka_unit_test(test_progress),
-        cmocka_unit_test(test_refused)};
+        cmocka_unit_test(test_mixture),  cmocka_unit_test(test_imatrix), cmocka_unit_test(test_told),
+        cmocka_unit_test(test_progress), cmocka_unit_test(test_refused)};
     return cmocka_run_group_tests_name("models/export", tests, NULL, NULL);
 }

@@ -168,6 +168,18 @@ static void test_other_sources(void **state)
 
 /* --- layouts that are found --- */
 
+/* The feed-forward matrices of 768 with 760 instead; that their values are then nonsense does not matter. */
+static bool narrower_down(void *user, struct tensor *t)
+{
+    (void)user;
+    for (int i = 0; i < t->n_dims; i++)
+        if (strstr(t->name, ".mlp.") && t->shape[i] == 768) {
+            t->shape[i] = 760;
+            t->bytes = t->bytes / 768 * 760;
+        }
+    return true;
+}
+
 /* The folder of the tests below, and its model. */
 struct fixture {
     char *folder, *out;
@@ -393,9 +405,9 @@ static void test_other_backends(void **state)
     /* to GGUF: the rows of q and k are put into its order */
     char *file = joined(f.folder, "model.gguf");
     assert_ok(backend_parse(&how, "f32", &e), &e);
-    assert_ok(model_export(f.out, &(struct model_options){.how = &how}, file, NULL, &e), &e);
+    assert_ok(model_export(f.out, &(struct model_options){.how = &how}, file, NULL, NULL, &e), &e);
     assert_reads_as(file, NULL, f.made);
-    assert_error(model_export(f.out, &(struct model_options){0}, file, NULL, &e), &e, ERROR_USAGE,
+    assert_error(model_export(f.out, &(struct model_options){0}, file, NULL, NULL, &e), &e, ERROR_USAGE,
                  "GGUF has no type for GPTQ matrices as they are stored");
     /* and on to other bits */
     char *out = quantized(f.out, "rtn:8", f.folder, "again");
@@ -440,7 +452,7 @@ static void test_nothing_replaced(void **state)
     assert_ok(open_model(llama, "rtn:4", &m, &e), &e);
     const struct export_progress watch = {&(size_t){20}, stop_at};
     assert_error(model_export_folder(m, &how, fresh, &watch, &e), &e, ERROR_INTERRUPTED, "interrupted");
-    assert_false(path_exists(fresh));
+    assert_false(path_exists(fresh) || path_exists(deep));
     assert_ok(model_export_folder(m, &how, fresh, NULL, &e), &e);
     assert_int_equal(files_in(fresh), 5);
     assert_error(model_export_folder(m, &how, fresh, NULL, &e), &e, ERROR_USAGE, "is not empty (it has ");
@@ -460,6 +472,35 @@ static void test_nothing_replaced(void **state)
     free(fresh);
     free(deep);
     folder_remove(folder);
+}
+
+/* Before the model is opened: shapes that the words do not divide, and a place where nothing can be. */
+static void test_checked_before(void **state)
+{
+    (void)state;
+    struct error e;
+    struct backend_options how;
+    char *source = copy_llama(), *config = joined(source, "config.json"), *out = joined(source, "out/put"),
+         *parent = joined(source, "out");
+    assert_ok(backend_parse(&how, "gptq:3", &e), &e);
+    assert_ok(model_export_folder_check(source, &how, out, &e), &e);
+    assert_false(path_exists(parent));
+    edit_weights(source, "model.safetensors", "model.safetensors", narrower_down, NULL, NULL, 0);
+    json_t *json = json_read_file(config, &e);
+    json_object_set_new(json, "intermediate_size", json_integer(760));
+    assert_ok(json_write_file(config, json, &e), &e);
+    assert_error(model_export_folder_check(source, &how, out, &e), &e, ERROR_INPUT, source);
+    assert_non_null(strstr(e.text, ": model.layers.0.mlp."));
+    assert_non_null(strstr(e.text, "does not divide into words of 32 codes of 3 bits"));
+    assert_false(path_exists(parent));
+    assert_ok(backend_parse(&how, "gptq:8", &e), &e);
+    assert_ok(model_export_folder_check(source, &how, out, &e), &e);
+    assert_error(model_export_folder_check(source, &how, "", &e), &e, ERROR_USAGE, "an empty name is no folder");
+    json_decref(json);
+    free(config);
+    free(out);
+    free(parent);
+    folder_remove(source);
 }
 
 static void test_refused(void **state)
@@ -488,6 +529,7 @@ int main(void)
         cmocka_unit_test(test_zero_points),      cmocka_unit_test(test_biases),
         cmocka_unit_test(test_dynamic),          cmocka_unit_test(test_other_backends),
         cmocka_unit_test(test_nothing_replaced), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_checked_before),
     };
     return cmocka_run_group_tests_name("models/gptq_folder", tests, start, NULL);
 }

@@ -241,6 +241,71 @@ static void test_packing(void **state)
     folder_remove(folder);
 }
 
+static bool never(void *user, const char *what, size_t done, size_t total)
+{
+    (void)user, (void)what, (void)done, (void)total;
+    fail_msg("it was packed for nothing");
+    return false;
+}
+
+/* Importances of other matrices than the model's are those of another model: said before anything is packed. */
+static void test_foreign(void **state)
+{
+    (void)state;
+    char *folder = folder_temporary();
+    struct error e;
+    struct model *m;
+    struct backend_options how;
+    const float sums[256] = {1};
+    const struct imatrix_entry entries[] = {{"blk.6.ffn_up.weight", 256, 10, sums}, {"enc.0.q.weight", 256, 10, sums}};
+    char *im = path_join(folder, "im.gguf", &e), *out = path_join(folder, "out.gguf", &e);
+    assert_ok(imatrix_write(im, entries, 2, "", 1, 10, &e), &e);
+    assert_ok(backend_parse(&how, "gguf:q4_0", &e), &e);
+    const struct model_options options = {.how = &how, .imatrix = im, .progress = never};
+    const char *says = "im.gguf: has importances for none of the matrices of datasets/millbrook/llama: it was made for "
+                       "another model, make one for this with kerf imatrix";
+    assert_error(model_open(&m, "datasets/millbrook/llama", &options, &e), &e, ERROR_INPUT, says);
+    assert_null(m);
+    assert_error(model_export("datasets/millbrook/llama", &options, out, NULL, NULL, &e), &e, ERROR_INPUT, says);
+    assert_false(path_exists(out));
+    free(im);
+    free(out);
+    folder_remove(folder);
+}
+
+struct packing {
+    size_t calls, most, total;
+};
+
+static bool count_packing(void *user, const char *what, size_t done, size_t total)
+{
+    struct packing *p = user;
+    assert_string_equal(what, "packing");
+    assert_int_equal(done, p->calls++);
+    p->total = total;
+    return p->calls < p->most;
+}
+
+/* Told of each matrix, and ended between any two. */
+static void test_packing_stops(void **state)
+{
+    (void)state;
+    struct error e;
+    struct model *m;
+    struct backend_options how;
+    struct packing all = {.most = 1000}, some = {.most = 20};
+    struct model_options options = {.how = &how, .user = &all, .progress = count_packing};
+    assert_ok(backend_parse(&how, "gguf:q4_0", &e), &e);
+    assert_ok(model_open(&m, "datasets/millbrook/llama", &options, &e), &e);
+    model_close(m);
+    assert_int_equal(all.calls, 1 + 6 * 7);
+    assert_int_equal(all.total, all.calls);
+    options.user = &some;
+    assert_error(model_open(&m, "datasets/millbrook/llama", &options, &e), &e, ERROR_INTERRUPTED, "interrupted");
+    assert_int_equal(some.calls, 20);
+    assert_null(m);
+}
+
 /* A pattern that fits nothing is a slip, and said. */
 static void test_patterns(void **state)
 {
@@ -252,7 +317,7 @@ static void test_patterns(void **state)
     assert_ok(backend_parse(&how, "gguf:q4_0,tensor=*.ffn_up:q8_0,tensor=blk.6.*:q8_0", &e), &e);
     assert_error(model_open(&m, "datasets/millbrook/llama", &options, &e), &e, ERROR_USAGE,
                  "blk.6.*: fits no matrix of datasets/millbrook/llama (kerf inspect lists their names)");
-    assert_error(model_export("datasets/millbrook/llama", &options, "/nowhere/x.gguf", NULL, &e), &e, ERROR_USAGE,
+    assert_error(model_export("datasets/millbrook/llama", &options, "/nowhere/x.gguf", NULL, NULL, &e), &e, ERROR_USAGE,
                  "blk.6.*: fits no matrix of");
     assert_ok(backend_parse(&how, "gguf:q4_0,tensor=*.ffn_up:q8_0,tensor=token_embd:f16", &e), &e);
     assert_ok(model_open(&m, "datasets/millbrook/llama", &options, &e), &e);
@@ -266,7 +331,12 @@ static void test_patterns(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {BOTH(test_sums), BOTH(test_threads), cmocka_unit_test(test_refused),
-                                       cmocka_unit_test(test_packing), cmocka_unit_test(test_patterns)};
+    const struct CMUnitTest tests[] = {BOTH(test_sums),
+                                       BOTH(test_threads),
+                                       cmocka_unit_test(test_refused),
+                                       cmocka_unit_test(test_packing),
+                                       cmocka_unit_test(test_foreign),
+                                       cmocka_unit_test(test_packing_stops),
+                                       cmocka_unit_test(test_patterns)};
     return cmocka_run_group_tests_name("models/imatrix", tests, NULL, NULL);
 }

@@ -407,7 +407,7 @@ static void test_refusals(void **state)
     struct lockstep_options o = options_for(x.path, PROTOCOL_CHUNKED);
     assert_error(lockstep_run(&l, one, 1, &o, &e), &e, ERROR_INPUT, "shorter than one window of 512");
     o.context = 513;
-    assert_error(lockstep_run(&l, one, 1, &o, &e), &e, ERROR_INPUT, "513 tokens exceeds the model's context of 512");
+    assert_error(lockstep_run(&l, one, 1, &o, &e), &e, ERROR_USAGE, "513 tokens exceeds the model's context of 512");
     o.context = 3;
     assert_error(lockstep_run(&l, one, 1, &o, &e), &e, ERROR_INPUT, "too short for the chunked protocol");
     o.file = "no-such-file.txt";
