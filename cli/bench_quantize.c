@@ -163,7 +163,6 @@ static int pack(const struct bench *b, const struct trial *t, struct matrix *out
         struct calibrated report;
         *out = (struct matrix){0};
         status = t->how.backend->calibrate(out, &as_is, &h, &t->how, &ordinary, &report, e);
-        if (!out->backend) out->backend = t->how.backend;
         matrix_free(&as_is);
     }
     *seconds = seconds_now() - start;

@@ -58,10 +58,10 @@ static int make_comparison(struct comparing *c, struct error *e)
     }
     struct resampling how = evaluate_resampling(&c->o);
     if (runs && results) c->comparison = compare_record(runs, results, c->n, c->n_suites, &how, e);
-    if (c->comparison) record_build(c->comparison);
     free(runs);
     free(results);
-    return c->comparison ? 0 : (int)e->code;
+    if (!c->comparison) return (int)e->code;
+    return record_build(c->comparison) ? 0 : error_set(e, ERROR_IO, "out of memory for a record");
 }
 
 static int write_leaderboard(const struct comparing *c, const char *path, struct error *e)

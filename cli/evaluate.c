@@ -153,9 +153,10 @@ int evaluate(const struct subject *s, char *const *suites, struct evaluate_optio
     if (!status) out->run = run_record(m, s->name, s->model, seconds_now() - start, out->results, n, e);
     if (!status && !out->run) status = ERROR_IO;
     if (!status) {
-        record_build(out->run);
-        json_object_set_new(out->run, "started", json_string(started));
-        json_object_set_new(out->run, "peak_bytes", json_integer((json_int_t)peak_bytes()));
+        bool whole = record_build(out->run);
+        whole = whole && !json_object_set_new(out->run, "started", json_string(started)) &&
+                !json_object_set_new(out->run, "peak_bytes", json_integer((json_int_t)peak_bytes()));
+        if (!whole) status = error_set(e, ERROR_IO, "out of memory for a record");
     }
     model_close(m);
     if (status) evaluated_free(out);

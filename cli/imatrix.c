@@ -50,7 +50,10 @@ static int run(int argc, char **argv, bool help, struct error *e)
     progress_catch_signals();
     if (!status) status = engine_open(threads, e);
     if (!status) status = subject_parse(&s, operands[0], NULL, e);
-    if (!status) status = output_check("-o", out, (const char *const[]){s.path, plan.text}, 2, e);
+    if (!status) status = aids_find(&aids, &s, e);
+    if (!status)
+        status =
+            output_check("-o", out, (const char *const[]){s.path, plan.text, aids.shipped, aids.calibration}, 4, e);
     if (!status) status = subject_open(&s, &aids, &m, e);
     if (!status) status = collect(&s, m, &plan, out, e);
     model_close(m);

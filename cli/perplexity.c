@@ -105,10 +105,10 @@ static int measure(struct measuring *x, char **operands, struct error *e)
     status = make_record(x, &l, e);
     lockstep_free(&l);
     if (status) return status;
-    record_build(x->record);
-    json_object_set_new(x->record, "seconds", json_real(seconds_now() - start));
-    json_object_set_new(x->record, "peak_bytes", json_integer((json_int_t)peak_bytes()));
-    return 0;
+    bool whole = record_build(x->record);
+    whole = whole && !json_object_set_new(x->record, "seconds", json_real(seconds_now() - start)) &&
+            !json_object_set_new(x->record, "peak_bytes", json_integer((json_int_t)peak_bytes()));
+    return whole ? 0 : error_set(e, ERROR_IO, "out of memory for a record");
 }
 
 static int print(const struct measuring *x, struct error *e)

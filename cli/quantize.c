@@ -54,7 +54,7 @@ static int export(const struct subject *s, struct aids *aids, const char *out, s
     struct stat st;
     if (!status && stat(path ? path : out, &st) == 0) {
         double seconds = seconds_now() - start, mib = (double)st.st_size / 1048576;
-        note("wrote %s: %.1f MiB, %.0f MiB/s", out, mib, mib / seconds);
+        note("wrote %s: %.1f MiB, %.*f MiB/s", out, mib, mib < 10 * seconds ? 2 : 0, mib / seconds);
     }
     free(path);
     return status;

@@ -47,8 +47,9 @@ int file_write(const char *path, const void *data, size_t n, struct error *e); /
 /* Whether output_open() could write there, found out without a trace; nothing is opened that is a device or pipe. */
 int output_try(const char *path, struct error *e);
 /* Before long work, whose end could not be written or would replace what is read: ERROR_USAGE, with the option that
- * `path` was given by, where it is one of the inputs or, whatever its name, a file of a folder among them. GGUF files in
- * such a folder are not part of the model there. NULL among the inputs is none. */
+ * `path` was given by, where it is one of the inputs or a file of a folder among them, by any name; hidden and GGUF files
+ * in such a folder are not part of the model there. ERROR_IO where output_open() could not write. NULL among the inputs
+ * is none. */
 int output_check(const char *option, const char *path, const char *const *inputs, size_t n, struct error *e);
 
 bool path_exists(const char *path);

@@ -19,7 +19,8 @@ int memory_reserve(void **array, size_t *capacity, size_t wanted, size_t size, c
 char *memory_string(const char *s, struct error *e);
 char *memory_bytes(const void *data, size_t n, struct error *e); /* n bytes and a NUL after them */
 
-/* Bytes that the machine can give without swapping, MemAvailable of /proc/meminfo; SIZE_MAX where it does not say. */
+/* Bytes that the machine can give without swapping, MemAvailable of /proc/meminfo; SIZE_MAX where it does not say. A
+ * container's own limit is not seen. */
 size_t memory_available(void);
 
 #endif

@@ -136,7 +136,7 @@ static bool same(const json_t *a, const json_t *b)
 
 int gptq_config_agree(const json_t *a, const char *where, const json_t *b, const char *other, struct error *e)
 {
-    static const char *const *const fields[] = {method_names, bits_names, group_names, format_names, order_names};
+    static const char *const *const fields[] = {method_names, bits_names, group_names, format_names};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         const json_t *x, *y = NULL;
         const char *name, *name_there;

@@ -18,7 +18,8 @@ struct walk;
 /* The model and the ids must outlive the walk; length is at most the model's context. */
 int walk_open(struct walk **out, const struct model *m, const int32_t *ids /* [sequences, length] */, int64_t sequences,
               int64_t length, struct error *e);
-/* Sends all sequences through layer i, only as far as it takes to tell the probe the input of `last`. */
+/* Sends all sequences through layer i, only as far as it takes to tell the probe the input of `last`; where the layer
+ * has no such matrix, through all of it. */
 int walk_watch(struct walk *w, int64_t i, const struct probe *probe, enum linear_role last, struct error *e);
 /* The same through the whole layer; what comes out is what the next call starts from. probe may be NULL. */
 int walk_advance(struct walk *w, int64_t i, const struct probe *probe, struct error *e);

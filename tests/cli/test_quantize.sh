@@ -7,7 +7,7 @@ for model in millbrook-llama millbrook-gpt2; do
         file=$folder/$model-${backend/:/-}.gguf
         run quantize $model@$backend -o "$file"
         expect_status 0
-        expect_stderr_line "^wrote $file: [0-9.]+ MiB, [0-9]+ MiB/s$"
+        expect_stderr_line "^wrote $file: [0-9.]+ MiB, [0-9.]+ MiB/s$"
         expect_stdout_golden /dev/null
         run eval "$file" --limit 3 --suite stories --suite endings --suite questions --out "$folder/file"
         expect_status 0
@@ -46,7 +46,7 @@ for backend in rtn:4,group=64,sym rtn:3,zero-points=v2 gptq:4,act-order,sym,samp
     out=$folder/${backend//[:,=]/-}
     run quantize millbrook-llama@$backend -o "$out"
     expect_status 0
-    expect_stderr_line "^wrote $out: [0-9.]+ MiB, [0-9]+ MiB/s$"
+    expect_stderr_line "^wrote $out: [0-9.]+ MiB, [0-9.]+ MiB/s$"
     expect_stdout_golden /dev/null
     expect_files "$out" $gptq_files
     run eval "$out" --limit 3 --suite stories --suite endings --out "$folder/file"

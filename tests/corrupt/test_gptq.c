@@ -189,7 +189,6 @@ static void test_settings(void **state)
         {"{\"quant_method\": \"awq\"}",
          "quantize_config.json: quant_method: \"awq\" contradicts \"gptq\" of config.json"},
         {"{\"format\": \"gptq_v2\"}", "quantize_config.json: format: \"gptq_v2\" contradicts \"gptq\" of config.json"},
-        {"{\"desc_act\": true}", "quantize_config.json: desc_act: true contradicts false of config.json"},
     };
     for (size_t i = 0; i < sizeof against / sizeof *against; i++) {
         free(file_put(out, "quantize_config.json", against[i].settings, strlen(against[i].settings)));
