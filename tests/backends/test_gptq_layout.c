@@ -44,7 +44,7 @@ static void fill_words(struct case_of *k, enum gptq_zeros zeros)
     for (int64_t r = 0; r < k->rows; r++) {
         for (int64_t c = 0; c < k->cols; c++)
             for (int64_t b = 0; b < bits; b++)
-                put_bit(k->qweight + r, k->rows, c * bits + b, k->code[r * k->cols + c] >> b & 1u);
+                put_bit(k->qweight + r, k->rows, c * bits + b, (unsigned)k->code[r * k->cols + c] >> b & 1u);
         for (int64_t g = 0; g < k->groups; g++) {
             int stored = k->zero[r * k->groups + g] - (zeros == GPTQ_V1);
             for (int64_t b = 0; b < bits; b++)
