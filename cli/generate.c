@@ -36,10 +36,11 @@ static int continue_prompt(const struct model *m, const char *prompt, int64_t li
         note("note: the prompt's %lld tokens and %lld new ones exceed the context of %lld: the prompt is cut on the "
              "left",
              (long long)g.n_prompt, (long long)limit, (long long)model_hyper(m)->context);
+    const struct decode how = decode_greedy();
     struct progress progress;
     progress_open(&progress, "generate");
     struct generate_options options = {.batch = 1, .user = &progress, .progress = on_progress};
-    if (!status) status = generate(m, &strategy_greedy, &g, 1, &options, e);
+    if (!status) status = generate(m, &how, &g, 1, &options, e);
     progress_close(&progress);
     if (!status) {
         print(text_c(&g.text), g.text.length);

@@ -12,7 +12,7 @@ static int print_suite(const char *name, struct error *e)
     int status = suite_load(&s, name, e);
     if (status) return status;
     printf("%-16s %-22s ", s->name, outcome_kind_name(s->kind));
-    for (size_t i = 0; i < s->n_metrics; i++) printf("%s%s", i ? ", " : "", s->metrics[i]->name);
+    for (size_t i = 0; i < s->n_scores; i++) printf("%s%s", i ? ", " : "", s->scores[i].name);
     struct text description = {0};
     puts("");
     if (s->description) text_terminal(&description, s->description, strlen(s->description));

@@ -40,24 +40,27 @@ static int accumulate(const struct outcome *o, double *stats, int64_t (*length)(
     return 0;
 }
 
-static int by_sum(const struct outcome *o, double *stats, struct error *e) { return accumulate(o, stats, NULL, e); }
+static int by_sum(const struct outcome *o, const void *settings, double *stats, struct error *e)
+{
+    return accumulate(o, stats, NULL, e);
+}
 
-static int by_characters(const struct outcome *o, double *stats, struct error *e)
+static int by_characters(const struct outcome *o, const void *settings, double *stats, struct error *e)
 {
     return accumulate(o, stats, choice_characters, e);
 }
 
-static int by_bytes(const struct outcome *o, double *stats, struct error *e)
+static int by_bytes(const struct outcome *o, const void *settings, double *stats, struct error *e)
 {
     return accumulate(o, stats, choice_bytes, e);
 }
 
-static int by_tokens(const struct outcome *o, double *stats, struct error *e)
+static int by_tokens(const struct outcome *o, const void *settings, double *stats, struct error *e)
 {
     return accumulate(o, stats, choice_tokens, e);
 }
 
-static int by_greedy(const struct outcome *o, double *stats, struct error *e)
+static int by_greedy(const struct outcome *o, const void *settings, double *stats, struct error *e)
 {
     (void)e;
     stats[0] = o->greedy;
@@ -65,12 +68,55 @@ static int by_greedy(const struct outcome *o, double *stats, struct error *e)
     return 0;
 }
 
-static double share(const double *sums) { return sums[1] > 0 ? sums[0] / sums[1] : NAN; }
+static double share(const double *sums, const void *settings) { return sums[1] > 0 ? sums[0] / sums[1] : NAN; }
 
-const struct metric metric_acc = {"acc", OUTCOME_CHOICE, BETTER_HIGHER, 2, true, "", by_sum, share, NULL};
-const struct metric metric_acc_norm = {"acc_norm", OUTCOME_CHOICE, BETTER_HIGHER, 2,   true,
-                                       "",         by_characters,  share,         NULL};
-const struct metric metric_acc_bytes = {"acc_bytes", OUTCOME_CHOICE, BETTER_HIGHER, 2, true, "", by_bytes, share, NULL};
-const struct metric metric_acc_tokens = {"acc_tokens", OUTCOME_CHOICE, BETTER_HIGHER, 2,   true,
-                                         "",           by_tokens,      share,         NULL};
-const struct metric metric_acc_greedy = {"acc", OUTCOME_LIKELIHOOD, BETTER_HIGHER, 2, true, "", by_greedy, share, NULL};
+const struct metric metric_acc = {
+    .name = "acc",
+    .kind = OUTCOME_CHOICE,
+    .better = BETTER_HIGHER,
+    .width = 2,
+    .is_mean = true,
+    .unit = "",
+    .accumulate = by_sum,
+    .finish = share,
+};
+const struct metric metric_acc_norm = {
+    .name = "acc_norm",
+    .kind = OUTCOME_CHOICE,
+    .better = BETTER_HIGHER,
+    .width = 2,
+    .is_mean = true,
+    .unit = "",
+    .accumulate = by_characters,
+    .finish = share,
+};
+const struct metric metric_acc_bytes = {
+    .name = "acc_bytes",
+    .kind = OUTCOME_CHOICE,
+    .better = BETTER_HIGHER,
+    .width = 2,
+    .is_mean = true,
+    .unit = "",
+    .accumulate = by_bytes,
+    .finish = share,
+};
+const struct metric metric_acc_tokens = {
+    .name = "acc_tokens",
+    .kind = OUTCOME_CHOICE,
+    .better = BETTER_HIGHER,
+    .width = 2,
+    .is_mean = true,
+    .unit = "",
+    .accumulate = by_tokens,
+    .finish = share,
+};
+const struct metric metric_acc_greedy = {
+    .name = "acc",
+    .kind = OUTCOME_LIKELIHOOD,
+    .better = BETTER_HIGHER,
+    .width = 2,
+    .is_mean = true,
+    .unit = "",
+    .accumulate = by_greedy,
+    .finish = share,
+};

@@ -110,7 +110,7 @@ static void count(const struct sequence *h, struct sequence *references, size_t 
     }
 }
 
-static int accumulate(const struct outcome *o, double *stats, struct error *e)
+static int accumulate(const struct outcome *o, const void *settings, double *stats, struct error *e)
 {
     const char **texts;
     size_t n;
@@ -126,7 +126,7 @@ static int accumulate(const struct outcome *o, double *stats, struct error *e)
     return status;
 }
 
-static double finish(const double *sums)
+static double finish(const double *sums, const void *settings)
 {
     const double hypothesis = sums[HYPOTHESIS], reference = sums[REFERENCE];
     if (hypothesis + reference <= 0) return NAN;
@@ -144,12 +144,19 @@ static double finish(const double *sums)
     return 100 * brevity * exp(logs / ORDERS);
 }
 
-const struct metric metric_bleu = {"bleu",
-                                   OUTCOME_GENERATION,
-                                   BETTER_HIGHER,
-                                   WIDTH,
-                                   false,
-                                   "%",
-                                   accumulate,
-                                   finish,
-                                   "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0"};
+static void signature(const void *settings, size_t n_references, struct text *out)
+{
+    signature_references(n_references, out);
+    text_add(out, "case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0");
+}
+
+const struct metric metric_bleu = {
+    .name = "bleu",
+    .kind = OUTCOME_GENERATION,
+    .better = BETTER_HIGHER,
+    .width = WIDTH,
+    .unit = "%",
+    .accumulate = accumulate,
+    .finish = finish,
+    .signature = signature,
+};

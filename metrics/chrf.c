@@ -111,34 +111,48 @@ static double finish(const double *sums, size_t orders)
     return references > 0 ? score(sums, orders) : NAN;
 }
 
-static int accumulate_characters(const struct outcome *o, double *stats, struct error *e)
+static int accumulate_characters(const struct outcome *o, const void *settings, double *stats, struct error *e)
 {
     return accumulate(o, 0, stats, e);
 }
 
-static int accumulate_words(const struct outcome *o, double *stats, struct error *e)
+static int accumulate_words(const struct outcome *o, const void *settings, double *stats, struct error *e)
 {
     return accumulate(o, WORDS, stats, e);
 }
 
-static double finish_characters(const double *sums) { return finish(sums, CHARACTERS); }
-static double finish_words(const double *sums) { return finish(sums, ORDERS); }
+static double finish_characters(const double *sums, const void *settings) { return finish(sums, CHARACTERS); }
+static double finish_words(const double *sums, const void *settings) { return finish(sums, ORDERS); }
 
-const struct metric metric_chrf = {"chrf",
-                                   OUTCOME_GENERATION,
-                                   BETTER_HIGHER,
-                                   3 * CHARACTERS,
-                                   false,
-                                   "%",
-                                   accumulate_characters,
-                                   finish_characters,
-                                   "nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no|version:2.6.0"};
-const struct metric metric_chrf_words = {"chrf++",
-                                         OUTCOME_GENERATION,
-                                         BETTER_HIGHER,
-                                         3 * ORDERS,
-                                         false,
-                                         "%",
-                                         accumulate_words,
-                                         finish_words,
-                                         "nrefs:1|case:mixed|eff:yes|nc:6|nw:2|space:no|version:2.6.0"};
+static void signature_characters(const void *settings, size_t n_references, struct text *out)
+{
+    signature_references(n_references, out);
+    text_add(out, "case:mixed|eff:yes|nc:6|nw:0|space:no|version:2.6.0");
+}
+
+static void signature_words(const void *settings, size_t n_references, struct text *out)
+{
+    signature_references(n_references, out);
+    text_add(out, "case:mixed|eff:yes|nc:6|nw:2|space:no|version:2.6.0");
+}
+
+const struct metric metric_chrf = {
+    .name = "chrf",
+    .kind = OUTCOME_GENERATION,
+    .better = BETTER_HIGHER,
+    .width = 3 * CHARACTERS,
+    .unit = "%",
+    .accumulate = accumulate_characters,
+    .finish = finish_characters,
+    .signature = signature_characters,
+};
+const struct metric metric_chrf_words = {
+    .name = "chrf++",
+    .kind = OUTCOME_GENERATION,
+    .better = BETTER_HIGHER,
+    .width = 3 * ORDERS,
+    .unit = "%",
+    .accumulate = accumulate_words,
+    .finish = finish_words,
+    .signature = signature_words,
+};

@@ -54,23 +54,57 @@ static double mean(const double *sums, int statistic)
     return sums[POSITIONS] > 0 ? sums[statistic] / sums[POSITIONS] : NAN;
 }
 
-static double mean_kl(const double *sums) { return mean(sums, KL); }
-static double share_same_top(const double *sums) { return mean(sums, SAME_TOP); }
-static double mean_change(const double *sums) { return mean(sums, CHANGE); }
-static double rms_change(const double *sums) { return sqrt(mean(sums, SQUARES)); }
+static double mean_kl(const double *sums, const void *settings) { return mean(sums, KL); }
+static double share_same_top(const double *sums, const void *settings) { return mean(sums, SAME_TOP); }
+static double mean_change(const double *sums, const void *settings) { return mean(sums, CHANGE); }
+static double rms_change(const double *sums, const void *settings) { return sqrt(mean(sums, SQUARES)); }
 
 const struct metric *divergence_metric(size_t i)
 {
     static const struct metric metrics[] = {
-        {"kl_divergence", OUTCOME_ROLLING, BETTER_LOWER, DIVERGENCE_WIDTH, false, "nat", NULL, mean_kl, NULL},
-        {"same_top", OUTCOME_ROLLING, BETTER_HIGHER, DIVERGENCE_WIDTH, false, "", NULL, share_same_top, NULL},
-        {"probability_change", OUTCOME_ROLLING, BETTER_HIGHER, DIVERGENCE_WIDTH, false, "", NULL, mean_change, NULL},
-        {"probability_change_rms", OUTCOME_ROLLING, BETTER_LOWER, DIVERGENCE_WIDTH, false, "", NULL, rms_change, NULL},
+        {
+            .name = "kl_divergence",
+            .kind = OUTCOME_ROLLING,
+            .better = BETTER_LOWER,
+            .width = DIVERGENCE_WIDTH,
+            .unit = "nat",
+            .finish = mean_kl,
+        },
+        {
+            .name = "same_top",
+            .kind = OUTCOME_ROLLING,
+            .better = BETTER_HIGHER,
+            .width = DIVERGENCE_WIDTH,
+            .unit = "",
+            .finish = share_same_top,
+        },
+        {
+            .name = "probability_change",
+            .kind = OUTCOME_ROLLING,
+            .better = BETTER_HIGHER,
+            .width = DIVERGENCE_WIDTH,
+            .unit = "",
+            .finish = mean_change,
+        },
+        {
+            .name = "probability_change_rms",
+            .kind = OUTCOME_ROLLING,
+            .better = BETTER_LOWER,
+            .width = DIVERGENCE_WIDTH,
+            .unit = "",
+            .finish = rms_change,
+        },
     };
     return i < sizeof metrics / sizeof *metrics ? &metrics[i] : NULL;
 }
 
-static double log_perplexity(const double *sums) { return sums[1] > 0 ? sums[0] / sums[1] : NAN; }
+static double log_perplexity(const double *sums, const void *settings) { return sums[1] > 0 ? sums[0] / sums[1] : NAN; }
 
 const struct metric metric_log_perplexity = {
-    "log_perplexity", OUTCOME_ROLLING, BETTER_LOWER, 2, false, "nat", NULL, log_perplexity, NULL};
+    .name = "log_perplexity",
+    .kind = OUTCOME_ROLLING,
+    .better = BETTER_LOWER,
+    .width = 2,
+    .unit = "nat",
+    .finish = log_perplexity,
+};

@@ -4,7 +4,8 @@
  *     struct divergence d = divergence_of(&p, &q, next_token);
  *     d.kl ...
  *     divergence_add(&d, stats + document * DIVERGENCE_WIDTH);
- *     estimate_metric(divergence_metric(0), stats, documents, &how, &mean_kl, e);
+ *     const struct measure kl = measure_of(divergence_metric(0));
+ *     measure_estimate(&kl, stats, documents, &how, &mean_kl, e);
  *
  * With p_i = exp(x_i) / sum over j of exp(x_j), and q_i likewise from the candidate's logits:
  *

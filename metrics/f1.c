@@ -11,7 +11,7 @@ enum { CLASSES = 8, CONFUSIONS = CLASSES * CLASSES, WIDTH = CONFUSIONS + CLASSES
 
 /* stats[8 gold + predicted] counts the pairs, stats[64 + k - 1] the items of k choices: so the sums know how many
  * classes there are, also where one is neither right nor predicted. */
-static int accumulate(const struct outcome *o, double *stats, struct error *e)
+static int accumulate(const struct outcome *o, const void *settings, double *stats, struct error *e)
 {
     const int status = choice_check(o, e);
     if (status) return status;
@@ -24,7 +24,7 @@ static int accumulate(const struct outcome *o, double *stats, struct error *e)
     return 0;
 }
 
-static int accumulate_binary(const struct outcome *o, double *stats, struct error *e)
+static int accumulate_binary(const struct outcome *o, const void *settings, double *stats, struct error *e)
 {
     const int status = choice_check(o, e);
     if (status) return status;
@@ -41,7 +41,7 @@ static double f1_of(double tp, double right, double predicted)
     return right + predicted > 0 ? 2 * tp / (right + predicted) : 0;
 }
 
-static double f1(const double *sums)
+static double f1(const double *sums, const void *settings)
 {
     if (sums[0] + sums[1] + sums[2] + sums[3] <= 0) return NAN;
     return f1_of(sums[3], sums[2] + sums[3], sums[1] + sums[3]);
@@ -58,7 +58,7 @@ static void margins(const double *sums, double *right /* [CLASSES] */, double *p
     }
 }
 
-static double macro_f1(const double *sums)
+static double macro_f1(const double *sums, const void *settings)
 {
     size_t classes = CLASSES;
     while (classes && sums[CONFUSIONS + classes - 1] <= 0) classes--;
@@ -69,7 +69,7 @@ static double macro_f1(const double *sums)
     return sum / (double)classes;
 }
 
-static double mcc(const double *sums)
+static double mcc(const double *sums, const void *settings)
 {
     double right[CLASSES], predicted[CLASSES], n = 0, correct = 0, both = 0, squares_right = 0, squares_predicted = 0;
     margins(sums, right, predicted);
@@ -85,7 +85,30 @@ static double mcc(const double *sums)
     return spread > 0 ? (correct * n - both) / sqrt(spread) : 0;
 }
 
-const struct metric metric_f1 = {"f1", OUTCOME_CHOICE, BETTER_HIGHER, 4, false, "", accumulate_binary, f1, NULL};
-const struct metric metric_macro_f1 = {"macro_f1", OUTCOME_CHOICE, BETTER_HIGHER, WIDTH, false,
-                                       "",         accumulate,     macro_f1,      NULL};
-const struct metric metric_mcc = {"mcc", OUTCOME_CHOICE, BETTER_HIGHER, WIDTH, false, "", accumulate, mcc, NULL};
+const struct metric metric_f1 = {
+    .name = "f1",
+    .kind = OUTCOME_CHOICE,
+    .better = BETTER_HIGHER,
+    .width = 4,
+    .unit = "",
+    .accumulate = accumulate_binary,
+    .finish = f1,
+};
+const struct metric metric_macro_f1 = {
+    .name = "macro_f1",
+    .kind = OUTCOME_CHOICE,
+    .better = BETTER_HIGHER,
+    .width = WIDTH,
+    .unit = "",
+    .accumulate = accumulate,
+    .finish = macro_f1,
+};
+const struct metric metric_mcc = {
+    .name = "mcc",
+    .kind = OUTCOME_CHOICE,
+    .better = BETTER_HIGHER,
+    .width = WIDTH,
+    .unit = "",
+    .accumulate = accumulate,
+    .finish = mcc,
+};

@@ -3,10 +3,16 @@
  * BLEU the n-gram counts, F1 the confusion counts. So one resampler gives every metric its standard error, its
  * confidence interval and its paired differences (metrics/resampling.h).
  *
- *     const struct metric *m = metric_find("acc", OUTCOME_CHOICE);
- *     double *stats = memory_new(n * m->width, sizeof *stats, ...);
- *     for (size_t i = 0; i < n; i++) m->accumulate(&outcomes[i], stats + i * m->width, e);
- *     double value = metric_value(m, stats, n);
+ * A metric with its settings is a measure: "bleu" with tokenize=zh.
+ *
+ *     struct measure m;
+ *     if (measure_open(&m, "bleu", OUTCOME_GENERATION, e)) return e->code;
+ *     if (measure_set(&m, "tokenize", "zh", e)) ...
+ *     double *stats = memory_new(n * m.metric->width, sizeof *stats, ...);
+ *     for (size_t i = 0; i < n; i++) measure_accumulate(&m, &outcomes[i], stats + i * m.metric->width, e);
+ *     measure_prepare(&m, stats, n, e);
+ *     double value = measure_value(&m, stats, n);
+ *     measure_close(&m);
  *
  * To add a metric: one file metrics/NAME.c that defines a `const struct metric`, and its line in metrics/registry.c. */
 #ifndef KERF_METRICS_METRIC_H
@@ -52,28 +58,55 @@ struct metric {
     enum better better;     /* MUST */
     size_t width;           /* MUST: statistics of an item, at most METRIC_WIDTH */
     bool is_mean;           /* the value is stats[0] / stats[1] with stats[1] = 1: the standard error is the sample's */
-    const char *unit; /* MUST: "" for a ratio, "%" for scores of 0 .. 100, "nat", "bit"; others are recorded, not shown */
-    /* MUST in the registry: writes width statistics of one item. */
-    int (*accumulate)(const struct outcome *o, double *stats /* [width] */, struct error *e);
+    const char
+        *unit; /* MUST: "" for a ratio, "%" for scores of 0 .. 100, "nat", "bit"; others are recorded, not shown */
+    /* MAY: the keys that configure takes, NULL-terminated, and what it does with one of them: writes it into settings,
+     * which are the metric's own type; zeroed settings are the defaults. A list is given entry by entry. ERROR_INPUT
+     * for a value that is none, in words that follow "tokenize: ". */
+    const char *const *options;
+    int (*configure)(void *settings, const char *key, const char *value, struct error *e);
+    void (*release)(void *settings); /* MAY: where settings hold memory; also of zeroed ones */
+    /* MUST in the registry: writes width statistics of one item. May run on several threads. */
+    int (*accumulate)(const struct outcome *o, const void *settings, double *stats /* [width] */, struct error *e);
+    /* MAY: sees all items' statistics once before they are summed: what needs all of them, such as ranks. */
+    int (*prepare)(const void *settings, double *stats /* [n, width] */, size_t n, struct error *e);
     /* MUST: the value from the summed statistics; NAN where it is undefined (no items). */
-    double (*finish)(const double *sums /* [width] */);
-    /* MAY: the settings in the field's own notation (sacreBLEU's signature, for one reference an item: see
-     * metric_signature()); NULL where there are none. */
-    const char *signature;
+    double (*finish)(const double *sums /* [width] */, const void *settings);
+    /* MAY: appends the settings in the field's own notation (sacreBLEU's signature) for items that have n_references
+     * references each; 0: their number varies. */
+    void (*signature)(const void *settings, size_t n_references, struct text *out);
 };
 
-enum { METRIC_WIDTH = 72 };
+enum { METRIC_WIDTH = 192, METRIC_SETTINGS = 64 };
 
 const struct metric *metric_find(const char *name, enum outcome_kind kind);
 /* The registry, for lists and suggestions: row i, NULL past the end. */
 const struct metric *metric_at(size_t i);
 const char *outcome_kind_name(enum outcome_kind kind); /* "multiple_choice", "loglikelihood", ... */
 
-/* NAN where n is 0. */
-double metric_value(const struct metric *m, const double *stats /* [n, width] */, size_t n);
-/* Appends the signature for a data set whose items have n_references references each (0: it varies), "" where the
- * metric has none. */
-void metric_signature(const struct metric *m, size_t n_references, struct text *out);
+/* --- a metric with its settings --- */
+
+struct measure {
+    const struct metric *metric;
+    _Alignas(16) unsigned char settings[METRIC_SETTINGS];
+};
+
+struct measure measure_of(const struct metric *m); /* with its defaults; needs no measure_close() */
+/* ERROR_INPUT for a name that is no metric of this kind: says of which it is one, or the nearest there is. */
+int measure_open(struct measure *m, const char *name, enum outcome_kind kind, struct error *e);
+/* ERROR_INPUT names the key, and for an unknown one the nearest. */
+int measure_set(struct measure *m, const char *key, const char *value, struct error *e);
+void measure_close(struct measure *m);
+
+int measure_accumulate(const struct measure *m, const struct outcome *o, double *stats /* [width] */, struct error *e);
+int measure_prepare(const struct measure *m, double *stats /* [n, width] */, size_t n, struct error *e);
+/* Of prepared statistics. NAN where n is 0. */
+double measure_value(const struct measure *m, const double *stats /* [n, width] */, size_t n);
+double measure_finish(const struct measure *m, const double *sums /* [width] */);
+/* Appends the signature, nothing where the metric has none. */
+void measure_signature(const struct measure *m, size_t n_references, struct text *out);
+
+/* --- shared by metrics --- */
 
 /* Shared by the choice metrics: index of the first largest log-likelihood, divided by the given length if it is not
  * NULL (one of choice_characters, choice_bytes, choice_tokens; a length below 1 counts as 1). */
@@ -83,5 +116,10 @@ int64_t choice_bytes(const struct choice *c);
 int64_t choice_tokens(const struct choice *c);
 /* ERROR_INPUT where there are no choices or gold is none of them, ERROR_NUMBER where a log-likelihood is not finite. */
 int choice_check(const struct outcome *o, struct error *e);
+
+/* Settings that are numbers, flags ("true", "false") or one of some words; for configure. `index` gets the word's. */
+int setting_is_number(const char *value, double least, double most, double *out, struct error *e);
+int setting_is_flag(const char *value, bool *out, struct error *e);
+int setting_is_word(const char *value, const char *const *words /* NULL-terminated */, int *index, struct error *e);
 
 #endif

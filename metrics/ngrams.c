@@ -145,6 +145,14 @@ int references_used(const struct outcome *o, const char ***used, size_t *n, stru
     return 0;
 }
 
+void signature_references(size_t n_references, struct text *out)
+{
+    if (n_references)
+        text_printf(out, "nrefs:%zu|", n_references);
+    else
+        text_add(out, "nrefs:var|");
+}
+
 bool is_ascii_punctuation(char c)
 {
     return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') || (c >= '{' && c <= '~');

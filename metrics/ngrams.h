@@ -43,6 +43,9 @@ void sequences_free(struct sequence *s, size_t n); /* an array and its sequences
  * ERROR_INPUT where there is no reference or no text. */
 int references_used(const struct outcome *o, const char ***used, size_t *n, struct error *e);
 
+/* The first field of sacreBLEU's signatures, "nrefs:1|"; "nrefs:var|" for 0. */
+void signature_references(size_t n_references, struct text *out);
+
 bool is_ascii_punctuation(char c); /* string.punctuation of Python */
 
 #endif

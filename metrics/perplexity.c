@@ -14,22 +14,22 @@ static int accumulate(const struct outcome *o, int64_t units, const char *what, 
     return 0;
 }
 
-static int by_tokens(const struct outcome *o, double *stats, struct error *e)
+static int by_tokens(const struct outcome *o, const void *settings, double *stats, struct error *e)
 {
     return accumulate(o, o->tokens, "tokens", stats, e);
 }
 
-static int by_words(const struct outcome *o, double *stats, struct error *e)
+static int by_words(const struct outcome *o, const void *settings, double *stats, struct error *e)
 {
     return accumulate(o, o->words, "words", stats, e);
 }
 
-static int by_bytes(const struct outcome *o, double *stats, struct error *e)
+static int by_bytes(const struct outcome *o, const void *settings, double *stats, struct error *e)
 {
     return accumulate(o, o->bytes, "bytes", stats, e);
 }
 
-static int by_continuation(const struct outcome *o, double *stats, struct error *e)
+static int by_continuation(const struct outcome *o, const void *settings, double *stats, struct error *e)
 {
     if (!isfinite(o->loglikelihood))
         return error_set(e, ERROR_NUMBER, "the continuation's log-likelihood is %g", o->loglikelihood);
@@ -38,16 +38,54 @@ static int by_continuation(const struct outcome *o, double *stats, struct error 
     return 0;
 }
 
-static double perplexity(const double *sums) { return sums[1] > 0 ? exp(sums[0] / sums[1]) : NAN; }
-static double bits(const double *sums) { return sums[1] > 0 ? sums[0] / sums[1] / log(2) : NAN; }
+static double perplexity(const double *sums, const void *settings)
+{
+    return sums[1] > 0 ? exp(sums[0] / sums[1]) : NAN;
+}
+static double bits(const double *sums, const void *settings) { return sums[1] > 0 ? sums[0] / sums[1] / log(2) : NAN; }
 
-const struct metric metric_perplexity = {"perplexity", OUTCOME_ROLLING, BETTER_LOWER, 2,   false,
-                                         "",           by_tokens,       perplexity,   NULL};
-const struct metric metric_perplexity_likelihood = {"perplexity", OUTCOME_LIKELIHOOD, BETTER_LOWER, 2,   false,
-                                                    "",           by_continuation,    perplexity,   NULL};
-const struct metric metric_word_perplexity = {"word_perplexity", OUTCOME_ROLLING, BETTER_LOWER, 2, false, "",
-                                              by_words,          perplexity,      NULL};
-const struct metric metric_byte_perplexity = {"byte_perplexity", OUTCOME_ROLLING, BETTER_LOWER, 2, false, "",
-                                              by_bytes,          perplexity,      NULL};
-const struct metric metric_bits_per_byte = {"bits_per_byte", OUTCOME_ROLLING, BETTER_LOWER, 2,   false,
-                                            "bit",           by_bytes,        bits,         NULL};
+const struct metric metric_perplexity = {
+    .name = "perplexity",
+    .kind = OUTCOME_ROLLING,
+    .better = BETTER_LOWER,
+    .width = 2,
+    .unit = "",
+    .accumulate = by_tokens,
+    .finish = perplexity,
+};
+const struct metric metric_perplexity_likelihood = {
+    .name = "perplexity",
+    .kind = OUTCOME_LIKELIHOOD,
+    .better = BETTER_LOWER,
+    .width = 2,
+    .unit = "",
+    .accumulate = by_continuation,
+    .finish = perplexity,
+};
+const struct metric metric_word_perplexity = {
+    .name = "word_perplexity",
+    .kind = OUTCOME_ROLLING,
+    .better = BETTER_LOWER,
+    .width = 2,
+    .unit = "",
+    .accumulate = by_words,
+    .finish = perplexity,
+};
+const struct metric metric_byte_perplexity = {
+    .name = "byte_perplexity",
+    .kind = OUTCOME_ROLLING,
+    .better = BETTER_LOWER,
+    .width = 2,
+    .unit = "",
+    .accumulate = by_bytes,
+    .finish = perplexity,
+};
+const struct metric metric_bits_per_byte = {
+    .name = "bits_per_byte",
+    .kind = OUTCOME_ROLLING,
+    .better = BETTER_LOWER,
+    .width = 2,
+    .unit = "bit",
+    .accumulate = by_bytes,
+    .finish = bits,
+};

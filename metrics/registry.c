@@ -1,6 +1,5 @@
 #include "metrics/metric.h"
 
-#include <math.h>
 #include <string.h>
 
 extern const struct metric metric_acc, metric_acc_greedy, metric_acc_norm, metric_acc_bytes, metric_acc_tokens;
@@ -54,23 +53,4 @@ const char *outcome_kind_name(enum outcome_kind kind)
         return "generate_until";
     }
     return "unknown";
-}
-
-double metric_value(const struct metric *m, const double *stats, size_t n)
-{
-    if (n == 0) return NAN;
-    double sums[METRIC_WIDTH] = {0};
-    for (size_t i = 0; i < n; i++)
-        for (size_t c = 0; c < m->width; c++) sums[c] += stats[i * m->width + c];
-    return m->finish(sums);
-}
-
-void metric_signature(const struct metric *m, size_t n_references, struct text *out)
-{
-    if (!m->signature) return;
-    static const char one[] = "nrefs:1|";
-    const bool counted = strncmp(m->signature, one, sizeof one - 1) == 0;
-    if (counted && n_references) text_printf(out, "nrefs:%zu|", n_references);
-    if (counted && !n_references) text_add(out, "nrefs:var|");
-    text_add(out, m->signature + (counted ? sizeof one - 1 : 0));
 }

@@ -11,7 +11,7 @@ _Static_assert(MOST % BLOCK == 0, "the packed sums fill whole blocks");
 /* The statistics as the resampler reads them: of the one or two sides, only the columns that are not 0 for every item
  * (a confusion matrix is mostly empty), four of them at a time so that an item's are one load. */
 struct packed {
-    const struct metric *metric;
+    const struct measure *measure;
     size_t n, sides, columns;
     size_t place[MOST]; /* column -> side * width + statistic */
     double *rows;       /* [blocks, n, BLOCK] */
@@ -27,12 +27,12 @@ static bool is_used(const double *stats, size_t n, size_t width, size_t column)
     return false;
 }
 
-static int packed_open(struct packed *p, const struct metric *m, const double *const sides[SIDES], size_t n,
+static int packed_open(struct packed *p, const struct measure *m, const double *const sides[SIDES], size_t n,
                        uint64_t seed, struct error *e)
 {
-    *p = (struct packed){.metric = m, .n = n, .sides = sides[1] ? 2 : 1, .seed = seed};
+    *p = (struct packed){.measure = m, .n = n, .sides = sides[1] ? 2 : 1, .seed = seed};
     if (n > UINT32_MAX) return error_set(e, ERROR_INPUT, "%zu items are more than resampling takes", n);
-    const size_t width = m->width;
+    const size_t width = m->metric->width;
     for (size_t k = 0; k < p->sides * width; k++)
         if (is_used(sides[k / width], n, width, k % width)) p->place[p->columns++] = k;
     const size_t blocks = blocks_of(p->columns);
@@ -78,7 +78,7 @@ static void sum_resample(const struct packed *p, size_t r, double *sums /* [side
             add_rows(p->rows + b * p->n * BLOCK, drawn, count, packed + b * BLOCK);
         done += count;
     }
-    for (size_t k = 0; k < p->sides * p->metric->width; k++) sums[k] = 0;
+    for (size_t k = 0; k < p->sides * p->measure->metric->width; k++) sums[k] = 0;
     for (size_t c = 0; c < p->columns; c++) sums[p->place[c]] = packed[c];
 }
 
@@ -89,8 +89,8 @@ static void resample(const struct packed *p, double *values, size_t resamples)
     for (size_t r = 0; r < resamples; r++) {
         double sums[MOST];
         sum_resample(p, r, sums);
-        const double first = p->metric->finish(sums);
-        values[r] = p->sides == 1 ? first : p->metric->finish(sums + p->metric->width) - first;
+        const double first = measure_finish(p->measure, sums);
+        values[r] = p->sides == 1 ? first : measure_finish(p->measure, sums + p->measure->metric->width) - first;
     }
 }
 
@@ -149,7 +149,7 @@ static struct spread spread_of(double *values, size_t resamples)
     };
 }
 
-static int spread_by_resampling(const struct metric *m, const double *const sides[SIDES], size_t n,
+static int spread_by_resampling(const struct measure *m, const double *const sides[SIDES], size_t n,
                                 const struct resampling *how, struct spread *out, struct error *e)
 {
     *out = (struct spread){NAN, NAN, NAN, NAN};
@@ -168,33 +168,34 @@ static int spread_by_resampling(const struct metric *m, const double *const side
     return status;
 }
 
-int estimate_metric(const struct metric *m, const double *stats, size_t n, const struct resampling *how,
-                    struct estimate *out, struct error *e)
+int measure_estimate(const struct measure *m, const double *stats, size_t n, const struct resampling *how,
+                     struct estimate *out, struct error *e)
 {
     struct spread s;
     const int status = spread_by_resampling(m, (const double *const[SIDES]){stats, NULL}, n, how, &s, e);
     if (status) return status;
-    *out = (struct estimate){.value = metric_value(m, stats, n), .low = s.low, .high = s.high, .n = n};
-    out->standard_error = m->is_mean ? deviation(stats, NULL, m->width, n) / sqrt((double)n) : s.deviation;
+    *out = (struct estimate){.value = measure_value(m, stats, n), .low = s.low, .high = s.high, .n = n};
+    out->standard_error =
+        m->metric->is_mean ? deviation(stats, NULL, m->metric->width, n) / sqrt((double)n) : s.deviation;
     return 0;
 }
 
-static bool is_right_or_wrong(const struct metric *m, const double *stats, size_t n)
+static bool is_right_or_wrong(const struct measure *m, const double *stats, size_t n)
 {
-    if (!m->is_mean) return false;
+    if (!m->metric->is_mean) return false;
     for (size_t i = 0; i < n; i++) {
-        const double *s = stats + i * m->width;
+        const double *s = stats + i * m->metric->width;
         if ((s[0] != 0 && s[0] != 1) || s[1] != 1) return false;
     }
     return true;
 }
 
-static void count_flips(const struct metric *m, const double *baseline, const double *candidate, size_t n,
+static void count_flips(const struct measure *m, const double *baseline, const double *candidate, size_t n,
                         struct difference *out)
 {
     out->gained = out->lost = 0;
     for (size_t i = 0; i < n; i++) {
-        const double was = baseline[i * m->width], is = candidate[i * m->width];
+        const double was = baseline[i * m->metric->width], is = candidate[i * m->metric->width];
         out->gained += is > was;
         out->lost += is < was;
     }
@@ -202,20 +203,20 @@ static void count_flips(const struct metric *m, const double *baseline, const do
     out->p = mcnemar_exact(out->gained, out->lost);
 }
 
-int compare_metric(const struct metric *m, const double *baseline, const double *candidate, size_t n,
-                   const struct resampling *how, struct difference *out, struct error *e)
+int measure_compare(const struct measure *m, const double *baseline, const double *candidate, size_t n,
+                    const struct resampling *how, struct difference *out, struct error *e)
 {
     struct spread s;
     const int status = spread_by_resampling(m, (const double *const[SIDES]){baseline, candidate}, n, how, &s, e);
     if (status) return status;
-    *out = (struct difference){.value = metric_value(m, candidate, n) - metric_value(m, baseline, n),
+    *out = (struct difference){.value = measure_value(m, candidate, n) - measure_value(m, baseline, n),
                                .standard_error = s.deviation,
                                .low = s.low,
                                .high = s.high,
                                .p = s.p,
                                .gained = -1,
                                .lost = -1};
-    if (m->is_mean) out->standard_error = deviation(candidate, baseline, m->width, n) / sqrt((double)n);
+    if (m->metric->is_mean) out->standard_error = deviation(candidate, baseline, m->metric->width, n) / sqrt((double)n);
     if (n && is_right_or_wrong(m, baseline, n) && is_right_or_wrong(m, candidate, n))
         count_flips(m, baseline, candidate, n, out);
     return 0;

@@ -2,9 +2,9 @@
  * outcomes McNemar 1947 in its exact form).
  *
  *     struct estimate est;
- *     if (estimate_metric(m, stats, n, &(struct resampling){.resamples = 10000, .seed = 1234}, &est, e)) ...
+ *     if (measure_estimate(&m, stats, n, &(struct resampling){.resamples = 10000, .seed = 1234}, &est, e)) ...
  *     struct difference d;
- *     if (compare_metric(m, base_stats, cand_stats, n, &how, &d, e)) ...
+ *     if (measure_compare(&m, base_stats, cand_stats, n, &how, &d, e)) ...
  *
  * The draw of resample r is a function of (seed, r, n) alone: results do not depend on the number of threads, and the
  * same items are drawn for every metric and subject, so differences are paired. Intervals are 95 % percentile
@@ -38,11 +38,11 @@ struct difference {
 /* Standard error: of a mean the sample standard deviation / sqrt(n) (of a difference, that of the items' differences);
  * of others the standard deviation of the resamples. One item says nothing about spread: below two items the standard
  * error, the interval and the bootstrap's p are NAN. n is below 2^32. */
-int estimate_metric(const struct metric *m, const double *stats /* [n, width] */, size_t n,
-                    const struct resampling *how, struct estimate *out, struct error *e);
-int compare_metric(const struct metric *m, const double *baseline /* [n, width] */,
-                   const double *candidate /* [n, width] */, size_t n, const struct resampling *how,
-                   struct difference *out, struct error *e);
+int measure_estimate(const struct measure *m, const double *stats /* [n, width] */, size_t n,
+                     const struct resampling *how, struct estimate *out, struct error *e);
+int measure_compare(const struct measure *m, const double *baseline /* [n, width] */,
+                    const double *candidate /* [n, width] */, size_t n, const struct resampling *how,
+                    struct difference *out, struct error *e);
 
 /* Quantile q, 0 to 1, of ascending values by the rule above; NAN where there are none. */
 double quantile_of(const double *sorted /* [n] */, size_t n, double q);

@@ -155,18 +155,35 @@ static int accumulate(const struct outcome *o, double (*score)(const struct sequ
     return status;
 }
 
-static int accumulate_exact(const struct outcome *o, double *stats, struct error *e)
+static int accumulate_exact(const struct outcome *o, const void *settings, double *stats, struct error *e)
 {
     return accumulate(o, same, stats, e);
 }
 
-static int accumulate_f1(const struct outcome *o, double *stats, struct error *e)
+static int accumulate_f1(const struct outcome *o, const void *settings, double *stats, struct error *e)
 {
     return accumulate(o, overlap, stats, e);
 }
 
-static double mean(const double *sums) { return sums[1] > 0 ? sums[0] / sums[1] : NAN; }
+static double mean(const double *sums, const void *settings) { return sums[1] > 0 ? sums[0] / sums[1] : NAN; }
 
 const struct metric metric_squad_exact_match = {
-    "exact_match", OUTCOME_GENERATION, BETTER_HIGHER, 2, true, "", accumulate_exact, mean, NULL};
-const struct metric metric_squad_f1 = {"f1", OUTCOME_GENERATION, BETTER_HIGHER, 2, true, "", accumulate_f1, mean, NULL};
+    .name = "exact_match",
+    .kind = OUTCOME_GENERATION,
+    .better = BETTER_HIGHER,
+    .width = 2,
+    .is_mean = true,
+    .unit = "",
+    .accumulate = accumulate_exact,
+    .finish = mean,
+};
+const struct metric metric_squad_f1 = {
+    .name = "f1",
+    .kind = OUTCOME_GENERATION,
+    .better = BETTER_HIGHER,
+    .width = 2,
+    .is_mean = true,
+    .unit = "",
+    .accumulate = accumulate_f1,
+    .finish = mean,
+};

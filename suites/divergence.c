@@ -14,16 +14,18 @@ const double lockstep_quantiles[LOCKSTEP_QUANTILES] = {0.5, 0.9, 0.95, 0.99, 0.9
 
 /* --- the text as a suite --- */
 
-static int make_metrics(struct suite *s, struct error *e)
+static int make_scores(struct suite *s, struct error *e)
 {
     /* a chunk is cut between tokens: words and bytes are known of whole documents alone */
     static const char *const names[] = {"perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte"};
     size_t n = s->protocol == PROTOCOL_CHUNKED ? 1 : sizeof names / sizeof *names;
-    s->metrics = memory_new(n, sizeof *s->metrics, "metrics", e);
-    if (!s->metrics) return ERROR_IO;
-    while (s->n_metrics < n) {
-        s->metrics[s->n_metrics] = metric_find(names[s->n_metrics], OUTCOME_ROLLING);
-        s->n_metrics++;
+    s->scores = memory_new(n, sizeof *s->scores, "metrics", e);
+    if (!s->scores) return ERROR_IO;
+    for (; s->n_scores < n; s->n_scores++) {
+        struct score *x = &s->scores[s->n_scores];
+        const char *name = names[s->n_scores];
+        if (measure_open(&x->measure, name, OUTCOME_ROLLING, e) || !(x->name = memory_string(name, e)))
+            return (int)e->code;
     }
     return 0;
 }
@@ -49,7 +51,7 @@ static int make_suite(struct suite **out, const struct lockstep_options *o, stru
     if (!s->settings) return error_set(e, ERROR_IO, "out of memory for a suite");
     int status = template_parse(&s->text, "", "doc_to_text", e);
     if (!status) status = template_parse(&s->target, target, "doc_to_target", e);
-    return status ? status : make_metrics(s, e);
+    return status ? status : make_scores(s, e);
 }
 
 /* --- whether the models can be compared --- */
@@ -313,14 +315,17 @@ static int measure_candidate(struct lockstep *l, struct lockstep_subject *s, con
 {
     const struct lockstep_subject *base = l->subjects;
     const struct suite *suite = l->suite;
-    s->differences = memory_new(suite->n_metrics, sizeof *s->differences, "differences", e);
+    s->differences = memory_new(suite->n_scores, sizeof *s->differences, "differences", e);
     int status = s->differences ? 0 : ERROR_IO;
-    for (size_t i = 0; i < suite->n_metrics && !status; i++)
-        status = compare_metric(suite->metrics[i], base->stats[i], s->stats[i], l->n, how, &s->differences[i], e);
-    if (!status)
-        status = compare_metric(&metric_log_perplexity, base->stats[0], s->stats[0], l->n, how, &s->log_ratio, e);
-    for (size_t i = 0; i < LOCKSTEP_METRICS && !status; i++)
-        status = estimate_metric(divergence_metric(i), s->sums, l->n, how, &s->divergence[i], e);
+    for (size_t i = 0; i < suite->n_scores && !status; i++)
+        status =
+            measure_compare(&suite->scores[i].measure, base->stats[i], s->stats[i], l->n, how, &s->differences[i], e);
+    const struct measure log_perplexity = measure_of(&metric_log_perplexity);
+    if (!status) status = measure_compare(&log_perplexity, base->stats[0], s->stats[0], l->n, how, &s->log_ratio, e);
+    for (size_t i = 0; i < LOCKSTEP_METRICS && !status; i++) {
+        const struct measure m = measure_of(divergence_metric(i));
+        status = measure_estimate(&m, s->sums, l->n, how, &s->divergence[i], e);
+    }
     if (status) return status;
     const size_t n = (size_t)l->tokens;
     qsort(s->kl, n, sizeof *s->kl, ascending);
@@ -396,7 +401,7 @@ static void subject_release(struct lockstep_subject *s, size_t n_metrics)
 void lockstep_free(struct lockstep *l)
 {
     for (size_t i = 0; l->subjects && i < l->n_subjects; i++)
-        subject_release(&l->subjects[i], l->suite ? l->suite->n_metrics : 0);
+        subject_release(&l->subjects[i], l->suite ? l->suite->n_scores : 0);
     free(l->subjects);
     items_free(l->items, l->n_items);
     requests_free(&l->requests);
@@ -411,13 +416,16 @@ static json_t *subject_metrics(const struct lockstep *l, size_t i)
 {
     const struct lockstep_subject *s = &l->subjects[i];
     json_t *all = json_array();
-    for (size_t k = 0; k < l->suite->n_metrics; k++) {
-        json_t *m = metric_record(l->suite->metrics[k], &s->estimates[k]);
+    for (size_t k = 0; k < l->suite->n_scores; k++) {
+        const struct score *x = &l->suite->scores[k];
+        json_t *m = metric_record(x->name, x->measure.metric, &s->estimates[k]);
         json_object_set_new(m, "difference", i ? difference_record(&s->differences[k]) : json_null());
         json_array_append_new(all, m);
     }
-    for (size_t k = 0; i && k < LOCKSTEP_METRICS; k++)
-        json_array_append_new(all, metric_record(divergence_metric(k), &s->divergence[k]));
+    for (size_t k = 0; i && k < LOCKSTEP_METRICS; k++) {
+        const struct metric *m = divergence_metric(k);
+        json_array_append_new(all, metric_record(m->name, m, &s->divergence[k]));
+    }
     return all;
 }
 

@@ -118,18 +118,20 @@ void outcomes_free(struct outcomes *o)
 int outcomes_measure(const struct outcomes *o, const struct suite *s, const struct resampling *how, double ***stats,
                      struct estimate **estimates, struct error *e)
 {
-    *stats = memory_new(s->n_metrics, sizeof **stats, "statistics", e);
-    *estimates = memory_new(s->n_metrics, sizeof **estimates, "statistics", e);
+    *stats = memory_new(s->n_scores, sizeof **stats, "statistics", e);
+    *estimates = memory_new(s->n_scores, sizeof **estimates, "statistics", e);
     if (!*stats || !*estimates) return ERROR_IO;
-    for (size_t i = 0; i < s->n_metrics; i++) {
-        const struct metric *metric = s->metrics[i];
-        double *rows = (*stats)[i] = memory_new(o->n, metric->width * sizeof *rows, "statistics", e);
+    for (size_t i = 0; i < s->n_scores; i++) {
+        const struct score *x = &s->scores[i];
+        const size_t width = x->measure.metric->width;
+        double *rows = (*stats)[i] = memory_new(o->n, width * sizeof *rows, "statistics", e);
         int status = rows ? 0 : ERROR_IO;
         for (size_t j = 0; j < o->n && !status; j++) {
-            status = metric->accumulate(&o->at[j], rows + j * metric->width, e);
-            if (status) error_prefix(e, "%s: item %zu: %s", s->name, j, metric->name);
+            status = measure_accumulate(&x->measure, &o->at[j], rows + j * width, e);
+            if (status) error_prefix(e, "%s: item %zu: %s", s->name, j, x->name);
         }
-        if (!status) status = estimate_metric(metric, rows, o->n, how, &(*estimates)[i], e);
+        if (!status) status = measure_prepare(&x->measure, rows, o->n, e);
+        if (!status) status = measure_estimate(&x->measure, rows, o->n, how, &(*estimates)[i], e);
         if (status) return status;
     }
     return 0;

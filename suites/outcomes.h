@@ -26,7 +26,7 @@ int outcomes_make(struct outcomes *o, const struct suite *s, const struct item *
                   struct requests *q, struct error *e);
 void outcomes_free(struct outcomes *o);
 
-/* *stats, [n_metrics] of [n, width], and *estimates, [n_metrics], are the caller's to free, also after failure. */
+/* *stats, [n_scores] of [n, width], and *estimates, [n_scores], are the caller's to free, also after failure. */
 int outcomes_measure(const struct outcomes *o, const struct suite *s, const struct resampling *how, double ***stats,
                      struct estimate **estimates, struct error *e);
 

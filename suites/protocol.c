@@ -14,11 +14,11 @@ static size_t reference_count(const struct item *items, size_t n)
     return items[0].n_targets;
 }
 
-static json_t *metric_protocol(const struct metric *m, size_t n_references)
+static json_t *score_protocol(const struct score *x, size_t n_references)
 {
     struct text signature = {0};
-    metric_signature(m, n_references, &signature);
-    json_t *j = json_pack("{s:s, s:s*}", "metric", m->name, "signature", signature.length ? signature.bytes : NULL);
+    measure_signature(&x->measure, n_references, &signature);
+    json_t *j = json_pack("{s:s, s:s*}", "metric", x->name, "signature", signature.length ? signature.bytes : NULL);
     text_free(&signature);
     return j;
 }
@@ -26,8 +26,8 @@ static json_t *metric_protocol(const struct metric *m, size_t n_references)
 static json_t *make_metrics(const struct suite *s, const struct item *items, size_t n_items)
 {
     json_t *metrics = json_array();
-    for (size_t i = 0; i < s->n_metrics; i++)
-        json_array_append_new(metrics, metric_protocol(s->metrics[i], reference_count(items, n_items)));
+    for (size_t i = 0; i < s->n_scores; i++)
+        json_array_append_new(metrics, score_protocol(&s->scores[i], reference_count(items, n_items)));
     return metrics;
 }
 
@@ -63,7 +63,7 @@ int protocol_make(json_t **out, char fingerprint[HASH_HEX], const struct model *
     json_object_set_new(p, "items", json_integer((json_int_t)n_items));
     json_object_set_new(p, "scored_tokens", json_integer(scored));
     json_object_set_new(p, "token_ids_sha256", json_string(q->token_hash));
-    if (s->kind == OUTCOME_GENERATION) json_object_set_new(p, "decoding", json_string(strategy_greedy.name));
+    if (s->kind == OUTCOME_GENERATION) json_object_set_new(p, "decoding", json_string(s->decode.spec));
     json_object_set_new(p, "metrics", make_metrics(s, items, n_items));
     char *text = json_dumps(p, JSON_COMPACT | JSON_SORT_KEYS);
     if (!text) return error_set(e, ERROR_IO, "out of memory for a protocol");

@@ -143,7 +143,7 @@ static json_t *cell(const struct suite_result *base, const struct suite_result *
     json_t *difference = json_null();
     if (r != base) {
         struct difference d;
-        if (compare_metric(r->suite->metrics[metric], base->stats[metric], r->stats[metric], r->n, how, &d, e))
+        if (measure_compare(&r->suite->scores[metric].measure, base->stats[metric], r->stats[metric], r->n, how, &d, e))
             return NULL;
         difference = difference_record(&d);
     }
@@ -156,7 +156,8 @@ static json_t *row(struct suite_result *const *results, size_t n_subjects, size_
                    const struct resampling *how, struct error *e)
 {
     const struct suite_result *base = &results[0][suite];
-    const struct metric *m = base->suite->metrics[metric];
+    const struct score *x = &base->suite->scores[metric];
+    const struct metric *m = x->measure.metric;
     json_t *cells = json_array();
     for (size_t i = 0; i < n_subjects; i++) {
         json_t *c = cell(base, &results[i][suite], metric, how, e);
@@ -166,7 +167,7 @@ static json_t *row(struct suite_result *const *results, size_t n_subjects, size_
         }
         json_array_append_new(cells, c);
     }
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:o}", "suite", base->suite->name, "metric", m->name, "unit",
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:o}", "suite", base->suite->name, "metric", x->name, "unit",
                      m->unit, "better", m->better == BETTER_HIGHER ? "higher" : "lower", "items", (json_int_t)base->n,
                      "fingerprint", base->fingerprint, "cells", cells);
 }
@@ -197,7 +198,7 @@ json_t *compare_record(const json_t *const *runs, struct suite_result *const *re
             json_decref(rows);
             return NULL;
         }
-        for (size_t m = 0; m < results[0][s].suite->n_metrics; m++) {
+        for (size_t m = 0; m < results[0][s].suite->n_scores; m++) {
             json_t *r = row(results, n_subjects, s, m, how, e);
             if (!r) {
                 json_decref(rows);

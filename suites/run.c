@@ -43,12 +43,12 @@ json_t *json_number_or_null(double v) { return isfinite(v) ? json_real(v) : json
 
 /* --- the record --- */
 
-json_t *metric_record(const struct metric *m, const struct estimate *x)
+json_t *metric_record(const char *name, const struct metric *m, const struct estimate *x)
 {
-    json_t *j = json_pack("{s:s, s:o, s:o, s:[o, o], s:s, s:s}", "name", m->name, "value",
-                          json_number_or_null(x->value), "stderr", json_number_or_null(x->standard_error), "ci95",
-                          json_number_or_null(x->low), json_number_or_null(x->high), "better",
-                          m->better == BETTER_HIGHER ? "higher" : "lower", "unit", m->unit);
+    json_t *j = json_pack("{s:s, s:o, s:o, s:[o, o], s:s, s:s}", "name", name, "value", json_number_or_null(x->value),
+                          "stderr", json_number_or_null(x->standard_error), "ci95", json_number_or_null(x->low),
+                          json_number_or_null(x->high), "better", m->better == BETTER_HIGHER ? "higher" : "lower",
+                          "unit", m->unit);
     if (j && !isfinite(x->value)) json_object_set_new(j, "reason", json_string("undefined for these items"));
     return j;
 }
@@ -57,8 +57,10 @@ static int make_record(struct running *r, struct error *e)
 {
     struct suite_result *result = r->result;
     json_t *metrics = json_array();
-    for (size_t i = 0; i < result->suite->n_metrics; i++)
-        json_array_append_new(metrics, metric_record(result->suite->metrics[i], &result->estimates[i]));
+    for (size_t i = 0; i < result->suite->n_scores; i++) {
+        const struct score *x = &result->suite->scores[i];
+        json_array_append_new(metrics, metric_record(x->name, x->measure.metric, &result->estimates[i]));
+    }
     result->record =
         json_pack("{s:s, s:s, s:s, s:o, s:I, s:o, s:{s:I, s:I}, s:f}", "name", result->suite->name, "output_type",
                   outcome_kind_name(result->suite->kind), "fingerprint", result->fingerprint, "protocol",
@@ -78,8 +80,11 @@ static int execute(struct running *r, struct error *e)
             score_groups(r->m, q->groups, q->n_groups,
                          &(struct schedule){.batch = r->options->batch, .user = r, .progress = report}, &r->tally, e);
     if (!status && q->n_generations)
-        status = generate(r->m, &strategy_greedy, q->generations, q->n_generations,
-                          &(struct generate_options){r->options->batch, r, report_texts, &r->tally.computed}, e);
+        status = generate(
+            r->m, &r->result->suite->decode, q->generations, q->n_generations,
+            &(struct generate_options){
+                .batch = r->options->batch, .user = r, .progress = report_texts, .computed = &r->tally.computed},
+            e);
     for (size_t i = 0; i < q->n_generations; i++)
         r->tally.asked += q->generations[i].n_prompt + (int64_t)q->generations[i].ids.count;
     r->seconds = seconds_now() - start;
@@ -122,7 +127,7 @@ void suite_result_forget_items(struct suite_result *r)
 
 void suite_result_free(struct suite_result *r)
 {
-    for (size_t i = 0; r->stats && i < r->suite->n_metrics; i++) free(r->stats[i]);
+    for (size_t i = 0; r->stats && i < r->suite->n_scores; i++) free(r->stats[i]);
     free(r->stats);
     free(r->estimates);
     json_decref(r->record);

@@ -27,8 +27,8 @@ struct suite_result {
     struct item *items;
     size_t n_items;
     size_t n;                   /* outcomes: one an item, or one a chunk */
-    double **stats;             /* [n_metrics] of [n, width] */
-    struct estimate *estimates; /* [n_metrics] */
+    double **stats;             /* [n_scores] of [n, width] */
+    struct estimate *estimates; /* [n_scores] */
     char fingerprint[HASH_HEX];
     json_t *record;  /* its entry in run.json */
     json_t *samples; /* array of the lines of samples_SUITE.jsonl */
@@ -55,7 +55,7 @@ json_t *compare_record(const json_t *const *runs, struct suite_result *const *re
                        size_t n_suites, const struct resampling *how, struct error *e);
 
 /* { name, value, stderr, ci95, better, unit }, with a reason where the value is undefined. */
-json_t *metric_record(const struct metric *m, const struct estimate *x);
+json_t *metric_record(const char *name, const struct metric *m, const struct estimate *x);
 /* { value, stderr, ci95, p, test, significant, gained, lost } */
 json_t *difference_record(const struct difference *d);
 /* What run.json says of a subject: facts of the model, and its name and model as given. NULL when memory ran out. */

@@ -63,11 +63,12 @@ static json_t *responses_of(const struct outcome *o, const struct group *g)
 static json_t *metrics_of(const struct suite *s, const struct suite_result *r, size_t i)
 {
     json_t *all = json_object();
-    for (size_t k = 0; k < s->n_metrics; k++) {
-        const struct metric *m = s->metrics[k];
+    for (size_t k = 0; k < s->n_scores; k++) {
+        const struct measure *x = &s->scores[k].measure;
+        const struct metric *m = x->metric;
         bool of_items = m->is_mean || s->kind == OUTCOME_ROLLING || s->kind == OUTCOME_LIKELIHOOD;
         if (!of_items) continue; /* BLEU, F1 of classes: of the whole set alone */
-        json_object_set_new(all, m->name, json_number_or_null(m->finish(r->stats[k] + i * m->width)));
+        json_object_set_new(all, s->scores[k].name, json_number_or_null(measure_finish(x, r->stats[k] + i * m->width)));
     }
     return all;
 }

@@ -276,37 +276,44 @@ static int take_context(struct loading *l, const char *place, const json_t *v)
     return take_integer(l, place, v, l->s->protocol == PROTOCOL_CHUNKED ? 4 : 1, &l->s->context);
 }
 
-static int unknown_metric(struct loading *l, const char *place, const char *name)
+/* An option of a metric; a list is given entry by entry. */
+static int take_setting(struct loading *l, const char *place, struct measure *m, const char *key, const json_t *v)
 {
-    const char *names[256], *kind = outcome_kind_name(l->s->kind);
-    size_t n = 0;
-    const struct metric *m;
-    for (size_t i = 0; n < 256 && (m = metric_at(i)); i++) {
-        if (strcmp(m->name, name) == 0)
-            return yaml_file_error(&l->y, l->e, place, "\"%.60s\" is a metric of %s, not of %s", name,
-                                   outcome_kind_name(m->kind), kind);
-        if (m->kind == l->s->kind) names[n++] = m->name;
+    if (json_is_array(v)) {
+        int status = 0;
+        for (size_t i = 0; !status && i < json_array_size(v); i++)
+            status = take_setting(l, place, m, key, json_array_get(v, i));
+        return status;
     }
-    struct suggestion s = suggest(name, names, n);
-    return yaml_file_error(&l->y, l->e, place, "\"%.60s\": no such metric of %s%s", name, kind, s.words);
+    char *other = json_is_string(v) ? NULL : json_dumps(v, JSON_ENCODE_ANY);
+    struct error x = {0};
+    int status = measure_set(m, key, other ? other : json_string_value(v), &x);
+    free(other);
+    return status ? yaml_file_error(&l->y, l->e, place, "%s", x.text) : 0;
 }
 
 static int take_metric(struct loading *l, size_t i, const json_t *entry)
 {
-    static const char *const names[] = {"metric"};
     char place[64];
     struct suite *s = l->s;
+    struct score *to = &s->scores[s->n_scores];
     snprintf(place, sizeof place, "metric_list[%zu]", i);
     if (!json_is_object(entry)) return yaml_file_error(&l->y, l->e, place, "must be a mapping (metric: NAME)");
-    int status = check_keys(l, place, entry, names, 1);
-    if (status) return status;
-    const char *name = json_string_value(json_object_get(entry, "metric"));
+    const char *key, *name = json_string_value(json_object_get(entry, "metric"));
     if (!name) return yaml_file_error(&l->y, l->e, place, "metric: must be the name of a metric");
-    const struct metric *m = metric_find(name, s->kind);
-    if (!m) return unknown_metric(l, place, name);
-    for (size_t k = 0; k < s->n_metrics; k++)
-        if (s->metrics[k] == m) return yaml_file_error(&l->y, l->e, place, "\"%s\" is there twice", name);
-    s->metrics[s->n_metrics++] = m;
+    struct error x = {0};
+    if (measure_open(&to->measure, name, s->kind, &x)) return yaml_file_error(&l->y, l->e, place, "%s", x.text);
+    s->n_scores++;
+    for (size_t k = 0; k + 1 < s->n_scores; k++)
+        if (strcmp(s->scores[k].name, name) == 0)
+            return yaml_file_error(&l->y, l->e, place, "\"%s\" is there twice", name);
+    if (!(to->name = memory_string(name, l->e))) return ERROR_IO;
+    json_t *v;
+    json_object_foreach((json_t *)(uintptr_t)entry, key, v)
+    {
+        int status = strcmp(key, "metric") ? take_setting(l, place, &to->measure, key, v) : 0;
+        if (status) return status;
+    }
     return 0;
 }
 
@@ -314,7 +321,7 @@ static int take_metrics(struct loading *l, const char *place, const json_t *v)
 {
     size_t n = json_array_size(v);
     if (!n) return yaml_file_error(&l->y, l->e, place, "must be a list of - metric: NAME");
-    if (!(l->s->metrics = memory_new(n, sizeof(struct metric *), "metrics", l->e))) return ERROR_IO;
+    if (!(l->s->scores = memory_new(n, sizeof *l->s->scores, "metrics", l->e))) return ERROR_IO;
     int status = 0;
     for (size_t i = 0; !status && i < n; i++) status = take_metric(l, i, json_array_get(v, i));
     return status;
@@ -398,6 +405,7 @@ int suite_load(struct suite **out, const char *name_or_path, struct error *e)
     if (!status) status = yaml_file_read(&l.y, l.s->path, e);
     if (!status) {
         l.s->settings = json_incref(l.y.root);
+        l.s->decode = decode_greedy();
         l.s->delimiter = memory_string(" ", e);
         l.s->description = memory_string("", e);
         status = l.s->delimiter && l.s->description ? take_keys(&l) : ERROR_IO;
@@ -413,6 +421,10 @@ void suite_free(struct suite *s)
     if (!s) return;
     for (size_t i = 0; i < s->n_choices; i++) template_free(&s->choices[i]);
     for (size_t i = 0; i < s->n_until; i++) free(s->until[i]);
+    for (size_t i = 0; i < s->n_scores; i++) {
+        measure_close(&s->scores[i].measure);
+        free(s->scores[i].name);
+    }
     template_free(&s->text);
     template_free(&s->target);
     template_free(&s->choice_field);
@@ -420,7 +432,7 @@ void suite_free(struct suite *s)
     json_decref(s->settings);
     free(s->choices);
     free(s->until);
-    free(s->metrics);
+    free(s->scores);
     free(s->name);
     free(s->description);
     free(s->path);

@@ -30,11 +30,18 @@
 
 #include "engine/base/error.h"
 #include "engine/base/hash.h"
+#include "engine/decoding/decode.h"
 #include "metrics/metric.h"
 #include "suites/reader.h"
 #include "suites/template.h"
 
 enum protocol { PROTOCOL_ROLLING, PROTOCOL_CHUNKED };
+
+/* A number that a suite gives. */
+struct score {
+    struct measure measure;
+    char *name; /* as recorded: "acc"; of a named filter pipeline "exact_match,strict-match" */
+};
 
 struct suite {
     char *name, *description;
@@ -51,10 +58,11 @@ struct suite {
     char **until;
     size_t n_until;
     int max_tokens; /* new tokens of a generation */
+    struct decode decode;
     enum protocol protocol;
-    int context; /* 0: the model's */
-    const struct metric **metrics;
-    size_t n_metrics;
+    int context;          /* 0: the model's */
+    struct score *scores; /* of metric_list */
+    size_t n_scores;
     json_t *settings; /* the file's keys as JSON: for the run record and the fingerprint */
 };
 

@@ -17,7 +17,6 @@ struct lane {
 
 struct work {
     const struct model *m;
-    const struct strategy *strategy;
     const struct generate_options *options;
     struct generation *all;
     size_t n, taken, done;
@@ -28,7 +27,7 @@ struct work {
 };
 
 /* The end of the prompt that leaves room for the limit. */
-static void cut_prompt(const struct model *m, const struct generation *g, const int32_t **ids, int64_t *n)
+void generation_fed(const struct model *m, const struct generation *g, const int32_t **ids, int64_t *n)
 {
     int64_t room = model_hyper(m)->context - g->limit;
     *n = g->n_prompt < room ? g->n_prompt : room;
@@ -46,7 +45,7 @@ static int fill(struct work *w, size_t *n_spans, struct error *e)
         if (!l->g) {
             if (w->taken == w->n) continue;
             struct generation *g = &w->all[w->taken];
-            cut_prompt(w->m, g, &s.ids, &s.count);
+            generation_fed(w->m, g, &s.ids, &s.count);
             if (fresh && fresh + s.count > PASS_TOKENS) continue;
             l->cache = cache_new(w->m, NULL, 0, s.count + (g->limit < EXPECTED ? g->limit : EXPECTED), e);
             if (!l->cache) return ERROR_IO;
@@ -96,7 +95,7 @@ static int step(struct work *w, struct error *e)
     for (size_t i = 0; i < n && !status; i++) {
         struct lane *l = &w->lanes[w->lane_of[i]];
         const float *row = w->logits + (int64_t)i * vocab;
-        l->next = w->strategy->pick(w->m, row);
+        l->next = (int32_t)kernels_get()->argmax(row, vocab);
         if (!isfinite(kernels_get()->log_sum_exp(row, vocab))) /* a NaN anywhere shows in the sum */
             return error_set(e, ERROR_NUMBER, "%s: the logits of a generation are not finite", model_facts(w->m)->path);
         l->g->ended = take(w->m, l->g, l->next, &status, e);
@@ -108,14 +107,14 @@ static int step(struct work *w, struct error *e)
     return status;
 }
 
-int generate(const struct model *m, const struct strategy *strategy, struct generation *all, size_t n,
+int generate(const struct model *m, const struct decode *how, struct generation *all, size_t n,
              const struct generate_options *options, struct error *e)
 {
     size_t batch = options->batch < n ? options->batch : n;
     if (!n) return 0;
     struct generate_options bounded = *options;
     bounded.batch = batch;
-    struct work w = {.m = m, .strategy = strategy, .options = &bounded, .all = all, .n = n};
+    struct work w = {.m = m, .options = &bounded, .all = all, .n = n};
     const struct hyper *h = model_hyper(m);
     for (size_t i = 0; i < n; i++)
         if (all[i].n_prompt < 1 || all[i].limit < 1 || all[i].limit >= h->context)

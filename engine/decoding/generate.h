@@ -1,7 +1,8 @@
 /* Decoding: continuing texts, many at a time.
  *
+ *     const struct decode how = decode_greedy();
  *     struct generation g = {.prompt = ids, .n_prompt = n, .limit = 48, .stops = (const char *[]){"\n"}, .n_stops = 1};
- *     if (generate(model, &strategy_greedy, &g, 1, &(struct generate_options){.batch = 32}, e)) ...
+ *     if (generate(model, &how, &g, 1, &(struct generate_options){.batch = 32}, e)) ...
  *     puts(text_c(&g.text));
  *     generation_free(&g);
  *
@@ -10,6 +11,7 @@
 #ifndef KERF_ENGINE_DECODING_GENERATE_H
 #define KERF_ENGINE_DECODING_GENERATE_H
 
+#include "engine/decoding/decode.h"
 #include "engine/models/model.h"
 
 struct generation {
@@ -18,28 +20,30 @@ struct generation {
     int64_t limit; /* new tokens, > 0 and below the model's context */
     const char *const *stops;
     size_t n_stops;
+    uint64_t stream; /* random draws are a function of the strategy's seed, this, and the position alone */
     /* results, owned: generation_free() */
-    struct ids ids;    /* the new tokens, an ending EOS left out */
-    struct text text;  /* what they stand for, cut before the first stop string */
-    const char *ended; /* "stop", "eos" or "limit" */
+    struct ids ids;         /* the new tokens, an ending EOS left out */
+    struct text text;       /* what they stand for, cut before the first stop string */
+    const char *ended;      /* "stop", "eos" or "limit" */
+    double log_probability; /* sum of ln p of the tokens, the ending one counted, under the model itself, unfiltered */
 };
-
-/* How the next token is chosen from one row of logits. */
-struct strategy {
-    const char *name;
-    int32_t (*pick)(const struct model *m, const float *logits /* [vocab] */);
-};
-
-extern const struct strategy strategy_greedy;
 
 struct generate_options {
-    size_t batch; /* sequences in one pass, at least 1 */
+    size_t batch; /* sequences in one pass (a beam search takes one for each of its beams), at least 1 */
     void *user;
     bool (*progress)(void *user, size_t done); /* may be NULL; done texts; false stops with ERROR_INTERRUPTED */
-    int64_t *computed;                         /* may be NULL; tokens that went through the model are added */
+    /* MAY: asked before generation i is begun, in the order of the array: a cache that holds the first *length tokens
+     * of the prompt as it is fed (cut, where it had to be), fewer than all of them. It must live until finished() or
+     * the end of the call. None where *prefix stays NULL. */
+    int (*prefix)(void *user, size_t i, struct cache **prefix, int64_t *length, struct error *e);
+    /* MAY: told as soon as generation i is whole; an error code ends the work. */
+    int (*finished)(void *user, size_t i, struct error *e);
+    int64_t *computed; /* may be NULL; tokens that went through the model are added */
 };
 
-int generate(const struct model *m, const struct strategy *strategy, struct generation *all, size_t n,
+/* The end of a prompt that leaves room for the limit, as generate() feeds it. */
+void generation_fed(const struct model *m, const struct generation *g, const int32_t **ids, int64_t *n);
+int generate(const struct model *m, const struct decode *how, struct generation *all, size_t n,
              const struct generate_options *options, struct error *e);
 void generation_free(struct generation *g);
 

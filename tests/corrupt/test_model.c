@@ -246,7 +246,7 @@ static const struct weights {
      "tensor model.layers.0.self_attn.q_proj.bias is not part of the llama that this version computes"},
     {"llama", {.add = "model.layers.0.self_attn.rotary_emb.inv_freq"}, ERROR_NONE, NULL},
     {"llama", {.add = "lm_head.weight"}, ERROR_NONE, NULL}, /* tied: left unused */
-    {"llama", /* the prefix may be left out */
+    {"llama",                                               /* the prefix may be left out */
      {.rename = "model.norm.weight", .to = "norm.weight"},
      ERROR_NONE,
      NULL},
@@ -333,8 +333,9 @@ static void test_results_not_finite(void **state)
     assert_error(score_groups(m, &group, 1, &(struct schedule){.batch = 1}, &(struct tally){0}, &e), &e, ERROR_NUMBER,
                  "a log-likelihood is not finite");
     struct generation g = {.prompt = ids, .n_prompt = 2, .limit = 3};
-    assert_error(generate(m, &strategy_greedy, &g, 1, &(struct generate_options){.batch = 1}, &e), &e, ERROR_NUMBER,
-                 "the logits of a generation are not finite");
+    assert_error(
+        generate(m, &(struct decode){.kind = DECODE_GREEDY}, &g, 1, &(struct generate_options){.batch = 1}, &e), &e,
+        ERROR_NUMBER, "the logits of a generation are not finite");
     generation_free(&g);
     model_close(m);
     folder_remove(folder);

@@ -8,12 +8,12 @@
 
 static double score(const char *name, const struct outcome *o)
 {
-    const struct metric *m = metric_find(name, o->kind);
+    const struct measure x = measure_of(metric_find(name, o->kind)), *m = &x;
     assert_non_null(m);
     struct error e;
     double stats[METRIC_WIDTH];
-    assert_ok(m->accumulate(o, stats, &e), &e);
-    return metric_value(m, stats, 1);
+    assert_ok(measure_accumulate(m, o, stats, &e), &e);
+    return measure_value(m, stats, 1);
 }
 
 /* Sums -6 -8 -9; by character -3 -2 -3; by byte -3 -2 -1; by token -3 -8 -9/4. */
@@ -56,25 +56,25 @@ static void test_greedy(void **state)
 static void test_mean_over_items(void **state)
 {
     (void)state;
-    const struct metric *m = metric_find("acc", OUTCOME_CHOICE);
+    const struct measure x = measure_of(metric_find("acc", OUTCOME_CHOICE)), *m = &x;
     const double stats[] = {1, 1, 0, 1, 1, 1, 1, 1};
-    assert_true(metric_value(m, stats, 4) == 0.75);
-    assert_true(isnan(metric_value(m, stats, 0)));
+    assert_true(measure_value(m, stats, 4) == 0.75);
+    assert_true(isnan(measure_value(m, stats, 0)));
 }
 
 static void test_refused(void **state)
 {
     (void)state;
-    const struct metric *m = metric_find("acc", OUTCOME_CHOICE);
+    const struct measure x = measure_of(metric_find("acc", OUTCOME_CHOICE)), *m = &x;
     struct error e;
     double stats[2];
     const struct outcome none = {.kind = OUTCOME_CHOICE};
-    assert_error(m->accumulate(&none, stats, &e), &e, ERROR_INPUT, "choices");
+    assert_error(measure_accumulate(m, &none, stats, &e), &e, ERROR_INPUT, "choices");
     const struct outcome outside = {.kind = OUTCOME_CHOICE, .choices = choices, .n_choices = 3, .gold = 3};
-    assert_error(m->accumulate(&outside, stats, &e), &e, ERROR_INPUT, "gold: 3");
+    assert_error(measure_accumulate(m, &outside, stats, &e), &e, ERROR_INPUT, "gold: 3");
     const struct choice bad[] = {{-1, 1, 1, 1}, {NAN, 1, 1, 1}};
     const struct outcome nan = {.kind = OUTCOME_CHOICE, .choices = bad, .n_choices = 2};
-    assert_error(m->accumulate(&nan, stats, &e), &e, ERROR_NUMBER, "choice 1");
+    assert_error(measure_accumulate(m, &nan, stats, &e), &e, ERROR_NUMBER, "choice 1");
 }
 
 static void test_registry(void **state)
@@ -87,7 +87,7 @@ static void test_registry(void **state)
         assert_true(m->unit && m->accumulate && m->finish);
         assert_true(!m->is_mean || m->width == 2);
         const double none[METRIC_WIDTH] = {0};
-        assert_true(isnan(m->finish(none)));
+        assert_true(isnan(measure_finish(&(struct measure){.metric = m}, none)));
         assert_string_not_equal(outcome_kind_name(m->kind), "unknown");
     }
     assert_null(metric_find("acc", OUTCOME_ROLLING));
@@ -111,7 +111,8 @@ static void test_signatures(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct text t = {0};
-        metric_signature(metric_find(cases[i].name, OUTCOME_GENERATION), cases[i].references, &t);
+        measure_signature(&(struct measure){.metric = metric_find(cases[i].name, OUTCOME_GENERATION)},
+                          cases[i].references, &t);
         assert_string_equal(text_c(&t), cases[i].signature);
         text_free(&t);
     }

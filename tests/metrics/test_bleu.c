@@ -9,22 +9,24 @@
 
 enum { WIDTH = 10 };
 
-static const struct metric *count(const char *text, const char *const *references, size_t n, double *stats)
+static const struct measure *count(const char *text, const char *const *references, size_t n, double *stats)
 {
-    const struct metric *m = metric_find("bleu", OUTCOME_GENERATION);
+    static struct measure x;
+    const struct measure *m = &x;
+    x = measure_of(metric_find("bleu", OUTCOME_GENERATION));
     assert_non_null(m);
-    assert_int_equal(m->width, WIDTH);
+    assert_int_equal(m->metric->width, WIDTH);
     const struct outcome o = {.kind = OUTCOME_GENERATION, .text = text, .references = references, .n_references = n};
     struct error e;
-    assert_ok(m->accumulate(&o, stats, &e), &e);
+    assert_ok(measure_accumulate(m, &o, stats, &e), &e);
     return m;
 }
 
 static double value_of(const char *text, const char *reference)
 {
     double stats[WIDTH];
-    const struct metric *m = count(text, &reference, 1, stats);
-    return metric_value(m, stats, 1);
+    const struct measure *m = count(text, &reference, 1, stats);
+    return measure_value(m, stats, 1);
 }
 
 static void test_words(void **state)
@@ -111,12 +113,12 @@ static void test_example(void **state)
         {"The man had just bitten him.", {"The man bit him first.", "The man had bitten the dog."}},
     };
     double stats[3 * WIDTH], sums[WIDTH] = {0};
-    const struct metric *m = NULL;
+    const struct measure *m = NULL;
     for (size_t i = 0; i < 3; i++) m = count(items[i].text, items[i].references, 2, stats + i * WIDTH);
     for (size_t i = 0; i < 3 * WIDTH; i++) sums[i % WIDTH] += stats[i];
     const double expected[] = {17, 18, 14, 7, 5, 3, 17, 14, 11, 8};
     assert_memory_equal(sums, expected, sizeof expected);
-    assert_close(metric_value(m, stats, 3), 48.530827, 1e-6);
+    assert_close(measure_value(m, stats, 3), 48.530827, 1e-6);
 }
 
 int main(void)

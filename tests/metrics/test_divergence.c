@@ -161,7 +161,7 @@ static double value_of(const char *name, const double *stats, size_t n)
     size_t i = 0;
     while (divergence_metric(i) && strcmp(divergence_metric(i)->name, name)) i++;
     if (!divergence_metric(i)) fail_msg("no metric %s", name);
-    return metric_value(divergence_metric(i), stats, n);
+    return measure_value(&(struct measure){.metric = divergence_metric(i)}, stats, n);
 }
 
 /* Two documents of 3 and 1 positions: every position weighs the same. */
@@ -178,10 +178,10 @@ static void test_metrics(void **state)
     const double none[DIVERGENCE_WIDTH] = {0};
     for (size_t i = 0; divergence_metric(i); i++) {
         assert_int_equal(divergence_metric(i)->width, DIVERGENCE_WIDTH);
-        assert_true(isnan(metric_value(divergence_metric(i), none, 1)));
+        assert_true(isnan(measure_value(&(struct measure){.metric = divergence_metric(i)}, none, 1)));
     }
     const double nll[] = {3, 2, 5, 6};
-    assert_close(metric_value(&metric_log_perplexity, nll, 2), 1, 0);
+    assert_close(measure_value(&(struct measure){.metric = &metric_log_perplexity}, nll, 2), 1, 0);
 }
 
 static void test_quantiles(void **state)

@@ -9,7 +9,7 @@
 /* The value over items of n_choices choices, given as pairs "gold predicted" of digits. */
 static double value_of(const char *name, size_t n_choices, const char *pairs)
 {
-    const struct metric *m = metric_find(name, OUTCOME_CHOICE);
+    const struct measure x = measure_of(metric_find(name, OUTCOME_CHOICE)), *m = &x;
     assert_non_null(m);
     double stats[64 * METRIC_WIDTH];
     size_t n = 0;
@@ -19,9 +19,9 @@ static double value_of(const char *name, size_t n_choices, const char *pairs)
         const struct outcome o = {
             .kind = OUTCOME_CHOICE, .choices = choices, .n_choices = n_choices, .gold = (size_t)(p[0] - '0')};
         struct error e;
-        assert_ok(m->accumulate(&o, stats + n * m->width, &e), &e);
+        assert_ok(measure_accumulate(m, &o, stats + n * m->metric->width, &e), &e);
     }
-    return metric_value(m, stats, n);
+    return measure_value(m, stats, n);
 }
 
 /* tp 3, fp 1, fn 2, tn 4 */
@@ -66,9 +66,11 @@ static void test_refused(void **state)
     double stats[METRIC_WIDTH];
     struct error e;
     const struct outcome nine = {.kind = OUTCOME_CHOICE, .choices = choices, .n_choices = 9};
-    assert_error(metric_find("mcc", OUTCOME_CHOICE)->accumulate(&nine, stats, &e), &e, ERROR_INPUT, "9 classes");
+    assert_error(measure_accumulate(&(struct measure){.metric = metric_find("mcc", OUTCOME_CHOICE)}, &nine, stats, &e),
+                 &e, ERROR_INPUT, "9 classes");
     const struct outcome three = {.kind = OUTCOME_CHOICE, .choices = choices, .n_choices = 3};
-    assert_error(metric_find("f1", OUTCOME_CHOICE)->accumulate(&three, stats, &e), &e, ERROR_INPUT, "f1 takes 2");
+    assert_error(measure_accumulate(&(struct measure){.metric = metric_find("f1", OUTCOME_CHOICE)}, &three, stats, &e),
+                 &e, ERROR_INPUT, "f1 takes 2");
 }
 
 int main(void)

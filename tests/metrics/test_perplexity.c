@@ -7,14 +7,14 @@
 
 static double value_of(const char *name, const struct outcome *o, size_t n)
 {
-    const struct metric *m = metric_find(name, o->kind);
+    const struct measure x = measure_of(metric_find(name, o->kind)), *m = &x;
     assert_non_null(m);
-    assert_int_equal(m->width, 2);
-    assert_int_equal(m->better, BETTER_LOWER);
+    assert_int_equal(m->metric->width, 2);
+    assert_int_equal(m->metric->better, BETTER_LOWER);
     double stats[8];
     struct error e;
-    for (size_t i = 0; i < n; i++) assert_ok(m->accumulate(&o[i], stats + 2 * i, &e), &e);
-    return metric_value(m, stats, n);
+    for (size_t i = 0; i < n; i++) assert_ok(measure_accumulate(m, &o[i], stats + 2 * i, &e), &e);
+    return measure_value(m, stats, n);
 }
 
 /* 24 bits over 8 tokens, 4 words, 48 bytes. The mean of the documents' own perplexities would be (2^2 + 2^4) / 2. */
@@ -65,13 +65,15 @@ static void test_refused_and_undefined(void **state)
     (void)state;
     struct error e;
     double stats[2];
-    const struct metric *m = metric_find("word_perplexity", OUTCOME_ROLLING);
+    const struct measure x = measure_of(metric_find("word_perplexity", OUTCOME_ROLLING)), *m = &x;
     const struct outcome infinite = {.kind = OUTCOME_ROLLING, .nll = INFINITY, .words = 1};
-    assert_error(m->accumulate(&infinite, stats, &e), &e, ERROR_NUMBER, "inf");
+    assert_error(measure_accumulate(m, &infinite, stats, &e), &e, ERROR_NUMBER, "inf");
     const struct outcome negative = {.kind = OUTCOME_ROLLING, .nll = 1, .words = -1};
-    assert_error(m->accumulate(&negative, stats, &e), &e, ERROR_INPUT, "words: -1");
+    assert_error(measure_accumulate(m, &negative, stats, &e), &e, ERROR_INPUT, "words: -1");
     const struct outcome nan = {.kind = OUTCOME_LIKELIHOOD, .loglikelihood = NAN};
-    assert_error(metric_find("perplexity", OUTCOME_LIKELIHOOD)->accumulate(&nan, stats, &e), &e, ERROR_NUMBER, "nan");
+    assert_error(
+        measure_accumulate(&(struct measure){.metric = metric_find("perplexity", OUTCOME_LIKELIHOOD)}, &nan, stats, &e),
+        &e, ERROR_NUMBER, "nan");
     const struct outcome wordless = {.kind = OUTCOME_ROLLING, .nll = 1, .tokens = 1, .bytes = 1};
     assert_true(isnan(value_of("word_perplexity", &wordless, 1)));
 }

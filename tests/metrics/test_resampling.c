@@ -9,23 +9,38 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct metric *acc(void) { return metric_find("acc", OUTCOME_CHOICE); }
-static const struct metric *perplexity(void) { return metric_find("perplexity", OUTCOME_ROLLING); }
+static const struct measure *measure(struct measure *room, const char *name, enum outcome_kind kind)
+{
+    *room = measure_of(metric_find(name, kind));
+    return room;
+}
 
-static struct estimate estimate(const struct metric *m, const double *stats, size_t n, struct resampling how)
+static const struct measure *acc(void)
+{
+    static struct measure room;
+    return measure(&room, "acc", OUTCOME_CHOICE);
+}
+
+static const struct measure *perplexity(void)
+{
+    static struct measure room;
+    return measure(&room, "perplexity", OUTCOME_ROLLING);
+}
+
+static struct estimate estimate(const struct measure *m, const double *stats, size_t n, struct resampling how)
 {
     struct estimate out;
     struct error e;
-    assert_ok(estimate_metric(m, stats, n, &how, &out, &e), &e);
+    assert_ok(measure_estimate(m, stats, n, &how, &out, &e), &e);
     return out;
 }
 
-static struct difference compare(const struct metric *m, const double *a, const double *b, size_t n,
+static struct difference compare(const struct measure *m, const double *a, const double *b, size_t n,
                                  struct resampling how)
 {
     struct difference out;
     struct error e;
-    assert_ok(compare_metric(m, a, b, n, &how, &out, &e), &e);
+    assert_ok(measure_compare(m, a, b, n, &how, &out, &e), &e);
     return out;
 }
 
@@ -97,7 +112,7 @@ static void test_coverage(void **state)
 {
     (void)state;
     enum { N = 300, TRIALS = 500 };
-    const struct metric *m = perplexity();
+    const struct measure *m = perplexity();
     double stats[2 * N];
     struct random g = {2024};
     int held = 0, significant = 0;
@@ -122,7 +137,7 @@ static void test_threads_and_seeds(void **state)
 {
     (void)state;
     enum { N = 2500, WIDTH = 10 };
-    const struct metric *m = metric_find("bleu", OUTCOME_GENERATION);
+    const struct measure x = measure_of(metric_find("bleu", OUTCOME_GENERATION)), *m = &x;
     double *stats = test_malloc(2 * N * WIDTH * sizeof *stats), *other = stats + N * WIDTH;
     struct random g = {3};
     for (size_t i = 0; i < 2 * N * WIDTH; i++) stats[i] = 10 + random_unit(&g) + (i % WIDTH > 5 ? 5 : 0);
@@ -192,7 +207,7 @@ static void test_pairs_count(void **state)
         b[2 * i] = a[2 * i] + 0.125;
         a[2 * i + 1] = b[2 * i + 1] = 1;
     }
-    const struct metric *m = metric_find("f1", OUTCOME_GENERATION);
+    const struct measure x = measure_of(metric_find("f1", OUTCOME_GENERATION)), *m = &x;
     const struct difference d = compare(m, a, b, N, (struct resampling){.resamples = 999, .seed = 4});
     assert_close(d.value, 0.125, 1e-12);
     assert_close(d.low, 0.125, 1e-12);
@@ -234,7 +249,7 @@ static void test_too_few_items(void **state)
     struct error e;
     struct estimate out;
     const size_t many = (size_t)UINT32_MAX + 1;
-    assert_error(estimate_metric(acc(), one, many, &how, &out, &e), &e, ERROR_INPUT, "4294967296 items");
+    assert_error(measure_estimate(acc(), one, many, &how, &out, &e), &e, ERROR_INPUT, "4294967296 items");
 }
 
 int main(void)

@@ -5,14 +5,14 @@
 
 static double value_of(const char *name, const char *text, const char *const *references, size_t n)
 {
-    const struct metric *m = metric_find(name, OUTCOME_GENERATION);
+    const struct measure x = measure_of(metric_find(name, OUTCOME_GENERATION)), *m = &x;
     assert_non_null(m);
     const struct outcome o = {.kind = OUTCOME_GENERATION, .text = text, .references = references, .n_references = n};
     double stats[2];
     struct error e;
-    assert_ok(m->accumulate(&o, stats, &e), &e);
+    assert_ok(measure_accumulate(m, &o, stats, &e), &e);
     assert_true(stats[1] == 1);
-    return metric_value(m, stats, 1);
+    return measure_value(m, stats, 1);
 }
 
 static void test_pairs(void **state)
@@ -74,12 +74,12 @@ static void test_refused(void **state)
     (void)state;
     struct error e;
     double stats[2];
-    const struct metric *m = metric_find("exact_match", OUTCOME_GENERATION);
+    const struct measure x = measure_of(metric_find("exact_match", OUTCOME_GENERATION)), *m = &x;
     const struct outcome no_reference = {.kind = OUTCOME_GENERATION, .text = "x"};
-    assert_error(m->accumulate(&no_reference, stats, &e), &e, ERROR_INPUT, "references");
+    assert_error(measure_accumulate(m, &no_reference, stats, &e), &e, ERROR_INPUT, "references");
     const char *const reference = "x";
     const struct outcome no_text = {.kind = OUTCOME_GENERATION, .references = &reference, .n_references = 1};
-    assert_error(m->accumulate(&no_text, stats, &e), &e, ERROR_INPUT, "text");
+    assert_error(measure_accumulate(m, &no_text, stats, &e), &e, ERROR_INPUT, "text");
 }
 
 int main(void)

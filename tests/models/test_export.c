@@ -82,8 +82,8 @@ static void assert_same_scores(const struct model *a, const struct model *b, con
     assert_string_equal(x.fingerprint, y.fingerprint);
     assert_true(json_equal(x.samples, y.samples));
     assert_int_equal(x.n, y.n);
-    for (size_t i = 0; i < x.suite->n_metrics; i++)
-        assert_memory_equal(x.stats[i], y.stats[i], x.n * x.suite->metrics[i]->width * sizeof(double));
+    for (size_t i = 0; i < x.suite->n_scores; i++)
+        assert_memory_equal(x.stats[i], y.stats[i], x.n * x.suite->scores[i].measure.metric->width * sizeof(double));
     suite_result_free(&x);
     suite_result_free(&y);
 }

@@ -75,10 +75,11 @@ static void assert_is_suite(const char *yaml, enum protocol protocol, int64_t co
     assert_ok(suite_run(m, suite, &how, NULL, &r, &e), &e);
     assert_string_equal(l.fingerprint, r.fingerprint);
     assert_int_equal(l.n, r.n);
-    assert_int_equal(l.suite->n_metrics, r.suite->n_metrics);
-    for (size_t i = 0; i < r.suite->n_metrics; i++) {
-        assert_ptr_equal(l.suite->metrics[i], r.suite->metrics[i]);
-        assert_memory_equal(l.subjects->stats[i], r.stats[i], r.n * r.suite->metrics[i]->width * sizeof(double));
+    assert_int_equal(l.suite->n_scores, r.suite->n_scores);
+    for (size_t i = 0; i < r.suite->n_scores; i++) {
+        assert_ptr_equal(l.suite->scores[i].measure.metric, r.suite->scores[i].measure.metric);
+        assert_memory_equal(l.subjects->stats[i], r.stats[i],
+                            r.n * r.suite->scores[i].measure.metric->width * sizeof(double));
         assert_memory_equal(&l.subjects->estimates[i], &r.estimates[i], sizeof *r.estimates);
     }
     suite_result_free(&r);
@@ -342,8 +343,9 @@ static void assert_same(const struct lockstep *a, const struct lockstep *b)
     assert_int_equal(a->n, b->n);
     for (size_t i = 0; i < a->n_subjects; i++) {
         const struct lockstep_subject *s = &a->subjects[i], *t = &b->subjects[i];
-        for (size_t k = 0; k < a->suite->n_metrics; k++) {
-            assert_memory_equal(s->stats[k], t->stats[k], a->n * a->suite->metrics[k]->width * sizeof(double));
+        for (size_t k = 0; k < a->suite->n_scores; k++) {
+            assert_memory_equal(s->stats[k], t->stats[k],
+                                a->n * a->suite->scores[k].measure.metric->width * sizeof(double));
             assert_memory_equal(&s->estimates[k], &t->estimates[k], sizeof *s->estimates);
         }
         if (!i) continue;

@@ -48,8 +48,8 @@ static double number(const json_t *o, const char *key)
 static size_t metric_index(const struct suite_result *r, const char *metric)
 {
     size_t i = 0;
-    while (i < r->suite->n_metrics && strcmp(r->suite->metrics[i]->name, metric)) i++;
-    if (i == r->suite->n_metrics) fail_msg("%s has no metric %s", r->suite->name, metric);
+    while (i < r->suite->n_scores && strcmp(r->suite->scores[i].name, metric)) i++;
+    if (i == r->suite->n_scores) fail_msg("%s has no metric %s", r->suite->name, metric);
     return i;
 }
 
@@ -61,7 +61,7 @@ static double value(const struct suite_result *r, const char *metric)
 /* Sum over all outcomes of statistic k of a metric. */
 static double total(const struct suite_result *r, const char *metric, size_t k)
 {
-    size_t m = metric_index(r, metric), width = r->suite->metrics[m]->width;
+    size_t m = metric_index(r, metric), width = r->suite->scores[m].measure.metric->width;
     double sum = 0;
     for (size_t i = 0; i < r->n; i++) sum += r->stats[m][i * width + k];
     return sum;
@@ -231,18 +231,18 @@ static void test_questions(void **state)
 static double value_of_outputs(const struct suite_result *r, const char *metric)
 {
     struct error e;
-    const struct metric *m = metric_find(metric, OUTCOME_GENERATION);
+    const struct measure x = measure_of(metric_find(metric, OUTCOME_GENERATION)), *m = &x;
     assert_non_null(m);
-    double *stats = calloc(r->n * m->width, sizeof *stats);
+    double *stats = calloc(r->n * m->metric->width, sizeof *stats);
     assert_non_null(stats);
     for (size_t i = 0; i < r->n; i++) {
         struct outcome o = {.kind = OUTCOME_GENERATION,
                             .text = json_string_value(response(r, i, 0)),
                             .references = (const char *const *)r->items[i].targets,
                             .n_references = r->items[i].n_targets};
-        assert_ok(m->accumulate(&o, stats + i * m->width, &e), &e);
+        assert_ok(measure_accumulate(m, &o, stats + i * m->metric->width, &e), &e);
     }
-    double v = metric_value(m, stats, r->n);
+    double v = measure_value(m, stats, r->n);
     free(stats);
     return v;
 }

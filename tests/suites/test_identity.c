@@ -29,9 +29,10 @@ static void assert_same(const struct suite_result *a, const struct suite_result 
     free(y);
     assert_int_equal(a->n, b->n);
     assert_string_equal(a->fingerprint, b->fingerprint);
-    for (size_t i = 0; i < a->suite->n_metrics; i++)
-        assert_memory_equal(a->stats[i], b->stats[i], a->n * a->suite->metrics[i]->width * sizeof(double));
-    for (size_t i = 0; i < a->suite->n_metrics; i++)
+    for (size_t i = 0; i < a->suite->n_scores; i++)
+        assert_memory_equal(a->stats[i], b->stats[i],
+                            a->n * a->suite->scores[i].measure.metric->width * sizeof(double));
+    for (size_t i = 0; i < a->suite->n_scores; i++)
         assert_memory_equal(&a->estimates[i], &b->estimates[i], sizeof *a->estimates);
     assert_true(json_equal(json_object_get(a->record, "metrics"), json_object_get(b->record, "metrics")));
     assert_true(json_equal(json_object_get(a->record, "tokens"), json_object_get(b->record, "tokens")));

@@ -45,9 +45,9 @@ static void every_key_is_read(void **state)
     assert_int_equal(s->n_until, 1);
     assert_string_equal(s->until[0], "\n");
     assert_int_equal(s->max_tokens, 8);
-    assert_int_equal(s->n_metrics, 2);
-    assert_string_equal(s->metrics[1]->name, "f1");
-    assert_int_equal(s->metrics[1]->kind, OUTCOME_GENERATION);
+    assert_int_equal(s->n_scores, 2);
+    assert_string_equal(s->scores[1].name, "f1");
+    assert_int_equal(s->scores[1].measure.metric->kind, OUTCOME_GENERATION);
     assert_true(path_exists(s->data_path));
     assert_string_equal(json_string_value(json_object_get(s->settings, "task")), "questions");
     suite_free(s);
