@@ -2,13 +2,14 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 bool cell_is_loss(const struct report_row *row, size_t subject)
 {
     const struct report_cell *cell = &row->cells[subject];
     const bool unknown = !isnan(row->cells[0].figure.value) && isnan(cell->difference.value);
-    return subject > 0 && (unknown || cell_verdict(row, cell) == VERDICT_WORSE);
+    return subject > 0 && !row->is_distance && (unknown || cell_verdict(row, cell) == VERDICT_WORSE);
 }
 
 /* Suites with a loss: the metrics of one suite often say the same thing in other units. Rows of a suite are
@@ -98,6 +99,7 @@ static void write_loss(struct text *out, const struct report *r, const struct re
                        void (*escape)(struct text *, const char *))
 {
     char difference[CELL_TEXT] = "undefined";
+    if (row->cells[j].refused) snprintf(difference, sizeof difference, "not comparable");
     const double d = row->cells[j].difference.value;
     if (!isnan(d)) format_difference(difference, d, row_decimals(row, r->n_subjects));
     escape(out, row->suite);

@@ -16,7 +16,7 @@ struct answer {
 };
 
 /* A loss is a row whose difference is significant and for the worse. A row where the baseline has a value and the
- * candidate has no difference counts as one: nothing shows that it lost nothing. */
+ * candidate has no difference counts as one: nothing shows that it lost nothing. Distances from the baseline are none. */
 bool cell_is_loss(const struct report_row *row, size_t subject);
 struct answer answer_find(const struct report *r);
 

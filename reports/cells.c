@@ -105,7 +105,8 @@ static struct figure take_figure(struct source *s, const json_t *object)
 
 static void take_cell(struct source *s, const json_t *v, struct report_cell *cell, bool is_baseline)
 {
-    *cell = (struct report_cell){.figure = take_figure(s, v), .p = NAN, .gained = -1, .lost = -1};
+    *cell = (struct report_cell){.figure = take_figure(s, v), .p = NAN, .p_holm = NAN, .gained = -1, .lost = -1};
+    cell->refused = json_string_value(json_object_get(v, "refused"));
     cell->difference = (struct figure){NAN, NAN, NAN, NAN, NULL};
     const json_t *d = json_object_get(v, "difference");
     if (json_is_null(d)) return;
@@ -117,6 +118,7 @@ static void take_cell(struct source *s, const json_t *v, struct report_cell *cel
     cell->has_difference = true;
     cell->difference = take_figure(s, d);
     cell->p = take_number(s, d, "p");
+    if (json_object_get(d, "p_holm")) cell->p_holm = take_number(s, d, "p_holm");
     cell->significant = take_bool(s, d, "significant");
     cell->gained = take_count(s, d, "gained");
     cell->lost = take_count(s, d, "lost");
@@ -188,6 +190,31 @@ static int finish(struct source *s, struct report *r)
     return s->status;
 }
 
+/* Adds those of a list, where it is there; `suite` is that of all of them, or NULL where each names its own. */
+static void take_canaries(struct source *s, struct report *r, const json_t *list, const char *suite, size_t capacity)
+{
+    const size_t n = json_array_size(list);
+    if (!r->canaries && !s->status && n + capacity) {
+        r->canaries = memory_new(n + capacity, sizeof *r->canaries, "canaries of a report", s->e);
+        if (!r->canaries) s->status = ERROR_IO;
+    }
+    for (size_t i = 0; i < n && !s->status; i++) {
+        const json_t *v = json_array_get(list, i);
+        snprintf(s->where, sizeof s->where, "canaries[%zu]", i);
+        struct report_canary *to = &r->canaries[r->n_canaries++];
+        *to = (struct report_canary){.suite = suite ? suite : take_text(s, v, "suite"),
+                                     .name = take_text(s, v, "name"),
+                                     .reason = take_text(s, v, "reason")};
+        if (suite) continue;
+        const int64_t subject = take_count(s, v, "subject");
+        if (subject < 0 || (uint64_t)subject >= r->n_subjects)
+            wrong(s, "subject", json_object_get(v, "subject"), "the index of a subject");
+        else
+            to->subject = (size_t)subject;
+    }
+    *s->where = 0;
+}
+
 int report_read_comparison(struct report *r, const json_t *comparison, struct error *e)
 {
     struct source s = {.document = "comparison", .e = e};
@@ -215,11 +242,13 @@ int report_read_comparison(struct report *r, const json_t *comparison, struct er
         row->fingerprint = take_text(&s, v, "fingerprint");
         row->higher_is_better = take_choice(&s, v, "better", "higher", "lower");
         row->items = take_count(&s, v, "items");
+        row->is_distance = json_is_true(json_object_get(v, "divergence"));
         for (size_t j = 0; j < r->n_subjects && !s.status; j++) {
             snprintf(s.where, sizeof s.where, "rows[%zu].cells[%zu]", i, j);
             take_cell(&s, json_array_get(json_object_get(v, "cells"), j), &row->cells[j], j == 0);
         }
     }
+    take_canaries(&s, r, json_object_get(comparison, "canaries"), NULL, 0);
     snprintf(s.where, sizeof s.where, "resampling");
     r->resamples = take_count(&s, resampling, "resamples");
     r->seed = take_count(&s, resampling, "seed");
@@ -242,7 +271,8 @@ static struct report_row *take_suite(struct source *s, const json_t *suite, size
         row->metric = take_text(s, v, "name");
         row->unit = take_text(s, v, "unit");
         row->higher_is_better = take_choice(s, v, "better", "higher", "lower");
-        *row->cells = (struct report_cell){.figure = take_figure(s, v), .p = NAN, .gained = -1, .lost = -1};
+        *row->cells =
+            (struct report_cell){.figure = take_figure(s, v), .p = NAN, .p_holm = NAN, .gained = -1, .lost = -1};
     }
     return row;
 }
@@ -253,10 +283,11 @@ int report_read_run(struct report *r, const json_t *run, struct error *e)
     *r = (struct report){0};
     take_header(&s, r, run, "kerf-run-1");
     const json_t *subject = take_object(&s, run, "subject"), *suites = take_array(&s, run, "suites");
-    size_t n_rows = 0;
+    size_t n_rows = 0, n_canaries = 0;
     for (size_t i = 0; i < json_array_size(suites) && !s.status; i++) {
         snprintf(s.where, sizeof s.where, "suites[%zu]", i);
         n_rows += json_array_size(take_array(&s, json_array_get(suites, i), "metrics"));
+        n_canaries += json_array_size(json_object_get(json_array_get(suites, i), "canaries"));
     }
     allocate(&s, r, 1, n_rows);
     if (s.status) return finish(&s, r);
@@ -265,8 +296,12 @@ int report_read_run(struct report *r, const json_t *run, struct error *e)
     *s.where = 0;
     r->subjects->seconds = take_number(&s, run, "seconds");
     struct report_row *row = r->rows;
-    for (size_t i = 0; i < json_array_size(suites) && !s.status; i++)
-        row = take_suite(&s, json_array_get(suites, i), i, row);
+    for (size_t i = 0; i < json_array_size(suites) && !s.status; i++) {
+        const json_t *suite = json_array_get(suites, i);
+        row = take_suite(&s, suite, i, row);
+        take_canaries(&s, r, json_object_get(suite, "canaries"), json_string_value(json_object_get(suite, "name")),
+                      n_canaries);
+    }
     return finish(&s, r);
 }
 
@@ -275,6 +310,7 @@ void report_close(struct report *r)
     free(r->subjects);
     free(r->rows);
     free(r->cells);
+    free(r->canaries);
     *r = (struct report){0};
 }
 
@@ -289,7 +325,14 @@ const char *verdict_mark(enum verdict v) { return v == VERDICT_WORSE ? "✗" : v
 
 const char *cell_reason(const struct report_cell *cell)
 {
-    return cell->figure.reason ? cell->figure.reason : cell->difference.reason;
+    return cell->refused ? cell->refused : cell->figure.reason ? cell->figure.reason : cell->difference.reason;
+}
+
+bool cell_is_doubtful(const struct report *r, const struct report_row *row, size_t subject)
+{
+    for (size_t i = 0; i < r->n_canaries; i++)
+        if (r->canaries[i].subject == subject && strcmp(r->canaries[i].suite, row->suite) == 0) return true;
+    return false;
 }
 
 bool row_has_flips(const struct report_row *row, size_t n_subjects)

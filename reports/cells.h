@@ -26,14 +26,16 @@ struct report_cell {
     struct figure figure;
     bool has_difference; /* to the baseline */
     struct figure difference;
-    double p;
+    double p, p_holm; /* p_holm: adjusted for the candidates of the row; NAN where there is one */
     bool significant;
     int64_t gained, lost; /* flips, -1 where the metric has none */
+    const char *refused;  /* why it is not compared with the baseline; NULL where it is */
 };
 
 struct report_row {
     const char *suite, *metric, *unit, *fingerprint;
     bool higher_is_better;
+    bool is_distance; /* its values say how far a candidate is from the baseline, which has none */
     int64_t items;
     struct report_cell *cells; /* [subjects] */
 };
@@ -44,6 +46,12 @@ struct report_subject {
     int64_t parameters, weight_bytes, peak_bytes;
 };
 
+/* A sign that the numbers of a suite mean little. */
+struct report_canary {
+    size_t subject;
+    const char *suite, *name, *reason;
+};
+
 struct report {
     const char *version, *commit, *cpu, *isa;
     int64_t threads, resamples, seed;
@@ -52,6 +60,8 @@ struct report {
     struct report_row *rows; /* rows of one suite are neighbours */
     size_t n_rows;
     struct report_cell *cells; /* [n_rows, n_subjects] */
+    struct report_canary *canaries;
+    size_t n_canaries;
 };
 
 /* ERROR_INPUT names the first field that is missing or of another type. After failure nothing is held. */
@@ -66,6 +76,8 @@ enum verdict { VERDICT_WORSE = -1, VERDICT_NONE = 0, VERDICT_BETTER = 1 };
 enum verdict cell_verdict(const struct report_row *row, const struct report_cell *cell);
 const char *verdict_mark(enum verdict v);                /* one column wide; " " for none */
 const char *cell_reason(const struct report_cell *cell); /* why a number of it is missing; NULL where none is */
+/* Whether a canary of that suite and subject sings. */
+bool cell_is_doubtful(const struct report *r, const struct report_row *row, size_t subject);
 bool row_has_flips(const struct report_row *row, size_t n_subjects);
 bool row_opens_suite(const struct report *r, size_t row); /* the first row of its suite */
 

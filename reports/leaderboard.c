@@ -63,9 +63,9 @@ static void write_header(struct csv_line *l, const struct report *r)
     static const char *const before[] = {"position",        "subject",      "model",      "backend", "math",
                                          "bits_per_weight", "weight_bytes", "parameters", "sha256"};
     static const char *const figures[] = {
-        "", "/stderr", "/low", "/high", "/difference", "/difference_low", "/difference_high", "/p"};
-    static const char *const after[] = {"seconds", "peak_bytes",   "cpu",        "isa",
-                                        "threads", "kerf_version", "kerf_commit"};
+        "", "/stderr", "/low", "/high", "/difference", "/difference_low", "/difference_high", "/p", "/p_holm"};
+    static const char *const after[] = {"canaries", "seconds", "peak_bytes",   "cpu",
+                                        "isa",      "threads", "kerf_version", "kerf_commit"};
     for (size_t i = 0; i < sizeof before / sizeof *before; i++) write_text(l, before[i]);
     for (size_t i = 0; i < r->n_rows; i++)
         for (size_t k = 0; k < sizeof figures / sizeof *figures; k++)
@@ -78,9 +78,22 @@ static void write_header(struct csv_line *l, const struct report *r)
 
 static void write_cell(struct csv_line *l, const struct report_cell *c)
 {
-    const double figures[] = {c->figure.value,     c->figure.standard_error, c->figure.low,      c->figure.high,
-                              c->difference.value, c->difference.low,        c->difference.high, c->p};
+    const double figures[] = {
+        c->figure.value,   c->figure.standard_error, c->figure.low, c->figure.high, c->difference.value,
+        c->difference.low, c->difference.high,       c->p,          c->p_holm};
     for (size_t k = 0; k < sizeof figures / sizeof *figures; k++) write_number(l, figures[k]);
+}
+
+/* "endings: chance; translation: empty" */
+static void write_canaries(struct csv_line *l, const struct report *r, size_t j)
+{
+    struct text t = {0};
+    for (size_t i = 0; i < r->n_canaries; i++)
+        if (r->canaries[i].subject == j)
+            text_printf(&t, "%s%s: %s", t.length ? "; " : "", r->canaries[i].suite, r->canaries[i].name);
+    if (t.failed) l->failed = true;
+    write_text(l, text_c(&t));
+    text_free(&t);
 }
 
 static void write_subject(struct csv_line *l, const struct report *r, size_t j)
@@ -96,6 +109,7 @@ static void write_subject(struct csv_line *l, const struct report *r, size_t j)
     write_count(l, s->parameters);
     write_text(l, s->sha256);
     for (size_t i = 0; i < r->n_rows; i++) write_cell(l, &r->rows[i].cells[j]);
+    write_canaries(l, r, j);
     write_number(l, s->seconds);
     write_count(l, s->peak_bytes);
     write_text(l, r->cpu);

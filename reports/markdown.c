@@ -28,15 +28,23 @@ static void write_head(struct text *out, const struct report *r)
     text_char(out, '\n');
 }
 
-static void write_cell(struct text *out, const struct report_row *row, size_t subject, int decimals)
+static void write_cell(struct text *out, const struct report *r, const struct report_row *row, size_t subject,
+                       int decimals)
 {
     const struct report_cell *cell = &row->cells[subject];
     const enum verdict verdict = cell_verdict(row, cell);
     const char *bold = verdict ? "**" : "";
     char value[CELL_TEXT], difference[CELL_TEXT], interval[CELL_TEXT];
     format_value(value, cell->figure.value, decimals);
-    text_printf(out, " %s%s", bold, value);
-    if (subject > 0) {
+    if (row->is_distance) {
+        format_interval(interval, &cell->figure, decimals, false);
+        text_printf(out, subject ? " %s%s%s |" : " |", value, *interval ? " " : "", interval);
+        return;
+    }
+    text_printf(out, " %s%s%s", bold, value, cell_is_doubtful(r, row, subject) ? "!" : "");
+    if (subject > 0 && cell->refused) {
+        text_add(out, " (not comparable)");
+    } else if (subject > 0) {
         format_difference(difference, cell->difference.value, decimals);
         format_interval(interval, &cell->difference, decimals, true);
         text_printf(out, " (%s%s%s)", difference, *interval ? " " : "", interval);
@@ -54,7 +62,7 @@ static void write_rows(struct text *out, const struct report *r)
         text_add(out, " | ");
         escape_markdown(out, row->metric);
         text_add(out, row->higher_is_better ? " ↑ |" : " ↓ |");
-        for (size_t j = 0; j < r->n_subjects; j++) write_cell(out, row, j, decimals);
+        for (size_t j = 0; j < r->n_subjects; j++) write_cell(out, r, row, j, decimals);
         text_char(out, '\n');
     }
 }
@@ -92,15 +100,31 @@ static void write_flips(struct text *out, const struct report *r)
     }
 }
 
-static void write_legend(struct text *out)
+static void write_legend(struct text *out, const struct report *r)
 {
-    text_printf(
-        out,
-        "\nIn brackets: the difference to the baseline and its 95%% interval, paired over the items. Bold, %s "
-        "worse or %s better: the interval excludes 0 or, where items are right or wrong, the exact McNemar test has "
-        "p < 0.05. ↑ higher is better, ↓ lower is better. Flips: +items that "
-        "turned right, -items that turned wrong.\n",
-        verdict_mark(VERDICT_WORSE), verdict_mark(VERDICT_BETTER));
+    text_printf(out,
+                "\nIn brackets: the difference to the baseline and its 95%% interval, paired over the items. Bold, %s "
+                "worse or %s better: p < 0.05 by the paired bootstrap or, where items are right or wrong, the exact "
+                "McNemar test",
+                verdict_mark(VERDICT_WORSE), verdict_mark(VERDICT_BETTER));
+    if (r->n_subjects > 2)
+        text_printf(out, ", adjusted by Holm's method for the %zu candidates of a row", r->n_subjects - 1);
+    text_add(out,
+             ". ↑ higher is better, ↓ lower is better. Flips: +items that turned right, -items that turned wrong.\n");
+}
+
+static void write_canaries(struct text *out, const struct report *r)
+{
+    for (size_t i = 0; i < r->n_canaries; i++) {
+        const struct report_canary *c = &r->canaries[i];
+        text_add(out, "- ! ");
+        escape_markdown(out, c->suite);
+        text_add(out, " of ");
+        write_code(out, r->subjects[c->subject].name);
+        text_add(out, ": ");
+        escape_markdown(out, c->reason);
+        text_char(out, '\n');
+    }
 }
 
 static void write_reasons(struct text *out, const struct report *r)
@@ -171,8 +195,9 @@ int report_markdown(const json_t *comparison, struct text *out, struct error *e)
     write_rows(out, &r);
     write_costs(out, &r);
     write_flips(out, &r);
-    if (r.n_subjects > 1) write_legend(out);
+    if (r.n_subjects > 1) write_legend(out, &r);
     write_reasons(out, &r);
+    write_canaries(out, &r);
     write_details(out, &r);
     report_close(&r);
     return out->failed ? error_set(e, ERROR_IO, "report: out of memory") : 0;

@@ -34,6 +34,7 @@ static void print_row(struct text *out, const struct report *r, size_t i)
         text_clear(&label);
     }
     format_value(value, f->value, decimals);
+    if (r->n_canaries) strcat(value, cell_is_doubtful(r, row, 0) ? "!" : " ");
     format_value(error, f->standard_error, decimals);
     format_interval(interval, f, decimals, false);
     text_add(&label, "  ");
@@ -64,6 +65,14 @@ int report_run_table(const json_t *run, const struct table_style *style, struct 
         char cost[CELL_TEXT];
         format_cost(cost, s, k);
         print_cells(out, cost_name(k), cost, "", "", "");
+    }
+    for (size_t i = 0; i < r.n_canaries; i++) {
+        struct text line = {0}, plain = {0};
+        text_printf(&plain, "! %s: %s", r.canaries[i].suite, r.canaries[i].reason);
+        escape_terminal(&line, text_c(&plain));
+        layout_wrap(out, text_c(&line), width, 2);
+        text_free(&plain);
+        text_free(&line);
     }
     report_close(&r);
     return out->failed ? error_set(e, ERROR_IO, "table: out of memory") : 0;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LABEL_WIDTH = 28, BASELINE_WIDTH = 12, GAP = 2, NAME_LINES = 3, NAME_WIDTH = 128, REASONS = 8 };
+enum { LABEL_WIDTH = 28, BASELINE_WIDTH = 12, GAP = 2, NAME_LINES = 3, NAME_WIDTH = 128, REASONS = 8, CANARIES = 12 };
 
 /* What stands in one place of the table, in columns of their own so that numbers stay under numbers. */
 struct entry {
@@ -66,8 +66,13 @@ static void add_row(struct grid *g, const struct report_row *row)
     for (size_t j = 0; j < n; j++) {
         const struct report_cell *cell = &row->cells[j];
         struct entry *entry = &l->entries[j];
-        format_value(entry->value, cell->figure.value, decimals);
+        if (j || !row->is_distance) format_value(entry->value, cell->figure.value, decimals);
+        if (g->r->n_canaries) strcat(entry->value, cell_is_doubtful(g->r, row, j) && !row->is_distance ? "!" : " ");
         if (j == 0) continue;
+        if (row->is_distance) {
+            format_interval(entry->interval, &cell->figure, decimals, false);
+            continue;
+        }
         entry->verdict = cell_verdict(row, cell);
         format_difference(entry->difference, cell->difference.value, decimals);
         format_interval(entry->interval, &cell->difference, decimals, true);
@@ -267,6 +272,31 @@ static void print_block(struct text *out, const struct grid *g, size_t first, si
     }
 }
 
+/* Escapes and wraps a line, and frees it. */
+static void print_remark(struct text *out, struct text *plain, size_t width)
+{
+    struct text line = {0};
+    escape_terminal(&line, text_c(plain));
+    layout_wrap(out, text_c(&line), width, 2);
+    text_free(plain);
+    text_free(&line);
+}
+
+/* Why numbers mean little. */
+static void print_canaries(struct text *out, const struct report *r, size_t width)
+{
+    for (size_t i = 0; i < r->n_canaries; i++) {
+        const struct report_canary *c = &r->canaries[i];
+        struct text plain = {0};
+        if (i == CANARIES) {
+            text_printf(out, "!: and %zu more\n", r->n_canaries - CANARIES);
+            return;
+        }
+        text_printf(&plain, "! %s of %s: %s", c->suite, r->subjects[c->subject].name, c->reason);
+        print_remark(out, &plain, width);
+    }
+}
+
 /* Why numbers are missing; the first few, the rest counted. */
 static void print_reasons(struct text *out, const struct grid *g, size_t width)
 {
@@ -277,12 +307,9 @@ static void print_reasons(struct text *out, const struct grid *g, size_t width)
             const struct report_cell *cell = &row->cells[j];
             const char *reason = cell_reason(cell);
             if (!reason || n++ >= REASONS) continue;
-            struct text line = {0}, plain = {0};
+            struct text plain = {0};
             text_printf(&plain, "n/a: %s %s of %s: %s", row->suite, row->metric, g->r->subjects[j].name, reason);
-            escape_terminal(&line, text_c(&plain));
-            layout_wrap(out, text_c(&line), width, 2);
-            text_free(&plain);
-            text_free(&line);
+            print_remark(out, &plain, width);
         }
     if (n > REASONS) text_printf(out, "n/a: and %zu more\n", n - REASONS);
 }
@@ -290,14 +317,20 @@ static void print_reasons(struct text *out, const struct grid *g, size_t width)
 static void print_legend(struct text *out, const struct grid *g, size_t width)
 {
     struct text t = {0};
-    bool has_flips = false;
-    for (size_t i = 0; i < g->r->n_rows; i++) has_flips |= row_has_flips(&g->r->rows[i], g->r->n_subjects);
-    text_printf(&t, "%s worse, %s better than the baseline: the 95%% interval of the paired difference excludes 0",
+    bool has_flips = false, has_distances = false;
+    for (size_t i = 0; i < g->r->n_rows; i++) {
+        has_flips |= row_has_flips(&g->r->rows[i], g->r->n_subjects);
+        has_distances |= g->r->rows[i].is_distance;
+    }
+    text_printf(&t, "%s worse, %s better than the baseline: p < 0.05 for the paired difference (bootstrap",
                 verdict_mark(VERDICT_WORSE), verdict_mark(VERDICT_BETTER));
-    if (g->r->resamples > 0) text_printf(&t, " (%" PRId64 " resamples of the items)", g->r->resamples);
-    text_add(&t, "; where items are right or wrong, the exact McNemar test has p < 0.05. No mark: no difference shown. "
-                 "Where nothing changed, 1 comparison in 20 is still marked.");
+    if (g->r->resamples > 0) text_printf(&t, ", %" PRId64 " resamples of the items", g->r->resamples);
+    text_add(&t, "; the exact McNemar test where items are right or wrong)");
+    if (g->r->n_subjects > 2)
+        text_printf(&t, ", adjusted by Holm's method for the %zu candidates of a row", g->r->n_subjects - 1);
+    text_add(&t, ". No mark: no difference shown. Where nothing changed, 1 row in 20 is still marked.");
     if (has_flips) text_add(&t, " flips: +items that turned right, -items that turned wrong.");
+    if (has_distances) text_add(&t, " kl_divergence and below: how far predictions are from the baseline's, by token.");
     layout_wrap(out, text_c(&t), width, 0);
     text_clear(&t);
 
@@ -334,6 +367,7 @@ static void print(struct text *out, struct grid *g)
         first = last;
     } while (first < n);
     print_reasons(out, g, width);
+    print_canaries(out, g->r, width);
     if (n > 1) print_legend(out, g, width);
 }
 
