@@ -1,13 +1,11 @@
 /* Reading the settings of a backend's spec. */
 #include "engine/backends/pack.h"
+#include "engine/base/number.h"
 
-#include <errno.h>
 #include <fnmatch.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 int setting_wrong(const struct backend_spec *spec, const char *key, const char *what, struct error *e)
@@ -26,38 +24,6 @@ const char *setting_text(const struct backend_spec *spec, const char *key, bool 
     return NULL;
 }
 
-static const char *skip_digits(const char *s)
-{
-    while (*s >= '0' && *s <= '9') s++;
-    return s;
-}
-
-/* [-]DIGITS: strtoll() would also take blanks, a plus and, for reals, hexadecimal digits and words. */
-static bool is_whole(const char *s)
-{
-    s += *s == '-';
-    const char *end = skip_digits(s);
-    return end > s && !*end;
-}
-
-/* [-]DIGITS[.DIGITS][e[+|-]DIGITS], of the digits around the point at least one. */
-static bool is_decimal(const char *s)
-{
-    s += *s == '-';
-    const char *end = skip_digits(s);
-    bool digits = end > s;
-    if (*end == '.') {
-        s = end + 1;
-        end = skip_digits(s);
-        digits = digits || end > s;
-    }
-    if (!digits || (*end != 'e' && *end != 'E')) return digits && !*end;
-    s = end + 1;
-    s += *s == '-' || *s == '+';
-    end = skip_digits(s);
-    return end > s && !*end;
-}
-
 int setting_number(const struct backend_spec *spec, const char *key, int64_t low, int64_t high, int64_t *out,
                    struct error *e)
 {
@@ -65,9 +31,8 @@ int setting_number(const struct backend_spec *spec, const char *key, int64_t low
     const char *text = setting_text(spec, key, &given);
     if (!given) return 0;
     char what[96];
-    errno = 0;
-    long long v = text && is_whole(text) ? strtoll(text, NULL, 10) : 0;
-    if (text && is_whole(text) && !errno && v >= low && v <= high) return *out = v, 0;
+    int64_t v;
+    if (text && number_whole(text, &v) && v >= low && v <= high) return *out = v, 0;
     snprintf(what, sizeof what, "a whole number from %" PRId64 " to %" PRId64, low, high);
     return setting_wrong(spec, key, what, e);
 }
@@ -79,8 +44,8 @@ int setting_real(const struct backend_spec *spec, const char *key, double low, d
     const char *text = setting_text(spec, key, &given);
     if (!given) return 0;
     char what[96];
-    double v = text && is_decimal(text) ? strtod(text, NULL) : NAN;
-    if (isfinite(v) && v >= low && v <= high) return *out = v, 0;
+    double v;
+    if (text && number_real(text, &v) && v >= low && v <= high) return *out = v, 0;
     snprintf(what, sizeof what, "a number from %g to %g", low, high);
     return setting_wrong(spec, key, what, e);
 }
@@ -121,10 +86,5 @@ bool pattern_fits(const char *pattern, const char *name)
 
 bool spec_add_real(struct backend_options *o, const char *key, double value)
 {
-    char digits[32];
-    for (int n = 1; n <= 17; n++) {
-        snprintf(digits, sizeof digits, "%.*g", n, value);
-        if (strtod(digits, NULL) == value) break;
-    }
-    return spec_add(o, ",%s=%s", key, digits);
+    return spec_add(o, ",%s=%s", key, number_shortest(value).digits);
 }

@@ -26,6 +26,7 @@ struct generation {
     struct text text;       /* what they stand for, cut before the first stop string */
     const char *ended;      /* "stop", "eos" or "limit" */
     double log_probability; /* sum of ln p of the tokens, the ending one counted, under the model itself, unfiltered */
+    int64_t fed;            /* tokens behind the prompt that went through the model for it, all its beams counted */
 };
 
 struct generate_options {

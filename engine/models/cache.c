@@ -51,6 +51,18 @@ struct cache *cache_new(const struct model *m, struct cache *prefix, int64_t pre
     return NULL;
 }
 
+struct cache *cache_copy(const struct cache *c, struct error *e)
+{
+    struct cache *copy = memory_new(1, sizeof *copy, "a cache", e);
+    if (!copy) return NULL;
+    *copy = *c;
+    copy->k = grown(c, c->k, c->capacity, e);
+    copy->v = copy->k ? grown(c, c->v, c->capacity, e) : NULL;
+    if (copy->v) return copy;
+    cache_free(copy);
+    return NULL;
+}
+
 void cache_free(struct cache *c)
 {
     if (!c) return;

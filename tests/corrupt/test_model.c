@@ -329,13 +329,13 @@ static void test_results_not_finite(void **state)
     assert_ok(model_open(&m, folder, NULL, &e), &e);
     int32_t ids[] = {0, 627};
     struct part part = {.ids = ids + 1, .n = 1};
-    struct group group = {ids, 1, &part, 1};
+    struct group group = {.context = ids, .n_context = 1, .parts = &part, .n_parts = 1};
     assert_error(score_groups(m, &group, 1, &(struct schedule){.batch = 1}, &(struct tally){0}, &e), &e, ERROR_NUMBER,
                  "a log-likelihood is not finite");
     struct generation g = {.prompt = ids, .n_prompt = 2, .limit = 3};
-    assert_error(
-        generate(m, &(struct decode){.kind = DECODE_GREEDY}, &g, 1, &(struct generate_options){.batch = 1}, &e), &e,
-        ERROR_NUMBER, "the logits of a generation are not finite");
+    const struct decode how = decode_greedy();
+    assert_error(generate(m, &how, &g, 1, &(struct generate_options){.batch = 1}, &e), &e, ERROR_NUMBER,
+                 "the logits of a generation are not finite");
     generation_free(&g);
     model_close(m);
     folder_remove(folder);
