@@ -1,9 +1,12 @@
-/* Corpus BLEU (Papineni, Roukos, Ward and Zhu 2002) as sacreBLEU 2.6.0 defines it with its defaults (Post 2018): words
- * of mteval-v13a, case kept, 4 orders, counts clipped by the largest count in one reference, brevity penalty against
- * the reference length closest to the hypothesis (of two the shorter), and for orders without a match the exponential
- * smoothing of mteval (Chen and Cherry 2014, method 3). In points, 0 .. 100. */
+/* BLEU (Papineni, Roukos, Ward and Zhu 2002) as sacreBLEU 2.6.0 defines it (Post 2018): 4 orders, counts clipped by the
+ * largest count in one reference, brevity penalty against the reference length closest to the hypothesis (of two the
+ * shorter), and one of four smoothings for orders without a match (Chen and Cherry 2014). In points, 0 .. 100. `bleu` is
+ * of the corpus; `sentence_bleu` the mean over the items of each one's own, by default of the orders it has words for.
+ *
+ * Options, by sacreBLEU's names and defaults: tokenize (metrics/tokenize.h), lowercase, smooth_method, smooth_value,
+ * effective_order. */
 #include "engine/base/memory.h"
-#include "metrics/ngrams.h"
+#include "metrics/tokenize.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -11,85 +14,69 @@
 
 enum { ORDERS = 4, HYPOTHESIS = 0, REFERENCE = 1, MATCHED = 2, TOTAL = MATCHED + ORDERS, WIDTH = TOTAL + ORDERS };
 
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
-static bool is_stop(char c) { return c == '.' || c == ','; }
+enum smoothing {
+    SMOOTH_EXP,   /* a half, a quarter, ... of a match: mteval's, method 3 of Chen and Cherry */
+    SMOOTH_FLOOR, /* a given fraction of a match: method 1 */
+    SMOOTH_ADD_K, /* k more matches and n-grams of all orders but the first: method 2 */
+    SMOOTH_NONE
+};
 
-/* What 13a sets apart wherever it stands: the space and ASCII's punctuation but for ' , - . */
-static bool is_apart(char c) { return c == ' ' || (is_ascii_punctuation(c) && !strchr("',-.", c)); }
+static const char *const smoothing_names[] = {"exp", "floor", "add-k", "none", NULL};
+static const char *const options[] = {"tokenize",     "lowercase",       "smooth_method",
+                                      "smooth_value", "effective_order", NULL};
 
-static void replace(struct text *t, const char *from, const char *to)
+struct bleu {
+    int tokenization, smoothing;
+    bool lowercase;
+    bool has_value, has_order; /* whether the next two are given */
+    double value;
+    bool effective_order; /* orders of which there is no n-gram stay out; else they make the score 0 */
+};
+
+_Static_assert(sizeof(struct bleu) <= METRIC_SETTINGS, "settings of BLEU");
+
+static int configure(void *settings, const char *key, const char *value, struct error *e)
 {
-    if (t->failed || !strstr(text_c(t), from)) return;
-    struct text out = {0};
-    const char *at = t->bytes;
-    for (const char *hit; (hit = strstr(at, from)); at = hit + strlen(from)) {
-        text_bytes(&out, at, (size_t)(hit - at));
-        text_add(&out, to);
+    struct bleu *b = settings;
+    if (strcmp(key, "tokenize") == 0) return setting_is_word(value, tokenization_names, &b->tokenization, e);
+    if (strcmp(key, "lowercase") == 0) return setting_is_flag(value, &b->lowercase, e);
+    if (strcmp(key, "smooth_method") == 0) return setting_is_word(value, smoothing_names, &b->smoothing, e);
+    if (strcmp(key, "smooth_value") == 0) {
+        b->has_value = true;
+        return setting_is_number(value, 0, 1e6, &b->value, e);
     }
-    text_add(&out, at);
-    text_free(t);
-    *t = out;
+    b->has_order = true;
+    return setting_is_flag(value, &b->effective_order, e);
 }
 
-/* The four rewriting rules of mteval-v13a, in its order; each sees what the one before wrote, and its matches, of one
- * or two characters from the left, do not overlap. Bytes do for characters: no rule tells a multibyte one from another.
- */
-enum rule { RULE_APART, RULE_STOP_AFTER, RULE_STOP_BEFORE, RULE_DASH_AFTER_DIGIT, RULES };
-
-static size_t rule_matches(enum rule rule, const char *s, size_t left)
+static double smooth_value(const struct bleu *b)
 {
-    if (rule == RULE_APART) return is_apart(s[0]);
-    if (left < 2) return 0;
-    if (rule == RULE_STOP_AFTER) return !is_digit(s[0]) && is_stop(s[1]) ? 2 : 0;
-    if (rule == RULE_STOP_BEFORE) return is_stop(s[0]) && !is_digit(s[1]) ? 2 : 0;
-    return is_digit(s[0]) && s[1] == '-' ? 2 : 0;
+    if (b->has_value) return b->value;
+    return b->smoothing == SMOOTH_ADD_K ? 1 : 0.1;
 }
 
-static void rewrite(struct text *t, enum rule rule)
+static bool is_effective(const struct bleu *b, bool usual) { return b->has_order ? b->effective_order : usual; }
+
+static double score(const double *stats, const struct bleu *b, bool effective)
 {
-    struct text out = {.failed = t->failed};
-    for (size_t i = 0; i < t->length;) {
-        const size_t matched = rule_matches(rule, t->bytes + i, t->length - i);
-        const bool space_before = matched && (rule == RULE_APART || rule == RULE_STOP_BEFORE);
-        const bool space_after = matched && rule != RULE_STOP_BEFORE;
-        if (space_before) text_char(&out, ' ');
-        text_char(&out, t->bytes[i++]);
-        if (matched == 2) text_char(&out, ' ');
-        if (matched == 2) text_char(&out, t->bytes[i++]);
-        if (space_after) text_char(&out, ' ');
+    const double hypothesis = stats[HYPOTHESIS], reference = stats[REFERENCE], value = smooth_value(b);
+    double logs = 0, half = 1, any = 0;
+    for (size_t i = 0; i < ORDERS; i++) any += stats[MATCHED + i];
+    if (any <= 0) return 0;
+    size_t orders = 0;
+    for (; orders < ORDERS; orders++) {
+        const double more = b->smoothing == SMOOTH_ADD_K && orders > 0 ? value : 0;
+        double matched = stats[MATCHED + orders] + more;
+        const double total = stats[TOTAL + orders] + more;
+        if (total <= 0) break;
+        if (matched <= 0 && b->smoothing == SMOOTH_EXP) matched = half /= 2;
+        if (matched <= 0 && b->smoothing == SMOOTH_FLOOR) matched = value;
+        if (matched <= 0) return 0;
+        logs += log(matched / total);
     }
-    text_free(t);
-    *t = out;
-}
-
-static size_t length_stripped(const char *s)
-{
-    size_t end = 0, n = strlen(s);
-    for (size_t i = 0; i < n;) {
-        uint32_t c;
-        const size_t size = utf8_decode(s + i, n - i, &c);
-        i += size ? size : 1;
-        if (!size || !codepoint_is_space(c)) end = i;
-    }
-    return end;
-}
-
-/* The words of a text as 13a cuts them, indexed. */
-static int words_13a(struct sequence *s, const char *text, struct error *e)
-{
-    static const char *const replaced[][2] = {{"<skipped>", ""}, {"-\n", ""},   {"\n", " "},  {"&quot;", "\""},
-                                              {"&amp;", "&"},    {"&lt;", "<"}, {"&gt;", ">"}};
-    struct text *t = &s->text;
-    text_bytes(t, text, length_stripped(text));
-    for (size_t i = 0; i < sizeof replaced / sizeof *replaced; i++) replace(t, replaced[i][0], replaced[i][1]);
-    struct text padded = {.failed = t->failed};
-    text_printf(&padded, " %s ", text_c(t));
-    text_free(t);
-    *t = padded;
-    for (int rule = 0; rule < RULES; rule++) rewrite(t, (enum rule)rule);
-    if (t->failed) return error_set(e, ERROR_IO, "out of memory for the words of a text");
-    const int status = sequence_words(s, t->bytes, t->length, e);
-    return status ? status : sequence_index(s, ORDERS, e);
+    if (orders < ORDERS && !effective) return 0;
+    const double brevity = hypothesis < reference ? exp(1 - reference / hypothesis) : 1;
+    return 100 * brevity * exp(logs / (double)orders);
 }
 
 static size_t distance(size_t a, size_t b) { return a > b ? a - b : b - a; }
@@ -110,6 +97,12 @@ static void count(const struct sequence *h, struct sequence *references, size_t 
     }
 }
 
+static int words(struct sequence *s, const char *text, const struct bleu *b, struct error *e)
+{
+    const int status = tokenize(s, text, (enum tokenization)b->tokenization, b->lowercase, e);
+    return status ? status : sequence_index(s, ORDERS, e);
+}
+
 static int accumulate(const struct outcome *o, const void *settings, double *stats, struct error *e)
 {
     const char **texts;
@@ -117,8 +110,8 @@ static int accumulate(const struct outcome *o, const void *settings, double *sta
     int status = references_used(o, &texts, &n, e);
     if (status) return status;
     struct sequence hypothesis = {0}, *references = memory_new(n, sizeof *references, "references", e);
-    status = references ? words_13a(&hypothesis, o->text, e) : ERROR_IO;
-    for (size_t r = 0; !status && r < n; r++) status = words_13a(&references[r], texts[r], e);
+    status = references ? words(&hypothesis, o->text, settings, e) : ERROR_IO;
+    for (size_t r = 0; !status && r < n; r++) status = words(&references[r], texts[r], settings, e);
     if (!status) count(&hypothesis, references, n, stats);
     sequence_free(&hypothesis);
     sequences_free(references, n);
@@ -128,26 +121,39 @@ static int accumulate(const struct outcome *o, const void *settings, double *sta
 
 static double finish(const double *sums, const void *settings)
 {
-    const double hypothesis = sums[HYPOTHESIS], reference = sums[REFERENCE];
-    if (hypothesis + reference <= 0) return NAN;
-    double logs = 0, smooth = 1;
-    bool any = false;
-    for (size_t i = 0; i < ORDERS; i++) {
-        double matched = sums[MATCHED + i];
-        if (matched > 0) any = true;
-        if (sums[TOTAL + i] <= 0) return 0;
-        if (matched <= 0) matched = 1 / (smooth *= 2);
-        logs += log(matched / sums[TOTAL + i]);
-    }
-    if (!any) return 0;
-    const double brevity = hypothesis < reference ? exp(1 - reference / hypothesis) : 1;
-    return 100 * brevity * exp(logs / ORDERS);
+    if (sums[HYPOTHESIS] + sums[REFERENCE] <= 0) return NAN;
+    return score(sums, settings, is_effective(settings, false));
+}
+
+static int accumulate_sentence(const struct outcome *o, const void *settings, double *stats /* [2] */, struct error *e)
+{
+    double counts[WIDTH];
+    const int status = accumulate(o, settings, counts, e);
+    if (status) return status;
+    stats[0] = score(counts, settings, is_effective(settings, true));
+    stats[1] = 1;
+    return 0;
+}
+
+static double finish_sentence(const double *sums, const void *settings) { return sums[0] / sums[1]; }
+
+static void add_signature(const struct bleu *b, bool effective, size_t n_references, struct text *out)
+{
+    signature_references(n_references, out);
+    text_printf(out, "case:%s|eff:%s|tok:%s|smooth:%s", b->lowercase ? "lc" : "mixed", effective ? "yes" : "no",
+                tokenization_names[b->tokenization], smoothing_names[b->smoothing]);
+    if (b->smoothing == SMOOTH_FLOOR || b->smoothing == SMOOTH_ADD_K) text_printf(out, "[%.2f]", smooth_value(b));
+    signature_version(out);
 }
 
 static void signature(const void *settings, size_t n_references, struct text *out)
 {
-    signature_references(n_references, out);
-    text_add(out, "case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0");
+    add_signature(settings, is_effective(settings, false), n_references, out);
+}
+
+static void signature_sentence(const void *settings, size_t n_references, struct text *out)
+{
+    add_signature(settings, is_effective(settings, true), n_references, out);
 }
 
 const struct metric metric_bleu = {
@@ -156,7 +162,22 @@ const struct metric metric_bleu = {
     .better = BETTER_HIGHER,
     .width = WIDTH,
     .unit = "%",
+    .options = options,
+    .configure = configure,
     .accumulate = accumulate,
     .finish = finish,
     .signature = signature,
+};
+const struct metric metric_sentence_bleu = {
+    .name = "sentence_bleu",
+    .kind = OUTCOME_GENERATION,
+    .better = BETTER_HIGHER,
+    .width = 2,
+    .is_mean = true,
+    .unit = "%",
+    .options = options,
+    .configure = configure,
+    .accumulate = accumulate_sentence,
+    .finish = finish_sentence,
+    .signature = signature_sentence,
 };

@@ -1,7 +1,7 @@
 /* How far the predictions of one model are from another's, from the logits of both at the same position.
  *
  *     struct prediction p = prediction_of(baseline_logits, vocab), q = prediction_of(candidate_logits, vocab);
- *     struct divergence d = divergence_of(&p, &q, next_token);
+ *     struct divergence d = divergence_of(&p, &q, exp(prediction_log(&p, next)), exp(prediction_log(&q, next)));
  *     d.kl ...
  *     divergence_add(&d, stats + document * DIVERGENCE_WIDTH);
  *     const struct measure kl = measure_of(divergence_metric(0));
@@ -33,18 +33,40 @@ double kl_divergence(const struct prediction *p, const struct prediction *q);
 
 /* Of one position. */
 struct divergence {
-    double kl;     /* KL(baseline || candidate), nats */
-    double change; /* of the true token's probability: candidate's - baseline's */
-    bool same_top; /* both find the same token the most likely */
+    double kl;      /* KL(baseline || candidate), nats */
+    double reverse; /* KL(candidate || baseline), nats */
+    double change;  /* of the true token's probability: candidate's - baseline's */
+    bool same_top;  /* both find the same token the most likely */
 };
 
-struct divergence divergence_of(const struct prediction *baseline, const struct prediction *candidate, int64_t target);
+/* The chances are what each gives to the token that came. */
+struct divergence divergence_of(const struct prediction *baseline, const struct prediction *candidate,
+                                double baseline_chance, double candidate_chance);
+
+/* What is kept of a prediction: its k most likely tokens, and the chance of all others together.
+ *
+ *     summary_fill(&s, &p);                        s.ids and s.logs have room for k
+ *     d = divergence_from_summary(&s, &q, baseline_chance, candidate_chance)
+ *
+ * To merge tokens into one never adds to a divergence (the log sum inequality: Cover and Thomas 2006, theorem 2.7.1):
+ * the divergences from a summary are lower bounds, whose distance from the whole is what the merged tokens differ in
+ * among themselves. `change` and `same_top` are what the whole prediction gives. */
+struct summary {
+    int64_t k, top;
+    int32_t *ids; /* [k], ascending */
+    float *logs;  /* [k], ln p of each */
+    float rest;   /* ln of the chance of all others; -INFINITY: none */
+};
+
+void summary_fill(struct summary *s, const struct prediction *p); /* s->k is 1 .. p->n */
+struct divergence divergence_from_summary(const struct summary *baseline, const struct prediction *candidate,
+                                          double baseline_chance, double candidate_chance);
 
 /* The statistics of a document or chunk, sums over its positions, and the metrics that are made of them. They are no
  * metrics of suites: what they accumulate takes two models, and divergence_add() does it. */
-enum { DIVERGENCE_WIDTH = 5 };
+enum { DIVERGENCE_WIDTH = 6, DIVERGENCE_METRICS = 5 };
 void divergence_add(const struct divergence *d, double *stats /* [DIVERGENCE_WIDTH] */);
-/* kl_divergence, same_top, probability_change, probability_change_rms; NULL past the end. */
+/* kl_divergence, kl_reverse, same_top, probability_change, probability_change_rms; NULL past the end. */
 const struct metric *divergence_metric(size_t i);
 
 /* ln(perplexity), of the perplexity metric's own statistics: the difference of two subjects is the logarithm of the

@@ -73,6 +73,13 @@ void measure_signature(const struct measure *m, size_t n_references, struct text
     if (m->metric->signature) m->metric->signature(m->settings, n_references, out);
 }
 
+int generation_check(const struct outcome *o, struct error *e)
+{
+    if (!o->text) return error_set(e, ERROR_INPUT, "text: there is none");
+    if (!o->n_references) return error_set(e, ERROR_INPUT, "references: there are none");
+    return 0;
+}
+
 int setting_is_number(const char *value, double least, double most, double *out, struct error *e)
 {
     char *end;

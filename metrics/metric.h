@@ -116,6 +116,8 @@ int64_t choice_bytes(const struct choice *c);
 int64_t choice_tokens(const struct choice *c);
 /* ERROR_INPUT where there are no choices or gold is none of them, ERROR_NUMBER where a log-likelihood is not finite. */
 int choice_check(const struct outcome *o, struct error *e);
+/* Shared by the metrics of generations: ERROR_INPUT where there is no text or no reference. */
+int generation_check(const struct outcome *o, struct error *e);
 
 /* Settings that are numbers, flags ("true", "false") or one of some words; for configure. `index` gets the word's. */
 int setting_is_number(const char *value, double least, double most, double *out, struct error *e);

@@ -35,12 +35,12 @@ int sequence_words(struct sequence *s, const char *text, size_t n, struct error 
     return n > start ? sequence_add(s, text + start, n - start, e) : 0;
 }
 
-int sequence_characters(struct sequence *s, const char *text, size_t n, struct error *e)
+int sequence_characters(struct sequence *s, const char *text, size_t n, bool white_space, struct error *e)
 {
     for (size_t i = 0; i < n;) {
         bool space;
         const size_t size = step(text + i, n - i, &space);
-        if (!space && sequence_add(s, text + i, size, e)) return ERROR_IO;
+        if ((white_space || !space) && sequence_add(s, text + i, size, e)) return ERROR_IO;
         i += size;
     }
     return 0;
@@ -117,6 +117,43 @@ size_t sequence_matches(const struct sequence *h, struct sequence *references, s
     return matches;
 }
 
+struct two {
+    const struct sequence *a, *b;
+};
+
+static const struct span *symbol_of(const struct two *t, size_t i)
+{
+    return i < t->a->length ? &t->a->symbols[i] : &t->b->symbols[i - t->a->length];
+}
+
+static int symbol_order(const void *i, const void *j, void *two)
+{
+    return symbol_compare(symbol_of(two, *(const size_t *)i), symbol_of(two, *(const size_t *)j));
+}
+
+int sequences_number(const struct sequence *a, const struct sequence *b, uint32_t *of_a, uint32_t *of_b,
+                     size_t *distinct, struct error *e)
+{
+    struct two t = {a, b};
+    const size_t n = a->length + b->length;
+    size_t *order = memory_new(n, sizeof *order, "words", e);
+    if (!order) return ERROR_IO;
+    for (size_t i = 0; i < n; i++) order[i] = i;
+    qsort_r(order, n, sizeof *order, symbol_order, &t);
+    *distinct = 0;
+    for (size_t k = 0; k < n; k++) {
+        const size_t i = order[k];
+        *distinct += k == 0 || symbol_compare(symbol_of(&t, order[k - 1]), symbol_of(&t, i)) != 0;
+        const uint32_t number = (uint32_t)(*distinct - 1);
+        if (i < a->length)
+            of_a[i] = number;
+        else
+            of_b[i - a->length] = number;
+    }
+    free(order);
+    return 0;
+}
+
 void sequence_free(struct sequence *s)
 {
     free(s->symbols);
@@ -133,8 +170,8 @@ void sequences_free(struct sequence *s, size_t n)
 
 int references_used(const struct outcome *o, const char ***used, size_t *n, struct error *e)
 {
-    if (!o->text) return error_set(e, ERROR_INPUT, "text: there is none");
-    if (!o->n_references) return error_set(e, ERROR_INPUT, "references: there are none");
+    const int status = generation_check(o, e);
+    if (status) return status;
     const char **list = memory_new(o->n_references, sizeof *list, "references", e);
     if (!list) return ERROR_IO;
     *n = 0;
@@ -152,6 +189,8 @@ void signature_references(size_t n_references, struct text *out)
     else
         text_add(out, "nrefs:var|");
 }
+
+void signature_version(struct text *out) { text_add(out, "|version:2.6.0"); }
 
 bool is_ascii_punctuation(char c)
 {

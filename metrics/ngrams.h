@@ -1,4 +1,5 @@
-/* Sequences of words or characters, and how many n-grams two of them share. Shared by BLEU, chrF and the F1 of answers.
+/* Sequences of words or characters, and how many n-grams two of them share. Shared by BLEU, chrF, TER,
+ * ROUGE and the F1 of answers.
  *
  *     struct sequence s = {0};
  *     if (sequence_words(&s, text, strlen(text), e) || sequence_index(&s, 4, e)) ...
@@ -27,8 +28,9 @@ struct sequence {
 };
 
 int sequence_add(struct sequence *s, const char *bytes, size_t length, struct error *e);
-int sequence_words(struct sequence *s, const char *text, size_t n, struct error *e);      /* split at white space */
-int sequence_characters(struct sequence *s, const char *text, size_t n, struct error *e); /* all but white space */
+int sequence_words(struct sequence *s, const char *text, size_t n, struct error *e); /* split at white space */
+/* Every character, white space only where asked for. */
+int sequence_characters(struct sequence *s, const char *text, size_t n, bool white_space, struct error *e);
 /* Sorts, for n-grams of at most `depth` symbols. Once all symbols are added. */
 int sequence_index(struct sequence *s, size_t depth, struct error *e);
 size_t sequence_grams(const struct sequence *s, size_t order); /* n-grams of this order, each occurrence counted */
@@ -36,6 +38,9 @@ size_t sequence_grams(const struct sequence *s, size_t order); /* n-grams of thi
  * at least to `order`. */
 size_t sequence_matches(const struct sequence *hypothesis, struct sequence *references, size_t n_references,
                         size_t order);
+/* Gives the symbols of two sequences numbers from 0, equal ones the same; *distinct gets how many there are. */
+int sequences_number(const struct sequence *a, const struct sequence *b, uint32_t *of_a /* [a->length] */,
+                     uint32_t *of_b /* [b->length] */, size_t *distinct, struct error *e);
 void sequence_free(struct sequence *s);
 void sequences_free(struct sequence *s, size_t n); /* an array and its sequences; s may be NULL */
 
@@ -43,8 +48,9 @@ void sequences_free(struct sequence *s, size_t n); /* an array and its sequences
  * ERROR_INPUT where there is no reference or no text. */
 int references_used(const struct outcome *o, const char ***used, size_t *n, struct error *e);
 
-/* The first field of sacreBLEU's signatures, "nrefs:1|"; "nrefs:var|" for 0. */
+/* The first field of sacreBLEU's signatures, "nrefs:1|", "nrefs:var|" for 0; and the last, "|version:2.6.0". */
 void signature_references(size_t n_references, struct text *out);
+void signature_version(struct text *out);
 
 bool is_ascii_punctuation(char c); /* string.punctuation of Python */
 

@@ -1,5 +1,5 @@
-/* Uncertainty by resampling items (Efron and Tibshirani 1993; for translations Koehn 2004; for paired right/wrong
- * outcomes McNemar 1947 in its exact form).
+/* Uncertainty by resampling items (Efron and Tibshirani 1993; for translations Koehn 2004). Right/wrong outcomes have
+ * exact intervals and tests instead (metrics/significance.h).
  *
  *     struct estimate est;
  *     if (measure_estimate(&m, stats, n, &(struct resampling){.resamples = 10000, .seed = 1234}, &est, e)) ...
@@ -9,7 +9,10 @@
  * The draw of resample r is a function of (seed, r, n) alone: results do not depend on the number of threads, and the
  * same items are drawn for every metric and subject, so differences are paired. Intervals are 95 % percentile
  * intervals: the quantiles 0.025 and 0.975 of the resampled values, interpolated linearly between the order statistics
- * around (B - 1) q (type 7 of Hyndman and Fan 1996). Resamples whose value is undefined are left out. */
+ * around (B - 1) q (type 7 of Hyndman and Fan 1996). Resamples whose value is undefined are left out.
+ *
+ * A mean over items that are right or wrong has the interval of Clopper and Pearson instead: resampling would give it
+ * no width where all items agree, and too little near there. */
 #ifndef KERF_METRICS_RESAMPLING_H
 #define KERF_METRICS_RESAMPLING_H
 
@@ -23,6 +26,7 @@ struct resampling {
 struct estimate {
     double value, standard_error, low, high; /* NAN where undefined */
     size_t n;                                /* items */
+    bool exact;                              /* the interval is that of Clopper and Pearson */
 };
 
 struct difference {
@@ -44,10 +48,15 @@ int measure_compare(const struct measure *m, const double *baseline /* [n, width
                     const double *candidate /* [n, width] */, size_t n, const struct resampling *how,
                     struct difference *out, struct error *e);
 
+/* Two-sided p-value of the difference by approximate randomization (Noreen 1989; Riezler and Maxwell 2005; sacreBLEU's
+ * --paired-ar): where both subjects are the same, swapping an item's two outcomes changes nothing. Of R trials, each
+ * of which swaps every item with a probability of 1/2, c have a difference at least as large as the one found:
+ * p = (c + 1) / (R + 1). R is how->resamples. NAN where the difference is undefined. */
+int measure_randomize(const struct measure *m, const double *baseline /* [n, width] */,
+                      const double *candidate /* [n, width] */, size_t n, const struct resampling *how, double *p,
+                      struct error *e);
+
 /* Quantile q, 0 to 1, of ascending values by the rule above; NAN where there are none. */
 double quantile_of(const double *sorted /* [n] */, size_t n, double q);
-
-/* Exact two-sided McNemar test of `gained` against `lost` discordant pairs: min(1, 2 P(X <= min)), X ~ B(n, 1/2). */
-double mcnemar_exact(int64_t gained, int64_t lost);
 
 #endif

@@ -141,6 +141,8 @@ static void test_extremes(void **state)
     }
 }
 
+static double chance(const struct prediction *p, int64_t i) { return exp(prediction_log(p, i)); }
+
 static void test_position(void **state)
 {
     (void)state;
@@ -148,12 +150,79 @@ static void test_position(void **state)
     const struct prediction p = prediction_of(a, 4), q = prediction_of(b, 4), r = prediction_of(c, 4);
     assert_int_equal(p.top, 1); /* the first of equals */
     assert_int_equal(q.top, 2);
-    const struct divergence d = divergence_of(&p, &q, 3);
+    const struct divergence d = divergence_of(&p, &q, chance(&p, 3), chance(&q, 3));
     assert_false(d.same_top);
-    assert_true(divergence_of(&p, &r, 3).same_top);
+    assert_true(divergence_of(&p, &r, 0, 0).same_top);
     assert_close(d.change, exp(1) / (1 + 2 * exp(1) + exp(2)) - exp(1) / (1 + 2 * exp(2) + exp(1)), 1e-15);
     assert_true(d.kl == kl_divergence(&p, &q));
-    assert_true(divergence_of(&p, &p, 0).change == 0);
+    assert_true(d.reverse == kl_divergence(&q, &p));
+    assert_true(divergence_of(&p, &p, chance(&p, 0), chance(&p, 0)).change == 0);
+}
+
+/* --- summaries --- */
+
+static struct summary summary_of(const struct prediction *p, int64_t k)
+{
+    struct summary s = {.k = k, .ids = calloc((size_t)k, sizeof *s.ids), .logs = calloc((size_t)k, sizeof *s.logs)};
+    assert_true(s.ids && s.logs);
+    summary_fill(&s, p);
+    return s;
+}
+
+static void summary_release(struct summary *s)
+{
+    free(s->ids);
+    free(s->logs);
+}
+
+/* The k most likely, of equals the first, in the order of the vocabulary. */
+static void test_summary(void **state)
+{
+    (void)state;
+    const float x[] = {1, 3, 2, 3, -INFINITY, 2, 2};
+    const struct prediction p = prediction_of(x, 7);
+    static const int32_t wanted[] = {1, 2, 3};
+    struct summary s = summary_of(&p, 3);
+    double rest = 0;
+    for (int64_t i = 0; i < 3; i++) {
+        assert_int_equal(s.ids[i], wanted[i]);
+        assert_close((double)s.logs[i], prediction_log(&p, wanted[i]), 1e-6);
+    }
+    for (int64_t i = 0; i < 7; i++) rest += i >= 1 && i <= 3 ? 0 : chance(&p, i);
+    assert_close((double)s.rest, log(rest), 1e-6);
+    assert_int_equal(s.top, 1);
+    summary_release(&s);
+    s = summary_of(&p, 7);
+    assert_true(isinf(s.rest) && s.rest < 0);
+    for (int32_t i = 0; i < 7; i++) assert_int_equal(s.ids[i], i);
+    summary_release(&s);
+}
+
+/* Never more than the whole divergence, the more tokens the closer, and the whole of it where all are kept. */
+static void test_bound(void **state)
+{
+    (void)state;
+    enum { N = 300 };
+    for (uint64_t seed = 0; seed < 50; seed++) {
+        float *a = row(N, 6, seed), *b = row(N, 1, seed + 1000);
+        for (size_t i = 0; i < N; i++) b[i] += a[i];
+        const struct prediction p = prediction_of(a, N), q = prediction_of(b, N);
+        const struct divergence whole = divergence_of(&p, &q, 0.5, 0.25);
+        static const int64_t kept[] = {1, 4, 16, 64, N};
+        for (size_t i = 0; i < 5; i++) {
+            struct summary s = summary_of(&p, kept[i]);
+            const struct divergence d = divergence_from_summary(&s, &q, 0.5, 0.25);
+            assert_true(d.kl <= whole.kl + 1e-6 && d.reverse <= whole.reverse + 1e-6 && d.kl >= 0 && d.reverse >= 0);
+            assert_true(d.same_top == whole.same_top && d.change == -0.25);
+            if (kept[i] == N) {
+                assert_close(d.kl, whole.kl, 1e-6);
+                assert_close(d.reverse, whole.reverse, 1e-6);
+            }
+            summary_release(&s);
+        }
+        free(a);
+        free(b);
+    }
 }
 
 static double value_of(const char *name, const double *stats, size_t n)
@@ -168,10 +237,12 @@ static double value_of(const char *name, const double *stats, size_t n)
 static void test_metrics(void **state)
 {
     (void)state;
-    static const struct divergence positions[] = {{0.5, 0.1, true}, {0, 0, true}, {0.1, -0.4, false}, {2, 0.2, true}};
+    static const struct divergence positions[] = {
+        {0.5, 1, 0.1, true}, {0, 0, 0, true}, {0.1, 0.2, -0.4, false}, {2, 4, 0.2, true}};
     double stats[2 * DIVERGENCE_WIDTH] = {0};
     for (size_t i = 0; i < 4; i++) divergence_add(&positions[i], stats + (i == 3) * DIVERGENCE_WIDTH);
     assert_close(value_of("kl_divergence", stats, 2), 0.65, 1e-15);
+    assert_close(value_of("kl_reverse", stats, 2), 1.3, 1e-15);
     assert_close(value_of("same_top", stats, 2), 0.75, 0);
     assert_close(value_of("probability_change", stats, 2), -0.025, 1e-16);
     assert_close(value_of("probability_change_rms", stats, 2), sqrt(0.21 / 4), 1e-15);
@@ -201,6 +272,7 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_closed_form), cmocka_unit_test(test_against_definition),
                                        cmocka_unit_test(test_equal),       cmocka_unit_test(test_not_negative),
                                        cmocka_unit_test(test_extremes),    cmocka_unit_test(test_position),
-                                       cmocka_unit_test(test_metrics),     cmocka_unit_test(test_quantiles)};
+                                       cmocka_unit_test(test_metrics),     cmocka_unit_test(test_summary),
+                                       cmocka_unit_test(test_bound),       cmocka_unit_test(test_quantiles)};
     return cmocka_run_group_tests_name("metrics/divergence", tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 
 #include "engine/base/random.h"
 #include "metrics/resampling.h"
+#include "metrics/significance.h"
 
 #include <math.h>
 #include <omp.h>
@@ -44,47 +45,36 @@ static struct difference compare(const struct measure *m, const double *a, const
     return out;
 }
 
-static void test_mcnemar(void **state)
+static double randomize(const struct measure *m, const double *a, const double *b, size_t n, struct resampling how)
 {
-    (void)state;
-    static const struct {
-        int64_t gained, lost;
-        double p;
-    } cases[] = {
-        {0, 0, 1},
-        {0, 1, 1},
-        {1, 0, 1},
-        {5, 5, 1},
-        {0, 6, 2.0 / 64},
-        {1, 5, 14.0 / 64},
-        {10, 2, 158.0 / 4096},
-        {2, 10, 158.0 / 4096},
-        {3, 17, 2 * 1351.0 / 1048576},
-        {0, 60, 0x1p-59},
-        {0, 5000, 0},
-        {0, 2000000000, 0},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        assert_close(mcnemar_exact(cases[i].gained, cases[i].lost), cases[i].p, 1e-14 * cases[i].p);
-    assert_true(isnan(mcnemar_exact(-1, 3)));
-    /* n = 4,000,000, two standard deviations (of 1000) below the middle: the normal law with continuity correction. */
-    assert_close(mcnemar_exact(1998000, 2002000), erfc((2000 - 0.5) / 1000 / sqrt(2)), 1e-7);
-    assert_close(mcnemar_exact(2000000000, 2000000002), 1, 1e-4);
+    double p;
+    struct error e;
+    assert_ok(measure_randomize(m, a, b, n, &how, &p, &e), &e);
+    return p;
 }
 
-/* 4 zeros and 6 ones: variance 0.24 n / (n - 1), standard error sqrt(0.24 / 9). */
-static void test_standard_error_of_a_mean(void **state)
+/* 4 zeros and 6 ones: variance 0.24 n / (n - 1), standard error sqrt(0.24 / 9); the interval of Clopper and Pearson. */
+static void test_shares_are_exact(void **state)
 {
     (void)state;
-    double stats[20];
+    enum { N = 500 };
+    double stats[2 * N];
     for (size_t i = 0; i < 10; i++) stats[2 * i] = i >= 4, stats[2 * i + 1] = 1;
     const struct estimate est = estimate(acc(), stats, 10, (struct resampling){.seed = 1});
     assert_close(est.value, 0.6, 1e-15);
     assert_close(est.standard_error, sqrt(0.24 / 9), 1e-15);
-    /* Binomial(10, 0.6): P(X <= 2) = 0.0123, P(X <= 3) = 0.0548, P(X <= 8) = 0.9536, P(X <= 9) = 0.9940. */
-    assert_close(est.low, 0.3, 1e-15);
-    assert_close(est.high, 0.9, 1e-15);
+    assert_true(est.exact);
+    assert_close(est.low, 0.262378, 1e-6);
+    assert_close(est.high, 0.878448, 1e-6);
     assert_int_equal(est.n, 10);
+    for (size_t i = 0; i < N; i++) stats[2 * i] = stats[2 * i + 1] = 1;
+    const struct estimate all = estimate(acc(), stats, N, (struct resampling){.seed = 1});
+    assert_true(all.value == 1 && all.standard_error == 0 && all.high == 1 && all.exact);
+    assert_close(all.low, pow(0.025, 1.0 / N), 1e-14);
+    /* parts of right are not counted */
+    stats[0] = 0.5;
+    const struct estimate parts = estimate(acc(), stats, N, (struct resampling){.seed = 1});
+    assert_true(!parts.exact && parts.low < 0.999 && parts.high == 1);
 }
 
 /* A ratio of sums: the delta method's standard error is exp(v) sd(nll) / sqrt(n) for documents of one length. */
@@ -107,32 +97,6 @@ static void test_standard_error_by_resampling(void **state)
     assert_close(est.high, est.value + 1.96 * theory, 0.15 * theory);
 }
 
-/* Share of intervals that hold the true mean of an exponential law (skewed: less kind than the normal). */
-static void test_coverage(void **state)
-{
-    (void)state;
-    enum { N = 300, TRIALS = 500 };
-    const struct measure *m = perplexity();
-    double stats[2 * N];
-    struct random g = {2024};
-    int held = 0, significant = 0;
-    for (int t = 0; t < TRIALS; t++) {
-        double other[2 * N];
-        for (size_t i = 0; i < N; i++) {
-            stats[2 * i] = -log1p(-random_unit(&g));
-            other[2 * i] = -log1p(-random_unit(&g));
-            stats[2 * i + 1] = other[2 * i + 1] = 1;
-        }
-        const struct resampling how = {.resamples = 400, .seed = (uint64_t)t};
-        const struct estimate est = estimate(m, stats, N, how);
-        held += est.low <= exp(1) && exp(1) <= est.high;
-        significant += compare(m, stats, other, N, how).p < 0.05;
-    }
-    print_message("coverage %.3f, false alarms %.3f\n", held / (double)TRIALS, significant / (double)TRIALS);
-    assert_in_range(held, TRIALS * 93 / 100, TRIALS * 97 / 100);
-    assert_in_range(significant, TRIALS * 3 / 100, TRIALS * 7 / 100);
-}
-
 static void test_threads_and_seeds(void **state)
 {
     (void)state;
@@ -146,10 +110,13 @@ static void test_threads_and_seeds(void **state)
     omp_set_num_threads(1);
     const struct estimate one = estimate(m, stats, N, how);
     const struct difference d1 = compare(m, stats, other, N, how);
+    const double p1 = randomize(m, stats, other, N, how);
     omp_set_num_threads(2);
     const struct estimate two = estimate(m, stats, N, how);
     const struct difference d2 = compare(m, stats, other, N, how);
+    const double p2 = randomize(m, stats, other, N, how);
     omp_set_num_threads(threads);
+    assert_true(p1 == p2 && p1 > 0);
     assert_memory_equal(&one, &two, sizeof one);
     assert_true(d1.value == d2.value && d1.standard_error == d2.standard_error && d1.low == d2.low &&
                 d1.high == d2.high && d1.p == d2.p);
@@ -158,26 +125,129 @@ static void test_threads_and_seeds(void **state)
     test_free(stats);
 }
 
-/* Against a baseline that is always wrong the difference is the candidate's value in every resample, so the interval is
- * the candidate's own: the draws are the same. */
+/* Against a baseline that is always 0 the difference is the candidate's value in every resample, so the interval is the
+ * candidate's own: the draws are the same. */
 static void test_draws_are_shared(void **state)
 {
     (void)state;
     enum { N = 200 };
-    double wrong[2 * N], right[2 * N];
+    double none[2 * N], some[2 * N];
+    struct measure room;
+    const struct measure *f1 = measure(&room, "f1", OUTCOME_GENERATION);
     for (size_t i = 0; i < N; i++) {
-        wrong[2 * i] = 0, right[2 * i] = i % 3 == 0;
-        wrong[2 * i + 1] = right[2 * i + 1] = 1;
+        none[2 * i] = 0, some[2 * i] = (double)(i % 3) / 4;
+        none[2 * i + 1] = some[2 * i + 1] = 1;
     }
     const struct resampling how = {.resamples = 1000, .seed = 5};
-    const struct estimate est = estimate(acc(), right, N, how);
-    const struct difference d = compare(acc(), wrong, right, N, how);
-    assert_true(d.low == est.low && d.high == est.high && d.value == est.value);
+    const struct estimate est = estimate(f1, some, N, how);
+    const struct difference d = compare(f1, none, some, N, how);
+    assert_true(!est.exact && d.low == est.low && d.high == est.high && d.value == est.value);
     assert_close(d.standard_error, est.standard_error, 1e-15);
+}
+
+static void test_flips(void **state)
+{
+    (void)state;
+    enum { N = 200 };
+    double was[2 * N], is[2 * N];
+    for (size_t i = 0; i < N; i++) {
+        was[2 * i] = i % 5 == 0, is[2 * i] = i % 3 == 0;
+        was[2 * i + 1] = is[2 * i + 1] = 1;
+    }
+    const struct difference d = compare(acc(), was, is, N, (struct resampling){.resamples = 1000, .seed = 5});
     assert_true(d.mcnemar);
-    assert_int_equal(d.gained, 67);
-    assert_int_equal(d.lost, 0);
-    assert_true(d.p == mcnemar_exact(67, 0));
+    assert_int_equal(d.gained, 67 - 14);
+    assert_int_equal(d.lost, 40 - 14);
+    assert_true(d.p == mcnemar_exact(67 - 14, 40 - 14));
+    assert_close(d.value, 27.0 / N, 1e-15);
+    assert_true(d.low < d.value && d.value < d.high);
+}
+
+/* The resampled values in the plainest way: item by item, in the order of the draw. */
+static void test_against_plain_sums(void **state)
+{
+    (void)state;
+    enum { N = 1500, B = 300 };
+    static double stats[2 * N], values[B];
+    struct random g = {17};
+    for (size_t i = 0; i < N; i++)
+        stats[2 * i] = 3 * random_unit(&g), stats[2 * i + 1] = 1 + (double)random_below(&g, 9);
+    for (size_t r = 0; r < B; r++) {
+        struct random first = {21};
+        struct random second = {random_next(&first) + r * 0xd1b54a32d192ed03u};
+        struct random draw = {random_next(&second)};
+        double sums[2] = {0};
+        for (size_t i = 0; i < N; i++) {
+            const double *item = stats + 2 * (size_t)random_below(&draw, N);
+            sums[0] += item[0], sums[1] += item[1];
+        }
+        values[r] = exp(sums[0] / sums[1]);
+    }
+    double smallest = INFINITY, largest = 0, sum = 0;
+    for (size_t r = 0; r < B; r++)
+        smallest = fmin(smallest, values[r]), largest = fmax(largest, values[r]), sum += values[r];
+    double squares = 0;
+    for (size_t r = 0; r < B; r++) squares += pow(values[r] - sum / B, 2);
+    const struct estimate est = estimate(perplexity(), stats, N, (struct resampling){.resamples = B, .seed = 21});
+    assert_close(est.standard_error, sqrt(squares / (B - 1)), 1e-12);
+    assert_true(smallest < est.low && est.low < est.high && est.high < largest);
+}
+
+/* Of right and wrong, only the pairs that differ matter, and a swap of one is the toss of a coin: McNemar's exact test. */
+static void test_randomization_of_flips(void **state)
+{
+    (void)state;
+    enum { N = 60, TRIALS = 20000 };
+    static const struct {
+        size_t gained, lost;
+    } cases[] = {{0, 0}, {1, 0}, {5, 5}, {6, 0}, {10, 2}, {2, 10}, {17, 3}, {20, 8}};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        double a[2 * N], b[2 * N];
+        for (size_t i = 0; i < N; i++) {
+            a[2 * i] = i < cases[c].lost || i % 2;
+            b[2 * i] = i < cases[c].lost ? 0 : i < cases[c].lost + cases[c].gained ? 1 : a[2 * i];
+            if (i >= cases[c].lost && i < cases[c].lost + cases[c].gained) a[2 * i] = 0;
+            a[2 * i + 1] = b[2 * i + 1] = 1;
+        }
+        const double wanted = mcnemar_exact((int64_t)cases[c].gained, (int64_t)cases[c].lost);
+        const double p = randomize(acc(), a, b, N, (struct resampling){.resamples = TRIALS, .seed = c});
+        assert_close(p, wanted, 4 * sqrt(wanted * (1 - wanted) / TRIALS) + 1.0 / TRIALS);
+        assert_true(p == randomize(acc(), b, a, N, (struct resampling){.resamples = TRIALS, .seed = c}));
+    }
+}
+
+/* Few enough items that all swaps can be tried: of a ratio, whose sides both change. */
+static void test_randomization_of_a_ratio(void **state)
+{
+    (void)state;
+    enum { N = 10, TRIALS = 50000 };
+    double a[2 * N], b[2 * N];
+    struct random g = {8};
+    for (size_t i = 0; i < N; i++) {
+        a[2 * i] = 10 * random_unit(&g), b[2 * i] = 10 * random_unit(&g) + 2;
+        a[2 * i + 1] = 5 + (double)i, b[2 * i + 1] = 4 + (double)i;
+    }
+    double found = 0;
+    int larger = 0;
+    for (int swaps = 0; swaps < 1 << N; swaps++) {
+        double x[2] = {0}, y[2] = {0};
+        for (size_t i = 0; i < N; i++)
+            for (size_t k = 0; k < 2; k++) {
+                const bool swapped = swaps >> i & 1;
+                x[k] += swapped ? b[2 * i + k] : a[2 * i + k];
+                y[k] += swapped ? a[2 * i + k] : b[2 * i + k];
+            }
+        const double d = fabs(exp(y[0] / y[1]) - exp(x[0] / x[1]));
+        if (swaps == 0) found = d;
+        larger += d >= found - 1e-12;
+    }
+    const double p = randomize(perplexity(), a, b, N, (struct resampling){.resamples = TRIALS, .seed = 3});
+    assert_close(p, larger / (double)(1 << N), 0.01);
+    assert_true(larger > 20 && larger < 1000);
+    assert_true(randomize(perplexity(), a, a, N, (struct resampling){.resamples = 100}) == 1);
+    assert_true(isnan(randomize(perplexity(), a, b, 0, (struct resampling){.resamples = 100})));
+    double none[2 * N] = {0};
+    assert_true(isnan(randomize(perplexity(), none, b, N, (struct resampling){.resamples = 100})));
 }
 
 static void test_identical(void **state)
@@ -255,12 +325,14 @@ static void test_too_few_items(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_mcnemar),
-        cmocka_unit_test(test_standard_error_of_a_mean),
+        cmocka_unit_test(test_shares_are_exact),
         cmocka_unit_test(test_standard_error_by_resampling),
-        cmocka_unit_test(test_coverage),
         cmocka_unit_test(test_threads_and_seeds),
         cmocka_unit_test(test_draws_are_shared),
+        cmocka_unit_test(test_flips),
+        cmocka_unit_test(test_against_plain_sums),
+        cmocka_unit_test(test_randomization_of_flips),
+        cmocka_unit_test(test_randomization_of_a_ratio),
         cmocka_unit_test(test_identical),
         cmocka_unit_test(test_pairs_count),
         cmocka_unit_test(test_undefined_resamples),
