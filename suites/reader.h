@@ -11,6 +11,7 @@
 #define KERF_SUITES_READER_H
 
 #include "engine/base/error.h"
+#include "engine/base/file.h"
 #include <jansson.h>
 #include <stddef.h>
 
@@ -31,6 +32,9 @@ struct reader {
     const char *name, *summary; /* MUST */
     const char *const *fields;  /* MUST: fields of every document, NULL-terminated; for `kerf suites` and errors */
     const char *const *kwargs;  /* MAY: keys it takes in dataset_kwargs, NULL-terminated; NULL: none */
+    /* MAY: those of the kwargs that name further files, NULL-terminated: a path from the data file's folder on, or a
+     * list of them. What is in those files counts as data: see reader_files(). */
+    const char *const *files;
     /* MAY: whether dataset_kwargs (an object) makes sense, when the suite is loaded; "columns: must be a list". */
     int (*check)(const json_t *kwargs, struct error *e);
     /* MUST: emits every document in the file's order; an empty file has none. 0 also after READER_STOP. Broken bytes
@@ -40,5 +44,19 @@ struct reader {
 
 const struct reader *reader_find(const char *name);
 const struct reader *reader_at(size_t i); /* NULL past the end */
+
+/* The further files that kwargs name for this reader, for whoever hashes what a suite reads: paths in a
+ * NULL-terminated array, in the order of r->files. Free with names_free(). */
+int reader_files(const struct reader *r, const char *data_path, const json_t *kwargs, char ***out, struct error *e);
+
+/* --- for readers --- */
+
+/* How many further files `key` names: 0 where it is absent, 1 for a path. */
+size_t reader_extras(const json_t *kwargs, const char *key);
+/* ERROR_INPUT unless `key` is a path or, where `many` is accepted, a list of them. */
+int reader_extra_check(const json_t *kwargs, const char *key, bool many, struct error *e);
+/* The i-th of them as a source of its own, whose options are NULL, mapped into *f, which file_unmap() releases. */
+int reader_extra(const struct reader_source *source, const char *key, size_t i, struct file *f,
+                 struct reader_source *extra, struct error *e);
 
 #endif

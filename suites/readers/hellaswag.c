@@ -1,45 +1,115 @@
 /* HellaSwag's JSON lines: {"ctx": "...", "endings": ["...", ...], "label": 2}; other keys stay in the document. The
  * label is a number or, as the copy on the Hugging Face hub has it, digits in a string; the document has the number.
+ *
+ * Where the line has `activity_label`, `ctx_a` and `ctx_b`, as the published files do, the document also has `query`
+ * and `choices`: context and endings as lm-evaluation-harness prepares them (lm_eval/tasks/hellaswag/utils.py): the
+ * activity and a colon first, the second sentence capitalized, without the marks in brackets that WikiHow's articles
+ * left.
+ *
  * Source: Zellers and others, "HellaSwag: Can a Machine Really Finish Your Sentence?", 2019. */
+#include "suites/readers/fields.h"
 #include "suites/readers/lines.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 
-static int check_endings(const json_t *endings, struct error *e)
+/* As str.capitalize() of Python: the first letter in title case, the others in lower case. (By Unicode's simple
+ * mappings: no letter becomes two.) */
+static void add_capitalized(struct text *t, const char *s)
 {
-    if (!json_is_array(endings))
-        return error_set(e, ERROR_INPUT, "endings: %s", endings ? "must be a list of strings" : "is missing");
-    size_t n = json_array_size(endings);
-    if (n < 2) return error_set(e, ERROR_INPUT, "endings: has %zu, a choice needs at least 2", n);
-    for (size_t i = 0; i < n; i++) {
-        const char *s = json_string_value(json_array_get(endings, i));
-        if (!s || !*s) return error_set(e, ERROR_INPUT, "endings[%zu]: %s", i, s ? "is empty" : "must be a string");
+    uint32_t c;
+    size_t n = strlen(s), size;
+    for (size_t i = 0; i < n && (size = utf8_decode(s + i, n - i, &c)); i += size) {
+        utf8proc_int32_t x = (utf8proc_int32_t)c;
+        text_codepoint(t, (uint32_t)(i ? utf8proc_tolower(x) : utf8proc_totitle(x)));
     }
+}
+
+/* The end of the mark in brackets that s, which begins with one, begins with; NULL where it is none. */
+static const char *mark_end(const char *s)
+{
+    const char *end = s + strcspn(s + 1, "]\n") + 1;
+    return *end == ']' ? end + 1 : NULL;
+}
+
+/* Without marks: " [title]" becomes ". ", any other is dropped. */
+static void add_unmarked(struct text *t, const char *s, size_t n)
+{
+    static const char title[] = " [title]";
+    for (const char *end = s + n, *after; s < end;) {
+        if (strncmp(s, title, sizeof title - 1) == 0) {
+            text_add(t, ". ");
+            s += sizeof title - 1;
+        } else if (*s == '[' && (after = mark_end(s))) {
+            s = after;
+        } else {
+            text_char(t, *s++);
+        }
+    }
+}
+
+/* Two spaces become one, from left to right and once. */
+static void join_spaces(struct text *t)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < t->length; i++) {
+        t->bytes[n++] = t->bytes[i];
+        if (t->bytes[i] == ' ' && i + 1 < t->length && t->bytes[i + 1] == ' ') i++;
+    }
+    t->length = n;
+}
+
+static json_t *prepared(const char *s)
+{
+    struct text t = {0};
+    size_t n = strlen(s);
+    strip(&s, &n);
+    char *stripped = strndup(s, n);
+    if (stripped) add_unmarked(&t, stripped, n);
+    join_spaces(&t);
+    json_t *v = !stripped || t.failed ? NULL : json_stringn(text_c(&t), t.length);
+    free(stripped);
+    text_free(&t);
+    return v;
+}
+
+static json_t *prepared_query(const char *activity, const char *a, const char *b)
+{
+    struct text t = {0};
+    text_printf(&t, "%s: %s ", activity, a);
+    add_capitalized(&t, b);
+    json_t *v = t.failed ? NULL : prepared(text_c(&t));
+    text_free(&t);
+    return v;
+}
+
+static int add_prepared(json_t *doc, struct error *e)
+{
+    const char *activity = json_string_value(json_object_get(doc, "activity_label"));
+    const char *a = json_string_value(json_object_get(doc, "ctx_a"));
+    const char *b = json_string_value(json_object_get(doc, "ctx_b"));
+    if (!activity || !a || !b) return 0;
+    int status = document_set(doc, "query", prepared_query(activity, a, b), e);
+    json_t *choices = json_array();
+    if (status || (status = document_set(doc, "choices", choices, e))) return status;
+    const json_t *endings = json_object_get(doc, "endings");
+    for (size_t i = 0; i < json_array_size(endings); i++)
+        if (json_array_append_new(choices, prepared(json_string_value(json_array_get(endings, i)))))
+            return error_set(e, ERROR_IO, "out of memory for a document");
     return 0;
 }
 
-static int complete(json_t *doc, struct error *e)
+static int complete(void *state, json_t *doc, struct error *e)
 {
-    const json_t *endings = json_object_get(doc, "endings"), *label = json_object_get(doc, "label");
-    int status = document_text(doc, "ctx", e) ? check_endings(endings, e) : ERROR_INPUT;
-    if (status) return status;
-    if (!label) return error_set(e, ERROR_INPUT, "label: is missing");
-    const char *digits = json_string_value(label);
-    bool is_number = json_is_integer(label) || (digits && *digits && !digits[strspn(digits, "0123456789")]);
-    if (!is_number) return error_set(e, ERROR_INPUT, "label: must be the number of an ending, from 0");
-    json_int_t v = digits ? strtoll(digits, NULL, 10) : json_integer_value(label);
-    size_t n = json_array_size(endings);
-    if (v < 0 || (uint64_t)v >= n)
-        return error_set(e, ERROR_INPUT, "label: %" JSON_INTEGER_FORMAT " is not one of the endings 0 to %zu", v,
-                         n - 1);
-    return json_object_set_new(doc, "label", json_integer(v)) ? error_set(e, ERROR_IO, "out of memory") : 0;
+    int status = document_text(doc, "ctx", e) ? document_texts(doc, "endings", 2, e) : ERROR_INPUT;
+    if (!status) status = document_index(doc, "label", 0, json_array_size(json_object_get(doc, "endings")) - 1, e);
+    return status ? status : add_prepared(doc, e);
 }
 
 static int hellaswag_read(const struct reader_source *source, reader_emit emit, void *user, struct error *e)
 {
-    return jsonl_read(source, complete, emit, user, e);
+    return jsonl_read(source, complete, NULL, emit, user, e);
 }
 
 const struct reader reader_hellaswag = {

@@ -1,11 +1,12 @@
 /* LAMBADA's JSON lines: {"text": "..."}. The last word is to be guessed: the text is split at its last space into the
  * fields `context` and `target`.
  * Source: Paperno and others, "The LAMBADA dataset: Word prediction requiring a broad discourse context", 2016. */
+#include "suites/readers/fields.h"
 #include "suites/readers/lines.h"
 
 #include <string.h>
 
-static int complete(json_t *doc, struct error *e)
+static int complete(void *state, json_t *doc, struct error *e)
 {
     const char *text = document_text(doc, "text", e);
     if (!text) return ERROR_INPUT;
@@ -15,15 +16,13 @@ static int complete(json_t *doc, struct error *e)
                          !space      ? "has no space before its last word"
                          : !space[1] ? "ends with a space, where a last word is due"
                                      : "has nothing before its last word");
-    if (json_object_set_new(doc, "context", json_stringn(text, (size_t)(space - text))) ||
-        json_object_set_new(doc, "target", json_string(space + 1)))
-        return error_set(e, ERROR_IO, "out of memory for a document");
-    return 0;
+    int status = document_set(doc, "context", json_stringn(text, (size_t)(space - text)), e);
+    return status ? status : document_set(doc, "target", json_string(space + 1), e);
 }
 
 static int lambada_read(const struct reader_source *source, reader_emit emit, void *user, struct error *e)
 {
-    return jsonl_read(source, complete, emit, user, e);
+    return jsonl_read(source, complete, NULL, emit, user, e);
 }
 
 const struct reader reader_lambada = {

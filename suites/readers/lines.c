@@ -12,13 +12,18 @@ void lines_body(const struct reader_source *source, const char **data, size_t *n
     *n = source->size - (mark ? 3 : 0);
 }
 
-void lines_open(struct lines *l, const struct reader_source *source)
+void lines_open_all(struct lines *l, const struct reader_source *source)
 {
     size_t n;
     *l = (struct lines){.path = source->path};
     lines_body(source, &l->at, &n);
-    while (n && (l->at[n - 1] == '\n' || l->at[n - 1] == '\r')) n--;
     l->end = l->at + n;
+}
+
+void lines_open(struct lines *l, const struct reader_source *source)
+{
+    lines_open_all(l, source);
+    while (l->end > l->at && (l->end[-1] == '\n' || l->end[-1] == '\r')) l->end--;
 }
 
 bool lines_next(struct lines *l, struct error *e)
@@ -45,32 +50,27 @@ void lines_end(struct lines *l, int status, struct error *e)
     l->status = status;
 }
 
-static int one_document(const struct lines *l, int (*complete)(json_t *, struct error *), reader_emit emit, void *user,
+static int one_document(const struct lines *l, complete_document complete, void *state, reader_emit emit, void *user,
                         struct error *e)
 {
     if (!l->length) return error_set(e, ERROR_INPUT, "is empty: a JSON object is due on every line");
     json_t *doc = json_read_bytes(l->text, l->length, "JSON", e);
     if (!doc) return e ? (int)e->code : ERROR_INPUT;
-    int status = json_is_object(doc) ? complete(doc, e) : error_set(e, ERROR_INPUT, "is not a JSON object");
+    int status = 0;
+    if (!json_is_object(doc))
+        status = error_set(e, ERROR_INPUT, "is not a JSON object");
+    else if (complete)
+        status = complete(state, doc, e);
     if (!status) status = emit(user, doc, e);
     json_decref(doc);
     return status;
 }
 
-int jsonl_read(const struct reader_source *source, int (*complete)(json_t *doc, struct error *e), reader_emit emit,
+int jsonl_read(const struct reader_source *source, complete_document complete, void *state, reader_emit emit,
                void *user, struct error *e)
 {
     struct lines l;
     lines_open(&l, source);
-    while (lines_next(&l, e)) lines_end(&l, one_document(&l, complete, emit, user, e), e);
+    while (lines_next(&l, e)) lines_end(&l, one_document(&l, complete, state, emit, user, e), e);
     return l.status;
-}
-
-const char *document_text(const json_t *doc, const char *field, struct error *e)
-{
-    const json_t *v = json_object_get(doc, field);
-    const char *s = json_string_value(v);
-    if (s && *s) return s;
-    error_set(e, ERROR_INPUT, "%s: %s", field, !v ? "is missing" : s ? "is empty" : "must be a string");
-    return NULL;
 }

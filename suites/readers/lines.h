@@ -1,4 +1,4 @@
-/* What the readers share: lines of a data file, checked and numbered.
+/* What the readers share: lines of a data file, checked and numbered, and JSON objects on them.
  *
  *     struct lines l;
  *     lines_open(&l, source);
@@ -24,14 +24,16 @@ struct lines {
 /* The file's bytes without the byte order mark at their start. */
 void lines_body(const struct reader_source *source, const char **data, size_t *n);
 void lines_open(struct lines *l, const struct reader_source *source);
+void lines_open_all(struct lines *l, const struct reader_source *source); /* empty lines at the end are lines, too */
 bool lines_next(struct lines *l, struct error *e); /* false at the end and after an error: see l->status */
 /* Ends the reading: status is 0 (nothing happens), READER_STOP, or an error that gets "PATH: line N: " before it. */
 void lines_end(struct lines *l, int status, struct error *e);
 
-/* A file with a JSON object on each line. `complete` checks a document and adds what the reader adds. */
-int jsonl_read(const struct reader_source *source, int (*complete)(json_t *doc, struct error *e), reader_emit emit,
+/* Checks a document and adds what the reader adds. */
+typedef int (*complete_document)(void *state, json_t *doc, struct error *e);
+
+/* A file with a JSON object on each line. `complete` may be NULL. */
+int jsonl_read(const struct reader_source *source, complete_document complete, void *state, reader_emit emit,
                void *user, struct error *e);
-/* The text of a document's field, NULL with an error where it is missing, no string or empty. */
-const char *document_text(const json_t *doc, const char *field, struct error *e);
 
 #endif

@@ -1,8 +1,12 @@
-/* SQuAD v1.1: {"data": [{"title", "paragraphs": [{"context", "qas": [{"id", "question", "answers": [{"text"}]}]}]}]}.
+/* SQuAD: {"data": [{"title", "paragraphs": [{"context", "qas": [{"id", "question", "answers": [{"text"}]}]}]}]}.
  * A document is a question; `answers` is the list of the answers' texts, repeated ones kept, and `title` is "" where
- * the file has none. A question without an answer, as SQuAD 2.0 has them, is an error: nothing here scores an
- * abstention. Source: Rajpurkar and others, "SQuAD: 100,000+ Questions for Machine Comprehension of Text", 2016. */
+ * the file has none. SQuAD 2.0 marks questions with `is_impossible`: a document has the mark where the file has it, and
+ * the answers of a question that cannot be answered are [""], which is what its evaluation script compares an empty
+ * answer with; `plausible_answers` are left out.
+ * Sources: Rajpurkar and others, "SQuAD: 100,000+ Questions for Machine Comprehension of Text", 2016; Rajpurkar, Jia
+ * and Liang, "Know What You Don't Know: Unanswerable Questions for SQuAD", 2018. */
 #include "engine/formats/json.h"
+#include "suites/readers/fields.h"
 #include "suites/readers/lines.h"
 
 /* A list in an object; NULL with an error. */
@@ -16,12 +20,19 @@ static const json_t *list(const json_t *object, const char *key, struct error *e
 
 static int add_answers(json_t *doc, const json_t *question, struct error *e)
 {
+    const json_t *impossible = json_object_get(question, "is_impossible");
+    if (impossible && !json_is_boolean(impossible))
+        return error_set(e, ERROR_INPUT, "is_impossible: must be true or false");
+    if (impossible && json_object_set(doc, "is_impossible", (json_t *)(uintptr_t)impossible))
+        return error_set(e, ERROR_IO, "out of memory for a document");
+    if (json_is_true(impossible)) return document_set(doc, "answers", json_pack("[s]", ""), e);
     const json_t *answers = list(question, "answers", e);
     if (!answers) return ERROR_INPUT;
     if (!json_array_size(answers))
-        return error_set(e, ERROR_INPUT, "answers: is empty; questions without an answer (SQuAD 2.0) are not accepted");
+        return error_set(e, ERROR_INPUT, "answers: is empty, and the question is not marked with is_impossible");
     json_t *texts = json_array();
-    if (json_object_set_new(doc, "answers", texts)) return error_set(e, ERROR_IO, "out of memory for a document");
+    int status = document_set(doc, "answers", texts, e);
+    if (status) return status;
     for (size_t i = 0; i < json_array_size(answers); i++) {
         json_t *answer = json_array_get(answers, i);
         if (!document_text(answer, "text", e)) return error_prefix(e, "answers[%zu]", i);
@@ -97,7 +108,7 @@ static int squad_read(const struct reader_source *source, reader_emit emit, void
 
 const struct reader reader_squad = {
     .name = "squad",
-    .summary = "SQuAD v1.1 JSON: questions about paragraphs",
+    .summary = "SQuAD JSON, 1.1 and 2.0: questions about paragraphs",
     .fields = (const char *const[]){"context", "question", "answers", "id", "title", NULL},
     .read = squad_read,
 };

@@ -2,7 +2,8 @@
  * or 1 (positive); the document has it as a number. For a file without a header dataset_kwargs gives the order:
  * `columns: [label, sentence]`. Sources: Socher and others, "Recursive Deep Models for Semantic Compositionality Over a
  * Sentiment Treebank", 2013; Wang and others, "GLUE", 2018. */
-#include "suites/readers/tsv.h"
+#include "suites/readers/fields.h"
+#include "suites/readers/table.h"
 
 #include <string.h>
 
@@ -21,54 +22,30 @@ static int sst2_check(const json_t *kwargs, struct error *e)
     return columns ? check_names(columns, e) : 0;
 }
 
-static json_t *header(const struct lines *l, struct error *e)
+static int check_header(const json_t *names, struct error *e)
 {
-    json_t *columns = tsv_header(l, NULL);
-    if (columns && check_names(columns, NULL) == 0) return columns;
-    json_decref(columns);
-    error_set(e, ERROR_INPUT,
-              "header: must name the columns sentence and label; a file without one needs the suite's dataset_kwargs "
-              "with columns: [label, sentence], or the other way round");
-    return NULL;
+    if (check_names(names, NULL) == 0) return 0;
+    return error_set(e, ERROR_INPUT,
+                     "header: must name the columns sentence and label; a file without one needs the suite's "
+                     "dataset_kwargs with columns: [label, sentence], or the other way round");
 }
 
-static int complete(json_t *doc, struct error *e)
+static int complete(void *state, json_t *doc, struct error *e)
 {
-    const char *label = json_string_value(json_object_get(doc, "label"));
-    if (!document_text(doc, "sentence", e)) return ERROR_INPUT;
-    if (strcmp(label, "0") != 0 && strcmp(label, "1") != 0)
-        return error_set(e, ERROR_INPUT, "label: \"%.60s\" is neither 0 nor 1", label);
-    return json_object_set_new(doc, "label", json_integer(*label - '0')) ? error_set(e, ERROR_IO, "out of memory") : 0;
-}
-
-static int one_document(const struct lines *l, const json_t *columns, reader_emit emit, void *user, struct error *e)
-{
-    json_t *doc = tsv_document(l, columns, e);
-    if (!doc) return e ? (int)e->code : ERROR_INPUT;
-    int status = complete(doc, e);
-    if (!status) status = emit(user, doc, e);
-    json_decref(doc);
-    return status;
+    return document_text(doc, "sentence", e) ? document_index(doc, "label", 0, 1, e) : ERROR_INPUT;
 }
 
 static int sst2_read(const struct reader_source *source, reader_emit emit, void *user, struct error *e)
 {
     if (sst2_check(source->options, e)) return error_prefix(e, "%s: dataset_kwargs", source->path);
-    json_t *columns = json_incref(json_object_get(source->options, "columns"));
-    struct lines l;
-    lines_open(&l, source);
-    while (lines_next(&l, e)) {
-        int status = 0;
-        if (columns) {
-            status = one_document(&l, columns, emit, user, e);
-        } else {
-            columns = header(&l, e);
-            status = columns ? 0 : ERROR_INPUT;
-        }
-        lines_end(&l, status, e);
-    }
-    json_decref(columns);
-    return l.status;
+    const json_t *columns = json_object_get(source->options, "columns");
+    struct table t = {.columns = columns,
+                      .header = !columns,
+                      .check = check_header,
+                      .complete = complete,
+                      .emit = emit,
+                      .user = user};
+    return tsv_rows(source, &t, e);
 }
 
 const struct reader reader_sst2 = {

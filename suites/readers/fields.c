@@ -1,0 +1,67 @@
+#include "suites/readers/fields.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *document_text(const json_t *doc, const char *field, struct error *e)
+{
+    const json_t *v = json_object_get(doc, field);
+    const char *s = json_string_value(v);
+    if (s && *s) return s;
+    error_set(e, ERROR_INPUT, "%s: %s", field, !v ? "is missing" : s ? "is empty" : "must be a string");
+    return NULL;
+}
+
+int document_texts(const json_t *doc, const char *field, size_t least, struct error *e)
+{
+    const json_t *list = json_object_get(doc, field);
+    if (!json_is_array(list))
+        return error_set(e, ERROR_INPUT, "%s: %s", field, list ? "must be a list of strings" : "is missing");
+    size_t n = json_array_size(list);
+    if (n < least) return error_set(e, ERROR_INPUT, "%s: has %zu, at least %zu are due", field, n, least);
+    for (size_t i = 0; i < n; i++) {
+        const char *s = json_string_value(json_array_get(list, i));
+        if (!s || !*s) return error_set(e, ERROR_INPUT, "%s[%zu]: %s", field, i, s ? "is empty" : "must be a string");
+    }
+    return 0;
+}
+
+int document_index(json_t *doc, const char *field, int first, size_t last, struct error *e)
+{
+    const json_t *v = json_object_get(doc, field);
+    if (!v) return error_set(e, ERROR_INPUT, "%s: is missing", field);
+    const char *digits = json_string_value(v);
+    bool is_number = json_is_integer(v) || (digits && *digits && !digits[strspn(digits, "0123456789")]);
+    if (!is_number)
+        return digits
+                   ? error_set(e, ERROR_INPUT, "%s: \"%.40s\" is no number from %d to %zu", field, digits, first, last)
+                   : error_set(e, ERROR_INPUT, "%s: must be a number from %d to %zu", field, first, last);
+    json_int_t i = digits ? strtoll(digits, NULL, 10) : json_integer_value(v);
+    if (i < first || (uint64_t)i > last)
+        return error_set(e, ERROR_INPUT, "%s: %" JSON_INTEGER_FORMAT " is not from %d to %zu", field, i, first, last);
+    return document_set(doc, field, json_integer(i - first), e);
+}
+
+int document_set(json_t *doc, const char *field, json_t *value, struct error *e)
+{
+    return json_object_set_new(doc, field, value) ? error_set(e, ERROR_IO, "out of memory for a document") : 0;
+}
+
+/* The length of the last code point of n bytes of UTF-8, in bytes. */
+static size_t last_size(const char *s, size_t n)
+{
+    size_t size = 1;
+    while (size < n && ((unsigned char)s[n - size] & 0xC0) == 0x80) size++;
+    return size;
+}
+
+void strip(const char **s, size_t *n)
+{
+    uint32_t c;
+    for (size_t size; *n && (size = utf8_decode(*s, *n, &c)) && codepoint_is_space(c); *s += size) *n -= size;
+    while (*n) {
+        size_t size = last_size(*s, *n);
+        if (!utf8_decode(*s + *n - size, size, &c) || !codepoint_is_space(c)) break;
+        *n -= size;
+    }
+}
