@@ -75,18 +75,21 @@ struct progress {
     char label[80];
     char what[80];
     double started, drawn;
-    size_t before; /* what was done when `what` began */
+    size_t before;                 /* what was done when `what` began */
+    int64_t tokens, tokens_before; /* MAY be set before an update: that went through the model */
 };
 
 void progress_open(struct progress *p, const char *label);
 /* False once the user asked to stop. A new `what` starts a new clock. */
 bool progress_update(struct progress *p, const char *what, size_t done, size_t total);
-void progress_close(struct progress *p); /* wipes the line */
+void progress_wipe(const struct progress *p); /* the line, which comes again with the next update */
+void progress_close(struct progress *p);
 /* From now on SIGINT and SIGTERM make progress_update() return false; a second one ends the program. */
 void progress_catch_signals(void);
 
 extern const struct command command_eval, command_compare, command_suites, command_backends, command_inspect,
-    command_generate, command_tokenize, command_quantize, command_imatrix, command_bench, command_perplexity;
+    command_generate, command_tokenize, command_quantize, command_imatrix, command_bench, command_perplexity,
+    command_score;
 
 /* --- benchmarks: kerf bench NAME --- */
 

@@ -1,23 +1,112 @@
-/* kerf compare: a baseline and candidates through the same suites, with paired differences. */
+/* kerf compare: a baseline and candidates through the same suites, with paired differences. Each is a subject that is
+ * run now, or the folder of a run that was made before. */
 #include "cli/evaluate.h"
 #include "engine/base/file.h"
 #include "engine/base/memory.h"
 #include "engine/base/text.h"
 #include "engine/formats/json.h"
+#include "suites/distance.h"
+#include "suites/finished.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* One column of the comparison. */
+struct entry {
+    struct subject subject; /* of one that is run now */
+    const char *decode;     /* its strategy, or NULL */
+    struct evaluated run;
+    bool is_finished; /* it was run before */
+    struct finished finished;
+    struct measured *measured; /* [suites] of one that is run now */
+    struct contender contender;
+};
+
 struct comparing {
     struct evaluate_options o;
-    struct subject *subjects;
-    struct evaluated *runs;
+    const char *decodes[OPTION_LIST_MOST];
+    bool force, no_divergence;
+    struct entry *entries;
     size_t n;
-    char **suites;
+    char **suites; /* NULL where nothing is run */
     size_t n_suites;
     json_t *comparison;
 };
+
+/* --- the columns --- */
+
+/* A subject with a strategy of its own has it in its name: "millbrook-llama@f32 beam:4". */
+static int add_strategy(struct entry *x, const char *spec, struct error *e)
+{
+    struct decode how;
+    struct text name = {0};
+    int status = decode_parse(&how, spec, e);
+    if (status) return error_prefix(e, "--decode");
+    text_printf(&name, "%s %s", x->subject.name, how.spec);
+    if (name.failed) return error_set(e, ERROR_IO, "out of memory for a name");
+    free(x->subject.name);
+    x->subject.name = name.bytes;
+    x->decode = spec;
+    return 0;
+}
+
+static int add_subject(struct comparing *c, const char *operand, const char *decode, struct error *e)
+{
+    struct entry *x = &c->entries[c->n];
+    const struct subject *baseline = c->n && !c->entries[0].is_finished ? &c->entries[0].subject : NULL;
+    int status = subject_parse(&x->subject, operand, baseline, e);
+    c->n++;
+    return !status && decode ? add_strategy(x, decode, e) : status;
+}
+
+static int add_finished(struct comparing *c, const char *folder, struct error *e)
+{
+    struct entry *x = &c->entries[c->n];
+    int status = finished_read(&x->finished, folder, e);
+    if (status) return status;
+    x->is_finished = true;
+    x->contender = x->finished.contender;
+    /* where it lies, for whoever reads the comparison */
+    json_object_set_new(x->finished.run, "folder", json_text(folder, strlen(folder)));
+    c->n++;
+    return 0;
+}
+
+static size_t count_list(const char *const *list)
+{
+    size_t n = 0;
+    while (n < OPTION_LIST_MOST && list[n]) n++;
+    return n;
+}
+
+/* Every operand, subjects once for each strategy. */
+static int add_entries(struct comparing *c, char **operands, size_t n, struct error *e)
+{
+    const size_t decodes = count_list(c->decodes), each = decodes ? decodes : 1;
+    c->entries = memory_new(n * each, sizeof *c->entries, "subjects", e);
+    int status = c->entries ? 0 : ERROR_IO;
+    for (size_t i = 0; i < n && !status; i++) {
+        if (finished_is(operands[i])) {
+            status = add_finished(c, operands[i], e);
+            continue;
+        }
+        for (size_t k = 0; k < each && !status; k++)
+            status = add_subject(c, operands[i], decodes ? c->decodes[k] : NULL, e);
+    }
+    if (!status && c->n < 2)
+        status = error_set(e, ERROR_USAGE, "compare takes a BASELINE and at least one CANDIDATE, or two --decode");
+    return status;
+}
+
+static size_t count_running(const struct comparing *c)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->n; i++) n += !c->entries[i].is_finished;
+    return n;
+}
+
+/* --- running --- */
 
 /* A subject's folder in OUT/runs: its name in letters that every file system takes, with a number where an earlier
  * subject has the same. */
@@ -25,12 +114,13 @@ static void folder_name(const struct comparing *c, size_t i, char *out, size_t s
 {
     char slug[80];
     size_t n = 0, same = 0;
-    for (const char *s = path_name(c->subjects[i].name); *s && n + 1 < sizeof slug; s++)
+    for (const char *s = path_name(c->entries[i].subject.name); *s && n + 1 < sizeof slug; s++)
         slug[n++] = isalnum((unsigned char)*s) || strchr("._-", *s) ? *s : '-';
     slug[n] = 0;
     snprintf(out, size, "runs/%s", slug);
     for (size_t k = 0; k < i; k++) {
-        const char *taken = json_string_value(json_object_get(c->runs[k].run, "folder"));
+        if (c->entries[k].is_finished) continue;
+        const char *taken = json_string_value(json_object_get(c->entries[k].run.run, "folder"));
         if (strncmp(taken, out, strlen("runs/") + n) == 0) same++;
     }
     if (same) snprintf(out, size, "runs/%s.%zu", slug, same + 1);
@@ -39,31 +129,73 @@ static void folder_name(const struct comparing *c, size_t i, char *out, size_t s
 static int write_run(const struct comparing *c, size_t i, struct error *e)
 {
     char folder[128];
+    struct evaluated *run = &c->entries[i].run;
     folder_name(c, i, folder, sizeof folder);
-    json_object_set_new(c->runs[i].run, "folder", json_string(folder));
+    json_object_set_new(run->run, "folder", json_string(folder));
     char *path = path_join(c->o.out, folder, e);
-    int status = path ? run_write(path, c->runs[i].run, c->runs[i].results, c->n_suites, e) : ERROR_IO;
-    for (size_t s = 0; s < c->n_suites; s++) suite_result_forget_items(&c->runs[i].results[s]);
+    int status = path ? run_write(path, run->run, run->results, run->n_suites, e) : ERROR_IO;
+    for (size_t s = 0; s < run->n_suites; s++) suite_result_forget_items(&run->results[s]);
     free(path);
     return status;
 }
 
+static int make_contender(struct entry *x, struct error *e)
+{
+    const struct evaluated *run = &x->run;
+    x->measured = memory_new(run->n_suites, sizeof *x->measured, "suites", e);
+    if (!x->measured) return ERROR_IO;
+    for (size_t s = 0; s < run->n_suites; s++) {
+        const struct suite_result *r = &run->results[s];
+        x->measured[s] = (struct measured){r->record, r->suite->scores, r->suite->n_scores, r->stats, r->n};
+    }
+    x->contender = (struct contender){run->run, x->measured, run->n_suites};
+    return 0;
+}
+
+/* The baseline's model stays open while its candidates run, where a suite has tokens to compare. */
+static int run_entry(struct comparing *c, size_t i, struct error *e)
+{
+    struct entry *x = &c->entries[i];
+    const struct entry *base = &c->entries[0];
+    const struct evaluate_beside beside = {
+        .run = i && !c->force ? base->contender.run : NULL,
+        .model = i && !c->no_divergence && !base->is_finished ? base->run.model : NULL,
+        .name = i && !base->is_finished ? base->subject.name : NULL,
+        .decoding_differs = c->decodes[0],
+        .keep_model = i == 0 && !c->no_divergence,
+    };
+    c->o.decode = x->decode;
+    int status = evaluate(&x->subject, c->suites, &c->o, &beside, &x->run, e);
+    if (status && status != ERROR_INTERRUPTED) error_prefix(e, "%s", x->subject.name);
+    if (!status) status = write_run(c, i, e);
+    return status ? status : make_contender(x, e);
+}
+
+static int run_all(struct comparing *c, struct error *e)
+{
+    int status = engine_open(c->o.threads, e);
+    if (!status) status = evaluate_suites(&c->o, &c->suites, &c->n_suites, e);
+    if (!status) status = evaluate_folder(c->o.out, e);
+    progress_catch_signals();
+    for (size_t i = 0; i < c->n && !status; i++)
+        if (!c->entries[i].is_finished) status = run_entry(c, i, e);
+    return status;
+}
+
+/* --- the reports --- */
+
 static int make_comparison(struct comparing *c, struct error *e)
 {
-    const json_t **runs = memory_new(c->n, sizeof *runs, "runs", e);
-    struct suite_result **results = memory_new(c->n, sizeof *results, "runs", e);
-    for (size_t i = 0; runs && results && i < c->n; i++) {
-        runs[i] = c->runs[i].run;
-        results[i] = c->runs[i].results;
-    }
-    struct resampling how = evaluate_resampling(&c->o);
-    if (runs && results) c->comparison = compare_record(runs, results, c->n, c->n_suites, &how, e);
-    free(runs);
-    free(results);
+    struct contender *all = memory_new(c->n, sizeof *all, "subjects", e);
+    if (!all) return ERROR_IO;
+    for (size_t i = 0; i < c->n; i++) all[i] = c->entries[i].contender;
+    const struct compare_options how = {
+        .resampling = evaluate_resampling(&c->o), .decoding_differs = c->decodes[0], .force = c->force};
+    c->comparison = compare_record(all, c->n, &how, e);
+    free(all);
     if (!c->comparison) return (int)e->code;
     return record_build(c->comparison) ? 0 : error_set(e, ERROR_IO, "out of memory for a record");
 }
-
 static int write_leaderboard(const struct comparing *c, const char *path, struct error *e)
 {
     struct output out;
@@ -114,52 +246,61 @@ static int print_table(const struct comparing *c, struct error *e)
     return status;
 }
 
-static int parse_subjects(struct comparing *c, char **operands, struct error *e)
+static int compare(struct comparing *c, char **operands, size_t n, struct error *e)
 {
-    c->subjects = memory_new(c->n, sizeof *c->subjects, "subjects", e);
-    c->runs = memory_new(c->n, sizeof *c->runs, "runs", e);
-    int status = c->subjects && c->runs ? 0 : ERROR_IO;
-    for (size_t i = 0; i < c->n && !status; i++)
-        status = subject_parse(&c->subjects[i], operands[i], i ? &c->subjects[0] : NULL, e);
-    return status;
-}
-
-static int compare(struct comparing *c, char **operands, struct error *e)
-{
-    int status = engine_open(c->o.threads, e);
-    if (!status) status = parse_subjects(c, operands, e);
-    if (!status) status = evaluate_suites(&c->o, &c->suites, &c->n_suites, e);
-    if (!status) status = evaluate_folder(c->o.out, e);
-    progress_catch_signals();
-    for (size_t i = 0; i < c->n && !status; i++) {
-        status = evaluate(&c->subjects[i], c->suites, &c->o, i ? &c->runs[0] : NULL, &c->runs[i], e);
-        if (status && status != ERROR_INTERRUPTED) error_prefix(e, "%s", c->subjects[i].name);
-        if (!status) status = write_run(c, i, e);
-    }
+    int status = add_entries(c, operands, n, e);
+    if (!status && count_running(c)) status = run_all(c, e);
+    if (!status && !count_running(c)) status = evaluate_folder(c->o.out, e);
     if (!status) status = make_comparison(c, e);
     if (!status) status = write_reports(c, e);
     if (!status) status = print_table(c, e);
-    if (!status) note("wrote %s/{compare.json, leaderboard.csv, report.md, runs/}", c->o.out);
+    if (!status)
+        note("wrote %s/{compare.json, leaderboard.csv, report.md%s}", c->o.out, count_running(c) ? ", runs/" : "");
     return status;
+}
+
+enum { OPTIONS = EVALUATE_OPTIONS + 2 };
+
+/* The options of eval, --decode as a list, and compare's own. */
+static void make_table(struct comparing *c, struct option table[OPTIONS])
+{
+    evaluate_table(&c->o, table, "where the reports and runs go (default: kerf-out)");
+    size_t n = 0;
+    for (; table[n].name; n++) {
+        if (strcmp(table[n].name, "--decode")) continue;
+        table[n].kind = OPTION_LIST;
+        table[n].text = NULL;
+        table[n].list = c->decodes;
+        table[n].help = "a strategy for texts, may be repeated: every subject once with each";
+    }
+    table[n++] = (struct option){"--no-divergence", OPTION_FLAG, NULL,
+                                 "do not keep the baseline's model open to compare predictions token by token",
+                                 .flag = &c->no_divergence};
+    table[n++] = (struct option){"--force", OPTION_FLAG, NULL,
+                                 "show what cannot be compared side by side, without a difference", .flag = &c->force};
+    table[n] = (struct option){0};
 }
 
 static int run(int argc, char **argv, bool help, struct error *e)
 {
     struct comparing c = {0};
-    struct option options[EVALUATE_OPTIONS];
-    evaluate_table(&c.o, options, "where the reports go (default: kerf-out)");
+    struct option options[OPTIONS];
+    make_table(&c, options);
     if (help) return options_print(options), 0;
     char **operands;
-    int status = options_parse(options, argc, argv, &operands, &c.n, e);
-    if (!status && c.n < 2) status = error_set(e, ERROR_USAGE, "compare takes a BASELINE and at least one CANDIDATE");
+    size_t n;
+    int status = options_parse(options, argc, argv, &operands, &n, e);
+    if (!status && n < 1) status = error_set(e, ERROR_USAGE, "compare takes a BASELINE and at least one CANDIDATE");
     if (!c.o.out) c.o.out = "kerf-out";
-    if (!status) status = compare(&c, operands, e);
+    if (!status) status = compare(&c, operands, n, e);
     for (size_t i = 0; i < c.n; i++) {
-        if (c.runs) evaluated_free(&c.runs[i]);
-        if (c.subjects) subject_free(&c.subjects[i]);
+        struct entry *x = &c.entries[i];
+        free(x->measured);
+        evaluated_free(&x->run);
+        finished_free(&x->finished);
+        subject_free(&x->subject);
     }
-    free(c.runs);
-    free(c.subjects);
+    free(c.entries);
     names_free(c.suites);
     aids_free(&c.o.aids);
     json_decref(c.comparison);
@@ -169,9 +310,14 @@ static int run(int argc, char **argv, bool help, struct error *e)
 const struct command command_compare = {
     .name = "compare",
     .summary = "what candidates lose and gain against a baseline, with intervals",
-    .usage = "BASELINE CANDIDATE... [options]\n\n"
-             "A candidate that is @BACKEND alone is the baseline's model in that backend.",
+    .usage =
+        "BASELINE CANDIDATE... [options]\n\n"
+        "Each is a subject, MODEL[@BACKEND], that is run now (a candidate that is @BACKEND alone is the baseline's\n"
+        "model in that backend), or the folder of a run that was made before. Numbers are compared where their\n"
+        "protocols are the same; else the part that differs is named.",
     .examples = "  kerf compare millbrook-llama@f32 @int8:absmax @gguf:q8_0 @gguf:q4_0\n"
-                "  kerf compare model.gguf other.gguf --suite endings --limit 200 --out night\n",
+                "  kerf compare model.gguf other.gguf --suite endings --limit 200 --out night\n"
+                "  kerf compare millbrook-llama --suite translation --decode greedy --decode beam:4\n"
+                "  kerf compare night/runs/model.gguf night/runs/other.gguf --out again\n",
     .run = run,
 };

@@ -31,7 +31,7 @@ static int run(int argc, char **argv, bool help, struct error *e)
     if (!status && o.out) status = evaluate_folder(o.out, e);
     if (!status) {
         progress_catch_signals();
-        status = evaluate(&s, suites, &o, NULL, &x, e);
+        status = evaluate(&s, suites, &o, &(struct evaluate_beside){0}, &x, e);
     }
     if (!status && o.out) status = run_write(o.out, x.run, x.results, x.n_suites, e);
     if (!status) status = print_run(x.run, e);
@@ -46,9 +46,11 @@ static int run(int argc, char **argv, bool help, struct error *e)
 const struct command command_eval = {
     .name = "eval",
     .summary = "run suites on one subject",
-    .usage = "SUBJECT [options]",
+    .usage = "SUBJECT [options]\n\n"
+             "With --out a run that was stopped goes on where it was when the same is asked for again.",
     .examples = "  kerf eval millbrook-llama\n"
                 "  kerf eval millbrook-gpt2@int8:absmax --suite endings --limit 100\n"
-                "  kerf eval model.gguf --suite stories --suite my-suite.yaml --out runs/model\n",
+                "  kerf eval model.gguf --suite stories --suite my-suite.yaml --out runs/model\n"
+                "  kerf eval model.gguf --suite translation --decode beam:4 --samples '{\"translation\": [0, 1, 2]}'\n",
     .run = run,
 };

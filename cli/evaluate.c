@@ -2,6 +2,9 @@
 #include "engine/base/file.h"
 #include "engine/base/memory.h"
 #include "engine/base/table.h"
+#include "engine/formats/json.h"
+#include "suites/journal.h"
+#include "version.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +24,14 @@ void evaluate_table(struct evaluate_options *o, struct option table[EVALUATE_OPT
          .number = &o->threads, .least = 1},
         {"--batch", OPTION_NUMBER, "N", "sequences in one pass (default: 32); results are the same bits for any",
          .number = &o->batch, .least = 1},
-        {"--seed", OPTION_NUMBER, "N", "seed of the resampling behind intervals (default: 1234)", .number = &o->seed},
+        {"--memory", OPTION_SIZE, "SIZE", "for keys and values, activations and logits (default: 1G; K, M, G)",
+         .number = &o->memory, .least = 1},
+        {"--samples", OPTION_TEXT, "JSON|FILE", "these documents of suites alone: {\"endings\": [0, 7]}",
+         .text = &o->samples},
+        {"--decode", OPTION_TEXT, "SPEC", "how texts are decoded, in place of the suites' strategies",
+         .text = &o->decode},
+        {"--seed", OPTION_NUMBER, "N", "seed of resampling and of sampled texts (default: 1234)", .number = &o->seed},
+        {"--fresh", OPTION_FLAG, NULL, "do again what an interrupted run into the folder has done", .flag = &o->fresh},
         {"--out", OPTION_TEXT, "DIR", out_help, .text = &o->out}};
     memcpy(table, rows, sizeof rows);
     aids_options(&o->aids, table + EVALUATE_OPTIONS - 1 - AIDS_OPTIONS);
@@ -31,6 +41,7 @@ int evaluate_folder(const char *folder, struct error *e)
 {
     if (!*folder) return error_set(e, ERROR_USAGE, "--out: an empty name is no folder");
     int status = folder_make(folder, e);
+    if (!status) status = journal_lock(folder, e);
     char *path = status ? NULL : path_join(folder, "run.json", e);
     if (!status) status = path ? output_try(path, e) : ERROR_IO;
     free(path);
@@ -57,12 +68,50 @@ static int append_names(char ***names, size_t *n, char **more, struct error *e)
     return 0;
 }
 
+/* --samples: NULL where it is not given; to be released. A task that is not run is a slip of the fingers. */
+static int read_samples(const struct evaluate_options *o, json_t **out, struct error *e)
+{
+    const char *given = o->samples;
+    *out = NULL;
+    if (!given) return 0;
+    *out = given[strspn(given, " \t\n")] == '{' ? json_read_bytes(given, strlen(given), "--samples", e)
+                                                : json_read_file(given, e);
+    if (!*out) return (int)e->code;
+    const char *task;
+    const json_t *indices;
+    bool good = json_is_object(*out);
+    json_object_foreach(*out, task, indices) good = good && json_is_array(indices);
+    if (good) return 0;
+    json_decref(*out);
+    *out = NULL;
+    return error_set(e, ERROR_USAGE, "--samples: must be like {\"endings\": [0, 7]}: lists of documents by suites");
+}
+
+/* Takes the suite's documents out of the samples, so that what is left in the end is nobody's. */
+static void claim_samples(json_t *samples, const struct suite *s)
+{
+    const char *task = json_string_value(json_object_get(s->settings, "task"));
+    json_object_del(samples, s->name);
+    if (task) json_object_del(samples, task);
+}
+
+static int check_samples(json_t *left, struct error *e)
+{
+    void *first = json_object_iter(left);
+    if (!first) return 0;
+    return error_set(e, ERROR_USAGE, "--samples: \"%.60s\" is no suite of this run: name it by --suite",
+                     json_object_iter_key(first));
+}
+
 /* A broken file shows before hours of work, not after; so do two suites whose samples would go to one file. */
-static int check_suites(char *const *names, size_t n, struct error *e)
+static int check_suites(const struct evaluate_options *o, char *const *names, size_t n, struct error *e)
 {
     struct table seen = {0};
+    json_t *samples = NULL;
+    struct decode decode;
     struct suite **suites = memory_new(n, sizeof *suites, "suites", e);
-    int status = suites ? 0 : ERROR_IO;
+    int status = suites ? read_samples(o, &samples, e) : ERROR_IO;
+    if (!status && o->decode && decode_parse(&decode, o->decode, e)) status = error_prefix(e, "--decode");
     for (size_t i = 0; i < n && !status; i++) {
         bool twice = false;
         status = suite_load(&suites[i], names[i], e);
@@ -71,7 +120,10 @@ static int check_suites(char *const *names, size_t n, struct error *e)
             status = error_set(e, ERROR_USAGE,
                                "--suite %s: another suite given is called \"%s\" too: change its task:", names[i],
                                suites[i]->name);
+        if (!status) claim_samples(samples, suites[i]);
     }
+    if (!status) status = check_samples(samples, e);
+    json_decref(samples);
     for (size_t i = 0; suites && i < n; i++) suite_free(suites[i]);
     free(suites);
     table_free(&seen);
@@ -91,7 +143,7 @@ int evaluate_suites(const struct evaluate_options *o, char ***names, size_t *n, 
         status = append_names(names, n, expanded, e);
         names_free(expanded);
     }
-    if (!status) status = check_suites(*names, *n, e);
+    if (!status) status = check_suites(o, *names, *n, e);
     if (status) {
         names_free(*names);
         *names = NULL;
@@ -99,9 +151,27 @@ int evaluate_suites(const struct evaluate_options *o, char ***names, size_t *n, 
     return status;
 }
 
-static bool on_progress(void *user, const char *suite, size_t done, size_t total)
+/* Version, commit, and the program itself: one that was changed and not committed is another one. */
+static void name_build(char *out, size_t size)
 {
-    return progress_update(user, suite, done, total);
+    struct file program;
+    char hash[HASH_HEX] = "";
+    if (file_map(&program, "/proc/self/exe", NULL) == 0) hash_hex(program.data, program.size, hash);
+    file_unmap(&program);
+    snprintf(out, size, "%s %s %.16s", KERF_VERSION, KERF_COMMIT, hash);
+}
+
+static bool on_progress(void *user, const char *suite, size_t done, size_t total, int64_t tokens)
+{
+    struct progress *p = user;
+    p->tokens = tokens;
+    return progress_update(p, suite, done, total);
+}
+
+static void on_resumed(void *user, const char *suite, size_t done, size_t total)
+{
+    progress_wipe(user);
+    note("note: %s: %zu of %zu items were done before (--fresh does them again)", suite, done, total);
 }
 
 static void iso_time(char out[32])
@@ -113,27 +183,50 @@ static void iso_time(char out[32])
 }
 
 static int run_suites(const struct model *m, const struct subject *s, char *const *suites,
-                      const struct evaluate_options *o, const struct evaluated *baseline, struct evaluated *out,
+                      const struct evaluate_options *o, const struct evaluate_beside *beside, struct evaluated *out,
                       struct error *e)
 {
     struct progress progress;
     progress_open(&progress, s->name);
+    json_t *samples = NULL;
+    struct decode decode;
+    char build[128];
+    name_build(build, sizeof build);
+    int status = read_samples(o, &samples, e);
+    if (!status && o->decode) status = decode_parse(&decode, o->decode, e);
     struct run_options options = {.limit = (size_t)o->limit,
+                                  .samples = samples,
                                   .batch = (size_t)o->batch,
+                                  .memory = (size_t)o->memory,
                                   .resampling = evaluate_resampling(o),
+                                  .decode = o->decode ? &decode : NULL,
+                                  .seed = (uint64_t)o->seed,
+                                  .folder = o->out,
+                                  .build = build,
+                                  .fresh = o->fresh,
+                                  .baseline = {beside->run, beside->decoding_differs, beside->model, beside->name},
                                   .user = &progress,
-                                  .progress = on_progress};
-    int status = 0;
+                                  .progress = on_progress,
+                                  .resumed = on_resumed};
     for (size_t i = 0; suites[i] && !status; i++) {
-        status = suite_run(m, suites[i], &options, baseline ? &baseline->results[i] : NULL, &out->results[i], e);
+        status = suite_run(m, suites[i], &options, &out->results[i], e);
         if (!status) out->n_suites++;
     }
     progress_close(&progress);
+    json_decref(samples);
     return status;
 }
 
-int evaluate(const struct subject *s, char *const *suites, struct evaluate_options *o, const struct evaluated *baseline,
-             struct evaluated *out, struct error *e)
+/* Of the subject itself: what the baseline's model took beside it is not its cost. */
+static double seconds_since(double start, const struct evaluated *x)
+{
+    double beside = 0;
+    for (size_t i = 0; i < x->n_suites; i++) beside += x->results[i].beside;
+    return seconds_now() - start - beside;
+}
+
+int evaluate(const struct subject *s, char *const *suites, struct evaluate_options *o,
+             const struct evaluate_beside *beside, struct evaluated *out, struct error *e)
 {
     *out = (struct evaluated){0};
     char started[32];
@@ -149,8 +242,8 @@ int evaluate(const struct subject *s, char *const *suites, struct evaluate_optio
         evaluated_free(out);
         return status;
     }
-    status = run_suites(m, s, suites, o, baseline, out, e);
-    if (!status) out->run = run_record(m, s->name, s->model, seconds_now() - start, out->results, n, e);
+    status = run_suites(m, s, suites, o, beside, out, e);
+    if (!status) out->run = run_record(m, s->name, s->model, seconds_since(start, out), out->results, n, e);
     if (!status && !out->run) status = ERROR_IO;
     if (!status) {
         bool whole = record_build(out->run);
@@ -158,7 +251,10 @@ int evaluate(const struct subject *s, char *const *suites, struct evaluate_optio
                 !json_object_set_new(out->run, "peak_bytes", json_integer((json_int_t)peak_bytes()));
         if (!whole) status = error_set(e, ERROR_IO, "out of memory for a record");
     }
-    model_close(m);
+    if (!status && beside->keep_model)
+        out->model = m;
+    else
+        model_close(m);
     if (status) evaluated_free(out);
     return status;
 }
@@ -168,6 +264,7 @@ void evaluated_free(struct evaluated *x)
     for (size_t i = 0; i < x->n_suites; i++) suite_result_free(&x->results[i]);
     free(x->results);
     json_decref(x->run);
+    model_close(x->model);
     *x = (struct evaluated){0};
 }
 

@@ -18,6 +18,7 @@ static int unknown(const struct option *options, const char *arg, struct error *
 
 static int store(const struct option *o, const char *value, struct error *e)
 {
+    static const char units[] = "KMG";
     if (o->kind == OPTION_TEXT) {
         *o->text = value;
     } else if (o->kind == OPTION_LIST) {
@@ -29,11 +30,16 @@ static int store(const struct option *o, const char *value, struct error *e)
         char *end;
         errno = 0;
         long long v = strtoll(value, &end, 10);
+        const bool size = o->kind == OPTION_SIZE;
+        const char *unit = size && end != value && *end ? strchr(units, *end) : NULL;
+        int64_t factor = unit ? INT64_C(1024) << 10 * (unit - units) : 1;
+        if (unit) end++;
         if (end == value || *end || (!errno && v < o->least))
-            return error_set(e, ERROR_USAGE, "%s: \"%s\" must be a whole number of at least %lld", o->name, value,
-                             (long long)o->least);
-        if (errno) return error_set(e, ERROR_USAGE, "%s: \"%s\" is too large", o->name, value);
-        *o->number = v;
+            return error_set(e, ERROR_USAGE, "%s: \"%s\" must be a whole number of at least %lld%s", o->name, value,
+                             (long long)o->least, size ? ", K, M or G behind it if need be" : "");
+        if (errno || v > INT64_MAX / factor)
+            return error_set(e, ERROR_USAGE, "%s: \"%s\" is too large", o->name, value);
+        *o->number = v * factor;
     }
     return 0;
 }
@@ -70,6 +76,7 @@ int options_parse(const struct option *options, int argc, char **argv, char ***o
             *o->flag = true;
             continue;
         }
+        if (!value) value = o->otherwise;
         if (!value && i + 1 < argc) value = argv[++i];
         if (!value) return error_set(e, ERROR_USAGE, "%s: a value must follow (%s)", o->name, o->argument);
         int status = store(o, value, e);
@@ -82,7 +89,8 @@ void options_print(const struct option *options)
 {
     for (const struct option *o = options; o->name; o++) {
         char left[64];
-        snprintf(left, sizeof left, "%s%s%s", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
+        snprintf(left, sizeof left, "%s%s%s", o->name, o->argument && !o->otherwise ? " " : "",
+                 o->argument ? o->argument : "");
         printf("  %-22s %s\n", left, o->help);
     }
 }

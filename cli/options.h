@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_NUMBER, OPTION_LIST };
+enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_NUMBER, OPTION_SIZE, OPTION_LIST };
 
 enum { OPTION_LIST_MOST = 64, OPTIONS_HELP = -1 };
 
@@ -26,7 +26,8 @@ struct option {
     const char *help;
     bool *flag;
     const char **text;
-    int64_t *number; /* a whole number from `least` on */
+    const char *otherwise; /* MAY, of a text: its value where only the name is given; any other follows a "=" */
+    int64_t *number;       /* a whole number from `least` on; a size in bytes may end in K, M or G */
     int64_t least;
     const char **list; /* [OPTION_LIST_MOST], NULL-terminated by being zeroed: every use adds one */
 };

@@ -51,9 +51,11 @@ static int columns(void)
 static void draw(struct progress *p, const char *what, size_t done, size_t total, double now)
 {
     double elapsed = now - p->started, rate = elapsed > 0 ? (double)(done - p->before) / elapsed : 0;
-    char line[256], left[64] = "";
+    char line[256], left[64] = "", speed[40] = "";
+    if (p->tokens > p->tokens_before && elapsed > 0)
+        snprintf(speed, sizeof speed, "  %.0f tokens/s", (double)(p->tokens - p->tokens_before) / elapsed);
     if (rate > 0) snprintf(left, sizeof left, "  %.0f/s  %.0f s left", rate, (double)(total - done) / rate);
-    snprintf(line, sizeof line, "%s  %s  %zu/%zu%s", p->label, what, done, total, left);
+    snprintf(line, sizeof line, "%s  %s  %zu/%zu%s%s", p->label, what, done, total, speed, left);
     size_t end = 0;
     for (int width = columns() - 1; line[end] && width > 0; width--) {
         uint32_t ignored;
@@ -73,14 +75,20 @@ bool progress_update(struct progress *p, const char *what, size_t done, size_t t
         snprintf(p->what, sizeof p->what, "%s", what);
         p->started = now;
         p->before = done;
+        p->tokens_before = p->tokens;
         p->drawn = 0;
     }
     if (now - p->drawn >= 0.1) draw(p, p->what, done, total, now);
     return !stop_asked;
 }
 
-void progress_close(struct progress *p)
+void progress_wipe(const struct progress *p)
 {
     if (p->shown) fprintf(stderr, "\r\033[K");
+}
+
+void progress_close(struct progress *p)
+{
+    progress_wipe(p);
     p->shown = false;
 }

@@ -2,7 +2,6 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 bool cell_is_loss(const struct report_row *row, size_t subject)
@@ -27,6 +26,14 @@ static size_t count_losses(const struct report *r, size_t subject)
     return n;
 }
 
+/* Of a candidate that cannot be compared in every row nothing is known as a whole. */
+static bool is_comparable(const struct report *r, size_t subject)
+{
+    for (size_t i = 0; i < r->n_rows; i++)
+        if (r->rows[i].cells[subject].refused) return false;
+    return true;
+}
+
 static bool is_smaller(const struct report *r, size_t subject)
 {
     const int64_t bytes = r->subjects[subject].weight_bytes;
@@ -49,14 +56,14 @@ struct answer answer_find(const struct report *r)
     size_t least = SIZE_MAX;
     for (size_t j = 1; j < r->n_subjects; j++) {
         const size_t losses = count_losses(r, j);
-        if (!is_smaller(r, j)) continue;
+        if (!is_smaller(r, j) || !is_comparable(r, j)) continue;
         if (losses == 0 && (!a.best || s[j].weight_bytes < s[a.best].weight_bytes)) a.best = j;
         if (losses && losses < least) least = losses, a.next = j;
     }
     if (!a.best) return a;
     a.next = 0;
     for (size_t j = 1; j < r->n_subjects; j++)
-        if (s[j].weight_bytes >= 0 && s[j].weight_bytes < s[a.best].weight_bytes &&
+        if (s[j].weight_bytes >= 0 && s[j].weight_bytes < s[a.best].weight_bytes && is_comparable(r, j) &&
             (!a.next || s[j].weight_bytes > s[a.next].weight_bytes))
             a.next = j;
     return a;
@@ -78,6 +85,13 @@ static void write_subject(struct text *out, const struct report *r, size_t j,
     text_char(out, ')');
 }
 
+static bool some_refused(const struct report *r)
+{
+    for (size_t j = 1; j < r->n_subjects; j++)
+        if (!is_comparable(r, j)) return true;
+    return false;
+}
+
 void answer_headline(struct text *out, const struct report *r, const struct answer *a,
                      void (*escape)(struct text *, const char *))
 {
@@ -87,6 +101,8 @@ void answer_headline(struct text *out, const struct report *r, const struct answ
                     fewest_items(r));
     } else if (a->next) {
         text_add(out, "every smaller candidate has a significant loss");
+    } else if (some_refused(r)) {
+        text_add(out, "no smaller candidate is comparable with the baseline in every suite");
     } else if (r->n_subjects > 1) {
         text_add(out, "no candidate is smaller than the baseline");
     } else {
@@ -99,7 +115,6 @@ static void write_loss(struct text *out, const struct report *r, const struct re
                        void (*escape)(struct text *, const char *))
 {
     char difference[CELL_TEXT] = "undefined";
-    if (row->cells[j].refused) snprintf(difference, sizeof difference, "not comparable");
     const double d = row->cells[j].difference.value;
     if (!isnan(d)) format_difference(difference, d, row_decimals(row, r->n_subjects));
     escape(out, row->suite);

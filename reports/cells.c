@@ -323,8 +323,13 @@ enum verdict cell_verdict(const struct report_row *row, const struct report_cell
 
 const char *verdict_mark(enum verdict v) { return v == VERDICT_WORSE ? "✗" : v == VERDICT_BETTER ? "✓" : " "; }
 
-const char *cell_reason(const struct report_cell *cell)
+const char *cell_reason(const struct report *r, size_t row, size_t subject, struct text *of)
 {
+    const struct report_row *x = &r->rows[row];
+    const struct report_cell *cell = &x->cells[subject];
+    if (cell->refused && !row_opens_suite(r, row) && r->rows[row - 1].cells[subject].refused) return NULL;
+    text_add(of, x->suite);
+    if (!cell->refused) text_printf(of, " %s", x->metric);
     return cell->refused ? cell->refused : cell->figure.reason ? cell->figure.reason : cell->difference.reason;
 }
 
@@ -447,6 +452,7 @@ void subject_label(struct text *out, const struct report *r, size_t subject)
     const struct report_subject *s = &r->subjects[subject];
     const size_t n = strlen(r->subjects->model);
     const bool same_model = strcmp(s->model, r->subjects->model) == 0 && strncmp(s->name, s->model, n) == 0;
-    text_add(out, same_model && s->name[n] == '@' ? s->name + n : s->name);
+    const bool brief = same_model && (s->name[n] == '@' || s->name[n] == ' ');
+    text_add(out, brief ? s->name + n + (s->name[n] == ' ') : s->name);
     if (strcmp(s->math, "exact") != 0) text_printf(out, " (%s)", s->math);
 }

@@ -75,7 +75,9 @@ enum verdict { VERDICT_WORSE = -1, VERDICT_NONE = 0, VERDICT_BETTER = 1 };
 /* Whether a cell differs significantly from the baseline, and in which direction. */
 enum verdict cell_verdict(const struct report_row *row, const struct report_cell *cell);
 const char *verdict_mark(enum verdict v);                /* one column wide; " " for none */
-const char *cell_reason(const struct report_cell *cell); /* why a number of it is missing; NULL where none is */
+/* Why a number of a cell is missing, and of what ("stories perplexity", or the suite alone, told in its first row); NULL
+ * where none is, or it is told. */
+const char *cell_reason(const struct report *r, size_t row, size_t subject, struct text *of);
 /* Whether a canary of that suite and subject sings. */
 bool cell_is_doubtful(const struct report *r, const struct report_row *row, size_t subject);
 bool row_has_flips(const struct report_row *row, size_t n_subjects);
@@ -98,7 +100,8 @@ void format_cost(char out[CELL_TEXT], const struct report_subject *s, int cost);
 void format_cost_change(char out[CELL_TEXT], const struct report_subject *s, const struct report_subject *baseline,
                         int cost); /* "-73.4%" or "" */
 
-/* A subject's name, without the model where it is the baseline's ("@gguf:q8_0"), and its math unless that is exact. */
+/* A subject's name, without the model where it is the baseline's ("@gguf:q8_0", "@f32 beam:4", "beam:4"), and its math
+ * unless that is exact. */
 void subject_label(struct text *out, const struct report *r, size_t subject);
 
 #endif

@@ -131,19 +131,18 @@ static void write_reasons(struct text *out, const struct report *r)
 {
     for (size_t i = 0; i < r->n_rows; i++)
         for (size_t j = 0; j < r->n_subjects; j++) {
-            const struct report_row *row = &r->rows[i];
-            const struct report_cell *cell = &row->cells[j];
-            const char *reason = cell_reason(cell);
-            if (!reason) continue;
-            text_add(out, "- n/a: ");
-            escape_markdown(out, row->suite);
-            text_char(out, ' ');
-            escape_markdown(out, row->metric);
-            text_add(out, " of ");
-            write_code(out, r->subjects[j].name);
-            text_add(out, ": ");
-            escape_markdown(out, reason);
-            text_char(out, '\n');
+            struct text of = {0};
+            const char *reason = cell_reason(r, i, j, &of);
+            if (reason) {
+                text_add(out, "- n/a: ");
+                escape_markdown(out, text_c(&of));
+                text_add(out, " of ");
+                write_code(out, r->subjects[j].name);
+                text_add(out, ": ");
+                escape_markdown(out, reason);
+                text_char(out, '\n');
+            }
+            text_free(&of);
         }
 }
 

@@ -14,7 +14,7 @@ enum { GAP = 2, NAME_WIDTH = 40 };
 struct column {
     int group;
     const char *heading;
-    const char *key; /* of a subject, of its quantiles, or the name of one of its metrics */
+    const char *key; /* of a subject, of its quantiles ("change:" those of the change), or one of its metrics */
     int decimals;    /* -1: as many as suit the largest */
     double scale;
     bool sign, interval;
@@ -28,6 +28,7 @@ static const struct column columns[] = {
     {1, "byte ppl", "byte_perplexity", -1, 1, false, false, NOT_BRIEF},
     {1, "bits/byte", "bits_per_byte", -1, 1, false, false, NOT_BRIEF},
     {2, "mean KL", "kl_divergence", 6, 1, false, true, BRIEF_INTERVAL},
+    {2, "reverse", "kl_reverse", 6, 1, false, false, NOT_BRIEF},
     {2, "same top %", "same_top", 2, 100, false, true, BRIEF},
     {3, "KL median", "0.5", 6, 1, false, false, NOT_BRIEF},
     {3, "90%", "0.9", 6, 1, false, false, NOT_BRIEF},
@@ -37,9 +38,18 @@ static const struct column columns[] = {
     {3, "maximum", "1", 6, 1, false, false, NOT_BRIEF},
     {4, "change of p", "probability_change", 6, 1, true, true, NOT_BRIEF},
     {4, "RMS change", "probability_change_rms", 6, 1, false, true, NOT_BRIEF},
-    {5, "bits/weight", "bits_per_weight", 2, 1, false, false, BRIEF},
-    {5, "weights MiB", "weight_bytes", 2, 0x1p-20, false, false, BRIEF},
-    {5, "seconds", "seconds", 1, 1, false, false, NOT_BRIEF},
+    {5, "p: lowest", "change:0", 4, 1, true, false, NOT_BRIEF},
+    {5, "1%", "change:0.01", 4, 1, true, false, NOT_BRIEF},
+    {5, "5%", "change:0.05", 4, 1, true, false, NOT_BRIEF},
+    {5, "25%", "change:0.25", 4, 1, true, false, NOT_BRIEF},
+    {5, "50%", "change:0.5", 4, 1, true, false, NOT_BRIEF},
+    {5, "75%", "change:0.75", 4, 1, true, false, NOT_BRIEF},
+    {5, "95%", "change:0.95", 4, 1, true, false, NOT_BRIEF},
+    {5, "99%", "change:0.99", 4, 1, true, false, NOT_BRIEF},
+    {5, "highest", "change:1", 4, 1, true, false, NOT_BRIEF},
+    {6, "bits/weight", "bits_per_weight", 2, 1, false, false, BRIEF},
+    {6, "weights MiB", "weight_bytes", 2, 0x1p-20, false, false, BRIEF},
+    {6, "seconds", "seconds", 1, 1, false, false, NOT_BRIEF},
 };
 enum { COLUMNS = sizeof columns / sizeof *columns };
 
@@ -69,7 +79,10 @@ static const json_t *subject_at(const struct sheet *t, size_t i)
 static const json_t *look_up(const json_t *subject, const char *key)
 {
     const json_t *v = json_object_get(subject, key), *metric, *metrics = json_object_get(subject, "metrics");
+    const size_t prefix = strlen("change:");
     if (!v) v = json_object_get(json_object_get(subject, "kl_quantiles"), key);
+    if (!v && strncmp(key, "change:", prefix) == 0)
+        v = json_object_get(json_object_get(subject, "change_quantiles"), key + prefix);
     size_t i;
     json_array_foreach(metrics, i, metric)
     {
@@ -201,36 +214,105 @@ static void print_blocks(struct text *out, const struct sheet *t, const struct t
     }
 }
 
+/* Adds the line, wrapped, and frees it. */
+static void wrap(struct text *out, struct text *line, size_t width, size_t indent)
+{
+    layout_wrap(out, text_c(line), width, indent);
+    out->failed |= line->failed;
+    text_free(line);
+}
+
 static void print_title(struct text *out, const struct sheet *t, size_t width)
 {
     const json_t *p = json_object_get(t->record, "protocol");
     const char *file = json_string_value(json_object_get(t->record, "file"));
     const char *protocol = json_string_value(json_object_get(p, "protocol"));
-    const bool chunked = protocol && strcmp(protocol, "chunked") == 0;
+    const bool documents = protocol && strcmp(protocol, "rolling") == 0;
     struct text line = {0};
     escape_terminal(&line, file ? file : "?");
     text_printf(&line, ": %" JSON_INTEGER_FORMAT " %s, %" JSON_INTEGER_FORMAT " tokens scored (",
-                json_integer_value(json_object_get(t->record, "items")), chunked ? "chunks" : "documents",
+                json_integer_value(json_object_get(t->record, "items")), documents ? "documents" : "windows",
                 json_integer_value(json_object_get(t->record, "tokens")));
     escape_terminal(&line, protocol ? protocol : "?");
-    text_printf(&line, ", windows of %" JSON_INTEGER_FORMAT ")", json_integer_value(json_object_get(p, "context")));
-    layout_wrap(out, text_c(&line), width, 2);
-    out->failed |= line.failed;
-    text_free(&line);
+    text_printf(&line, ", windows of %" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(p, "context")));
+    const json_t *stride = json_object_get(p, "stride");
+    if (stride) text_printf(&line, " every %" JSON_INTEGER_FORMAT, json_integer_value(stride));
+    text_char(&line, ')');
+    wrap(out, &line, width, 2);
 }
 
-static void print_legend(struct text *out, size_t width)
+static void print_legend(struct text *out, const struct sheet *t, size_t width)
 {
     struct text line = {0};
     text_printf(&line,
                 "ln ratio: of the perplexity to the baseline's, paired; %s worse, %s better: its interval excludes 0. "
-                "KL: KL(baseline || candidate), nats, at each token scored. same top: both find the same token the "
-                "most likely. change of p: of the probability of the token that came, candidate - baseline.",
+                "KL: KL(baseline || candidate), nats, at each token scored; reverse: the mean of KL(candidate || "
+                "baseline). same top: both find the same token the most likely. change of p: of the probability of the "
+                "token that came, candidate - baseline.",
                 verdict_mark(VERDICT_WORSE), verdict_mark(VERDICT_BETTER));
+    if (json_is_true(json_object_get(t->record, "bounded")))
+        text_add(&line, " The baseline is a reference that keeps its most likely tokens: KL and reverse are lower "
+                        "bounds, all else is exact.");
     text_char(out, '\n');
-    layout_wrap(out, text_c(&line), width, 0);
-    out->failed |= line.failed;
-    text_free(&line);
+    wrap(out, &line, width, 0);
+}
+
+/* The baseline against itself: what a divergence has to exceed to mean anything. */
+static void print_floor(struct text *out, const struct sheet *t, size_t width)
+{
+    const json_t *floor = json_object_get(t->record, "noise_floor");
+    if (!json_is_object(floor)) return;
+    const double kl = number(json_object_get(floor, "kl_divergence"));
+    struct text line = {0};
+    text_printf(&line, "noise floor: mean KL %.2g%s, maximum %.2g, same top %.2f%% (the baseline against itself, ", kl,
+                kl == 0 ? " exactly" : "", number(json_object_get(floor, "kl_largest")),
+                100 * number(json_object_get(floor, "same_top")));
+    text_printf(&line, "computed twice in other batches: the first %" JSON_INTEGER_FORMAT " windows)",
+                json_integer_value(json_object_get(floor, "windows")));
+    text_char(out, '\n');
+    wrap(out, &line, width, 0);
+}
+
+/* A token or what stands before it, with what a terminal would act on made visible. */
+static void add_quoted(struct text *out, const json_t *s)
+{
+    struct text escaped = {0};
+    escape_terminal(&escaped, json_is_string(s) ? json_string_value(s) : "?");
+    text_char(out, '"');
+    text_add(out, text_c(&escaped));
+    text_char(out, '"');
+    out->failed |= escaped.failed;
+    text_free(&escaped);
+}
+
+static void add_view(struct text *out, const char *who, const json_t *view)
+{
+    text_printf(out, "; %s: p %.2g, top ", who, number(json_object_get(view, "p_token")));
+    add_quoted(out, json_object_get(view, "top"));
+    text_printf(out, " %.2g", number(json_object_get(view, "p_top")));
+}
+
+static void print_worst(struct text *out, const struct sheet *t, size_t width)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        const json_t *worst = json_object_get(subject_at(t, i), "worst"), *x;
+        size_t k;
+        if (!json_array_size(worst)) continue;
+        text_printf(out, "\n%s: the tokens with the largest KL\n", text_c(&t->names[i]));
+        json_array_foreach(worst, k, x)
+        {
+            struct text line = {0};
+            text_printf(&line, "KL %.4g at %" JSON_INTEGER_FORMAT ":%" JSON_INTEGER_FORMAT " ",
+                        number(json_object_get(x, "kl")), json_integer_value(json_object_get(x, "item")),
+                        json_integer_value(json_object_get(x, "position")));
+            add_quoted(&line, json_object_get(x, "token"));
+            text_add(&line, " after ");
+            add_quoted(&line, json_object_get(x, "before"));
+            add_view(&line, "baseline", json_object_get(x, "baseline"));
+            add_view(&line, "candidate", json_object_get(x, "candidate"));
+            wrap(out, &line, width, 4);
+        }
+    }
 }
 
 /* Everything filled in; sheet_close() in any case. */
@@ -266,7 +348,9 @@ int report_perplexity(const json_t *record, const struct table_style *style, str
     if (!status) {
         print_title(out, &t, width);
         print_blocks(out, &t, style);
-        if (t.n > 1) print_legend(out, width);
+        print_worst(out, &t, width);
+        print_floor(out, &t, width);
+        if (t.n > 1) print_legend(out, &t, width);
     }
     int closed = sheet_close(&t, out, e);
     return status ? status : closed;

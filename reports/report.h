@@ -26,15 +26,24 @@
  * } ], "resampling": { "resamples", "seed" } }
  *
  * What kerf perplexity --json prints, schema "kerf-perplexity-1":
- *   { "schema", "kerf", "machine", "file", "fingerprint", "protocol": {...}, "items": documents or chunks,
- *     "tokens": scored,
+ *   { "schema", "kerf", "machine", "file", "fingerprint", "protocol": {...}, "items": documents or windows,
+ *     "tokens": scored, "computed": tokens that went through each model,
+ *     "noise_floor": null, or the baseline against itself in other batches: { "windows", "tokens", "kl_divergence": mean,
+ *                    "kl_largest", "same_top" },
+ *     "bounded": true where the baseline is a reference file: kl_divergence, kl_reverse and their quantiles are lower
+ *                bounds then,
  *     "subjects": [ a run's "subject" object, the baseline first, with
- *                   "seconds": in the model,
+ *                   "seconds": in the model; a baseline from a file has "reference": FILE instead,
  *                   "metrics": [ as in run.json, those of the text each with "difference" as in compare.json or null;
- *                                candidates have kl_divergence, same_top, probability_change and
+ *                                candidates have kl_divergence, kl_reverse, same_top, probability_change and
  *                                probability_change_rms besides ],
  *                   "log_ratio": null for the baseline, else a "difference": ln(perplexity / the baseline's),
- *                   "kl_quantiles": null for the baseline, else { "0.5", "0.9", "0.95", "0.99", "0.999", "1" }, nats } ],
+ *                   and of candidates alone
+ *                   "kl_quantiles", "kl_reverse_quantiles": { "0.5", "0.9", "0.95", "0.99", "0.999", "1" }, nats,
+ *                   "change_quantiles": { "0", "0.01", "0.05", "0.25", "0.5", "0.75", "0.95", "0.99", "1" },
+ *                   "worst": [ the largest KL first: { "kl", "item": document or window, "position": of the token among
+ *                              those scored in it, both from 0, "token", "before": texts,
+ *                              "baseline", "candidate": { "top": text, "p_top", "p_token" } } ] } ],
  *     "resampling": { "resamples", "seed" }, "seconds", "peak_bytes" }
  *
  * A number that is not finite is null with "reason" beside it. Text from models and files is escaped for each sink. */

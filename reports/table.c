@@ -303,13 +303,13 @@ static void print_reasons(struct text *out, const struct grid *g, size_t width)
     size_t n = 0;
     for (size_t i = 0; i < g->r->n_rows; i++)
         for (size_t j = 0; j < g->r->n_subjects; j++) {
-            const struct report_row *row = &g->r->rows[i];
-            const struct report_cell *cell = &row->cells[j];
-            const char *reason = cell_reason(cell);
-            if (!reason || n++ >= REASONS) continue;
-            struct text plain = {0};
-            text_printf(&plain, "n/a: %s %s of %s: %s", row->suite, row->metric, g->r->subjects[j].name, reason);
-            print_remark(out, &plain, width);
+            struct text of = {0}, plain = {0};
+            const char *reason = cell_reason(g->r, i, j, &of);
+            if (reason && n++ < REASONS) {
+                text_printf(&plain, "n/a: %s of %s: %s", text_c(&of), g->r->subjects[j].name, reason);
+                print_remark(out, &plain, width);
+            }
+            text_free(&of);
         }
     if (n > REASONS) text_printf(out, "n/a: and %zu more\n", n - REASONS);
 }

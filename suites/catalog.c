@@ -126,18 +126,37 @@ static int unknown_suite(const char *name, struct error *e)
     return status;
 }
 
-int suite_locate(const char *name_or_path, char **path, struct error *e)
+static int locate_name(const char *name, char **path, struct error *e)
 {
-    *path = NULL;
-    if (suite_is_path(name_or_path)) return (*path = memory_string(name_or_path, e)) ? 0 : ERROR_IO;
-    if (!suite_name_fits(name_or_path)) return unknown_suite(name_or_path, e);
+    if (!suite_name_fits(name)) return unknown_suite(name, e);
     char relative[96];
     struct error found = {0};
-    snprintf(relative, sizeof relative, "suites/%s.yaml", name_or_path);
+    snprintf(relative, sizeof relative, "suites/%s.yaml", name);
     *path = data_find(relative, &found);
     if (*path) return 0;
-    return found.code ? error_set(e, found.code, "%s", found.text) : unknown_suite(name_or_path, e);
+    return found.code ? error_set(e, found.code, "%s", found.text) : unknown_suite(name, e);
 }
+
+int suite_locate(const char *given, char **path, char **spec, struct error *e)
+{
+    *path = *spec = NULL;
+    const char *at = path_exists(given) ? NULL : strrchr(given, '@');
+    if (at && (strchr(at, '/') || suite_is_path(at))) at = NULL; /* the @ is part of a path */
+    char *name = memory_bytes(given, at ? (size_t)(at - given) : strlen(given), e);
+    if (!name || (at && !(*spec = memory_string(at + 1, e)))) {
+        free(name);
+        return ERROR_IO;
+    }
+    if (!suite_is_path(name)) {
+        int status = locate_name(name, path, e);
+        free(name);
+        return status;
+    }
+    *path = name;
+    return 0;
+}
+
+/* --- groups and sweeps --- */
 
 /* What a member of a group stands for: the file beside a group that was given by its path, else the name itself. */
 static int member_name(const struct yaml *group, bool by_path, const char *member, char **out, struct error *e)
@@ -155,33 +174,56 @@ static int member_name(const struct yaml *group, bool by_path, const char *membe
     return 0;
 }
 
+/* A suite, or one for each strategy that its `decode` lists. A file that cannot be read counts as one: whoever loads it
+ * gets its error. */
+static int add_suite(struct names *names, const char *name, const char *path, const char *spec, struct error *e)
+{
+    struct yaml y;
+    if (spec || yaml_file_read(&y, path, NULL)) return names_add(names, name, e);
+    const json_t *list = json_object_get(y.root, "decode");
+    const size_t n = json_array_size(list);
+    int status = n < 2 ? names_add(names, name, e) : 0;
+    for (size_t i = 0; i < n && n > 1 && !status; i++) {
+        const char *how = json_string_value(json_array_get(list, i));
+        char *both = NULL;
+        if (asprintf(&both, "%s%s%s", name, how ? "@" : "", how ? how : "") < 0)
+            status = error_set(e, ERROR_IO, "out of memory for a name");
+        else
+            status = names_add(names, both, e);
+        free(both);
+    }
+    yaml_file_free(&y);
+    return status;
+}
+
 static int add_member(const struct yaml *group, size_t i, bool by_path, struct names *names, struct error *e)
 {
-    char place[40], *name = NULL, *path = NULL;
+    char place[40], *name = NULL, *path = NULL, *spec = NULL;
     snprintf(place, sizeof place, "task[%zu]", i);
     const char *member = json_string_value(json_array_get(json_object_get(group->root, "task"), i));
     if (!member || !*member) return yaml_file_error(group, e, place, "must be the name of a suite");
     struct error x = {0};
     size_t before = names->n;
     int status = member_name(group, by_path, member, &name, &x);
-    if (!status) status = suite_locate(name, &path, &x);
+    if (!status) status = suite_locate(name, &path, &spec, &x);
     if (status) {
         status = yaml_file_error(group, e, place, "%s", x.text);
     } else if (!path_exists(path)) {
         status = yaml_file_error(group, e, place, "%.200s: no such file", path);
     } else if (is_group(path)) {
         status = yaml_file_error(group, e, place, "\"%.60s\" is a group itself; a group lists suites", member);
-    } else if (!(status = names_add(names, name, e)) && names->n == before) {
+    } else if (!(status = add_suite(names, name, path, spec, e)) && names->n == before) {
         status = yaml_file_error(group, e, place, "\"%.60s\" is there twice", member);
     }
     free(name);
     free(path);
+    free(spec);
     return status;
 }
 
 static int expand_group(const struct yaml *group, bool by_path, struct names *names, struct error *e)
 {
-    static const char *const keys[] = {"group", "task", "description"};
+    static const char *const keys[] = {"group", "task", "about"};
     const char *key;
     json_t *v;
     json_object_foreach(group->root, key, v)
@@ -202,17 +244,21 @@ static int expand_group(const struct yaml *group, bool by_path, struct names *na
 int suite_expand(const char *name_or_path, char ***out, struct error *e)
 {
     *out = NULL;
-    char *path;
+    char *path, *spec;
     struct yaml y;
-    int status = suite_locate(name_or_path, &path, e);
-    if (status) return status;
     struct names names = {0};
-    if (!(status = yaml_file_read(&y, path, e))) {
+    int status = suite_locate(name_or_path, &path, &spec, e);
+    if (!status && !(status = yaml_file_read(&y, path, e))) {
         bool group = json_object_get(y.root, "group");
-        status = group ? expand_group(&y, suite_is_path(name_or_path), &names, e) : names_add(&names, name_or_path, e);
+        if (group && spec)
+            status = error_set(e, ERROR_USAGE, "suite \"%.80s\": a group has no decoding strategy", name_or_path);
+        else
+            status = group ? expand_group(&y, suite_is_path(name_or_path), &names, e)
+                           : add_suite(&names, name_or_path, path, spec, e);
         yaml_file_free(&y);
     }
     free(path);
+    free(spec);
     if (status) names_free(names.list);
     *out = status ? NULL : names.list;
     return status;

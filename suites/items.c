@@ -1,25 +1,28 @@
-/* Documents become items: templates rendered, the right choice found, the document hashed. */
+/* The documents of a data file become items: those that are asked for, each with its examples. */
 #include "engine/base/file.h"
 #include "engine/base/memory.h"
-#include "suites/suite.h"
+#include "suites/fewshot.h"
+#include "suites/render.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-struct gathering {
-    const struct suite *s;
-    size_t limit;
-    struct item *items;
+struct documents {
+    json_t **at; /* [n], owned */
     size_t n, capacity;
 };
 
-static void item_free(struct item *it)
-{
-    for (size_t i = 0; i < it->n_targets; i++) free(it->targets[i]);
-    free(it->targets);
-    free(it->prompt);
-    json_decref(it->doc);
-}
+struct gathering {
+    const struct suite *s;
+    size_t limit;
+    size_t *wanted; /* [n_wanted], ascending; NULL: all */
+    size_t n_wanted, next;
+    bool whole; /* all documents are kept, for examples */
+    size_t seen;
+    struct documents documents;
+    struct item *items;
+    size_t n, capacity;
+};
 
 void items_free(struct item *items, size_t n)
 {
@@ -27,112 +30,82 @@ void items_free(struct item *items, size_t n)
     free(items);
 }
 
-static int render(const struct template *t, const json_t *doc, const char *key, char **out, struct error *e)
+/* --- which documents --- */
+
+static int compare_indices(const void *a, const void *b)
 {
-    struct text text = {0};
-    int status = template_render(t, doc, &text, e);
-    if (status) error_prefix(e, "%s", key);
-    *out = status ? NULL : text.bytes ? text.bytes : memory_string("", e);
-    if (status) text_free(&text);
-    return status || *out ? status : ERROR_IO;
+    const size_t x = *(const size_t *)a, y = *(const size_t *)b;
+    return (x > y) - (x < y);
 }
 
-static int make_targets(struct item *it, size_t n, struct error *e)
+static int take_indices(struct gathering *g, const json_t *indices, struct error *e)
 {
-    it->targets = memory_new(n, sizeof *it->targets, "an item's texts", e);
-    return it->targets ? 0 : ERROR_IO;
-}
-
-static int one_target(struct item *it, const struct template *t, bool may_be_empty, struct error *e)
-{
-    int status = make_targets(it, 1, e);
-    if (!status) status = render(t, it->doc, "doc_to_target", &it->targets[0], e);
-    if (status) return status;
-    it->n_targets = 1;
-    return *it->targets[0] || may_be_empty ? 0 : error_set(e, ERROR_INPUT, "doc_to_target: is empty");
-}
-
-/* The strings of a field that is a list. */
-static int list_targets(struct item *it, const json_t *list, const char *key, size_t least, struct error *e)
-{
-    size_t n = json_array_size(list);
-    if (n < least)
-        return error_set(e, ERROR_INPUT, "%s: the list has %zu entr%s, at least %zu %s due", key, n,
-                         n == 1 ? "y" : "ies", least, least == 1 ? "is" : "are");
-    int status = make_targets(it, n, e);
-    for (size_t i = 0; !status && i < n; i++) {
-        const char *s = json_string_value(json_array_get(list, i));
-        if (!s) return error_set(e, ERROR_INPUT, "%s: entry %zu of the list is not a string", key, i);
-        if (!(it->targets[i] = memory_string(s, e))) return ERROR_IO;
-        it->n_targets++;
+    const size_t n = json_array_size(indices);
+    if (!n) return error_set(e, ERROR_INPUT, "%s: a list of the indices of documents is due", g->s->name);
+    if (!(g->wanted = memory_new(n, sizeof *g->wanted, "indices", e))) return ERROR_IO;
+    for (size_t i = 0; i < n; i++) {
+        const json_t *v = json_array_get(indices, i);
+        if (!json_is_integer(v) || json_integer_value(v) < 0)
+            return error_set(e, ERROR_INPUT, "%s: entry %zu of the indices is no whole number from 0 on", g->s->name,
+                             i);
+        g->wanted[i] = (size_t)json_integer_value(v);
     }
+    qsort(g->wanted, n, sizeof *g->wanted, compare_indices);
+    for (size_t i = 0; i < n; i++)
+        if (!i || g->wanted[i] != g->wanted[i - 1]) g->wanted[g->n_wanted++] = g->wanted[i];
+    return 0;
+}
+
+static bool is_wanted(struct gathering *g, size_t index)
+{
+    if (!g->wanted) return !g->limit || g->n < g->limit;
+    if (g->next == g->n_wanted || g->wanted[g->next] != index) return false;
+    g->next++;
+    return true;
+}
+
+static bool is_done(const struct gathering *g)
+{
+    if (g->whole) return false;
+    return g->wanted ? g->next == g->n_wanted : g->n == g->limit;
+}
+
+/* --- reading --- */
+
+static int keep_document(void *user, json_t *doc, struct error *e)
+{
+    struct documents *d = user;
+    void *at = d->at;
+    int status = memory_reserve(&at, &d->capacity, d->n + 1, sizeof *d->at, "documents", e);
+    d->at = at;
+    if (!status) d->at[d->n++] = json_incref(doc);
     return status;
-}
-
-static int take_choices(struct item *it, const struct suite *s, struct error *e)
-{
-    static const char key[] = "doc_to_choice";
-    int status;
-    if (s->n_choices) {
-        status = make_targets(it, s->n_choices, e);
-        for (size_t i = 0; !status && i < s->n_choices; i++)
-            if (!(status = render(&s->choices[i], it->doc, key, &it->targets[i], e))) it->n_targets++;
-    } else {
-        const json_t *list = template_value(&s->choice_field, it->doc);
-        if (!json_is_array(list))
-            return error_set(e, ERROR_INPUT, "%s: %.60s %s", key, s->choice_field.source,
-                             list ? "is not a list" : "is not a field of the document");
-        status = list_targets(it, list, key, 2, e);
-    }
-    for (size_t i = 0; !status && i < it->n_targets; i++)
-        if (!*it->targets[i]) status = error_set(e, ERROR_INPUT, "%s: choice %zu is empty", key, i);
-    return status;
-}
-
-/* The right choice: a number is its index; a text is that of a choice, else digits are its index. */
-static int find_gold(struct item *it, const struct suite *s, struct error *e)
-{
-    char *text;
-    int status = render(&s->target, it->doc, "doc_to_target", &text, e);
-    if (status) return status;
-    size_t n = it->n_targets, at = n;
-    const json_t *v = template_value(&s->target, it->doc);
-    for (size_t i = 0; i < n && at == n && !json_is_integer(v); i++)
-        if (strcmp(text, it->targets[i]) == 0) at = i;
-    bool is_number = *text && strlen(text) < 10 && !text[strspn(text, "0123456789")];
-    if (at == n && is_number) at = (size_t)strtoul(text, NULL, 10);
-    it->gold = at;
-    if (at >= n)
-        error_set(e, ERROR_INPUT, "doc_to_target: \"%.60s\" is neither the text nor the index (0 to %zu) of a choice%s",
-                  text, n - 1, json_object_get(it->doc, text) ? "; a field is written {{field}}" : "");
-    free(text);
-    return at < n ? 0 : ERROR_INPUT;
-}
-
-static int build(struct item *it, const struct suite *s, struct error *e)
-{
-    char *json = json_dumps(it->doc, JSON_COMPACT | JSON_SORT_KEYS);
-    if (!json) return error_set(e, ERROR_IO, "out of memory for a document");
-    hash_hex(json, strlen(json), it->hash);
-    free(json);
-    int status = render(&s->text, it->doc, "doc_to_text", &it->prompt, e);
-    if (status) return status;
-    if (s->kind == OUTCOME_CHOICE) return (status = take_choices(it, s, e)) ? status : find_gold(it, s, e);
-    const json_t *v = template_value(&s->target, it->doc);
-    if (s->kind == OUTCOME_GENERATION && json_is_array(v)) return list_targets(it, v, "doc_to_target", 1, e);
-    return one_target(it, &s->target, s->kind == OUTCOME_GENERATION, e);
 }
 
 static int keep(void *user, json_t *doc, struct error *e)
 {
     struct gathering *g = user;
+    const size_t index = g->seen++;
+    int status = g->whole ? keep_document(&g->documents, doc, e) : 0;
+    if (status || !is_wanted(g, index)) return status;
     void *items = g->items;
-    int status = memory_reserve(&items, &g->capacity, g->n + 1, sizeof *g->items, "items", e);
+    status = memory_reserve(&items, &g->capacity, g->n + 1, sizeof *g->items, "items", e);
     g->items = items;
     if (status) return status;
-    g->items[g->n] = (struct item){.doc = json_incref(doc)};
-    if ((status = build(&g->items[g->n++], g->s, e))) return status;
-    return g->n == g->limit ? READER_STOP : 0;
+    g->items[g->n] = (struct item){.index = index, .doc = json_incref(doc)};
+    if ((status = item_render(&g->items[g->n++], g->s, e))) return status;
+    return is_done(g) ? READER_STOP : 0;
+}
+
+static int read_data(const struct suite *s, const char *path, reader_emit emit, void *user, struct error *e)
+{
+    struct file f;
+    int status = file_map(&f, path, e);
+    if (status) return status;
+    const struct reader_source source = {path, (const char *)f.data, f.size, s->reader_options};
+    status = s->reader->read(&source, emit, user, e);
+    file_unmap(&f);
+    return status;
 }
 
 /* A suite that was made of its data file alone is none that the user knows. */
@@ -142,18 +115,80 @@ static int has_nothing(const struct suite *s, struct error *e)
     return error_set(e, ERROR_INPUT, "%s: has no documents for suite %s", s->data_path, s->name);
 }
 
-int suite_items(const struct suite *s, size_t limit, struct item **out, size_t *n, struct error *e)
+static int check_gathered(const struct gathering *g, struct error *e)
+{
+    if (g->wanted && g->next < g->n_wanted)
+        return error_set(e, ERROR_INPUT, "%s: there is no document %zu: suite %s has %zu, counted from 0",
+                         g->s->data_path, g->wanted[g->next], g->s->name, g->seen);
+    return g->n ? 0 : has_nothing(g->s, e);
+}
+
+/* --- what stands before a prompt --- */
+
+static int put_before(struct item *it, struct text *before, struct error *e)
+{
+    text_add(before, it->prompt);
+    if (before->failed) return error_set(e, ERROR_IO, "out of memory for a prompt");
+    if (!before->bytes) return 0;
+    free(it->prompt);
+    it->prompt = before->bytes;
+    *before = (struct text){0};
+    return 0;
+}
+
+static int complete_prompts(const struct gathering *g, struct examples *x, struct error *e)
+{
+    int status = 0;
+    for (size_t i = 0; i < g->n && !status; i++) {
+        struct text before = {0};
+        status = render_description(g->s, g->items[i].doc, &before, e);
+        if (status) error_prefix(e, "%s: document %zu", g->s->data_path, g->items[i].index);
+        if (!status && x->suite) status = examples_add(x, &g->items[i], &before, e);
+        if (!status) status = put_before(&g->items[i], &before, e);
+        text_free(&before);
+    }
+    return status;
+}
+
+/* The documents that examples come from: the suite file's own, another file's, or the data's. */
+static int gather_examples(struct gathering *g, const char **path, struct error *e)
+{
+    const struct fewshot *f = &g->s->fewshot;
+    int status = 0;
+    *path = f->samples ? g->s->path : f->data_path ? f->data_path : g->s->data_path;
+    for (size_t i = 0; i < json_array_size(f->samples) && !status; i++)
+        status = keep_document(&g->documents, json_array_get(f->samples, i), e);
+    return f->data_path ? read_data(g->s, f->data_path, keep_document, &g->documents, e) : status;
+}
+
+static int add_examples(struct gathering *g, struct error *e)
+{
+    struct examples x = {0};
+    const char *path;
+    int status = 0;
+    if (g->s->fewshot.n) {
+        status = gather_examples(g, &path, e);
+        if (!status) status = examples_open(&x, g->s, path, g->documents.at, g->documents.n, e);
+    }
+    if (!status && (g->s->fewshot.n || g->s->description.n_parts)) status = complete_prompts(g, &x, e);
+    examples_close(&x);
+    return status;
+}
+
+int suite_items(const struct suite *s, size_t limit, const json_t *indices, struct item **out, size_t *n,
+                struct error *e)
 {
     *out = NULL;
     *n = 0;
-    struct file f;
-    int status = file_map(&f, s->data_path, e);
-    if (status) return status;
     struct gathering g = {.s = s, .limit = limit};
-    const struct reader_source source = {s->data_path, (const char *)f.data, f.size, s->reader_options};
-    status = s->reader->read(&source, keep, &g, e);
-    file_unmap(&f);
-    if (!status && !g.n) status = has_nothing(s, e);
+    g.whole = s->fewshot.n && !s->fewshot.data_path && !s->fewshot.samples;
+    int status = indices ? take_indices(&g, indices, e) : 0;
+    if (!status) status = read_data(s, s->data_path, keep, &g, e);
+    if (!status) status = check_gathered(&g, e);
+    if (!status) status = add_examples(&g, e);
+    for (size_t i = 0; i < g.documents.n; i++) json_decref(g.documents.at[i]);
+    free(g.documents.at);
+    free(g.wanted);
     if (status) {
         items_free(g.items, g.n);
         return status;

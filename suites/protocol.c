@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *protocol_name(enum protocol p) { return p == PROTOCOL_CHUNKED ? "chunked" : "rolling"; }
-
 /* References of every item, 0 where their number varies. */
 static size_t reference_count(const struct item *items, size_t n)
 {
@@ -14,11 +12,23 @@ static size_t reference_count(const struct item *items, size_t n)
     return items[0].n_targets;
 }
 
-static json_t *score_protocol(const struct score *x, size_t n_references)
+/* The settings of a metric that the suite gives; what only remarks on it makes no number another. */
+static json_t *options_of(const json_t *entry)
+{
+    json_t *options = json_copy((json_t *)(uintptr_t)entry);
+    static const char *const remarks[] = {"metric", "aggregation", "higher_is_better"};
+    for (size_t i = 0; i < sizeof remarks / sizeof *remarks; i++) json_object_del(options, remarks[i]);
+    if (json_object_size(options)) return options;
+    json_decref(options);
+    return NULL;
+}
+
+static json_t *score_protocol(const struct score *x, const json_t *entry, size_t n_references)
 {
     struct text signature = {0};
     measure_signature(&x->measure, n_references, &signature);
-    json_t *j = json_pack("{s:s, s:s*}", "metric", x->name, "signature", signature.length ? signature.bytes : NULL);
+    json_t *j = json_pack("{s:s, s:s*, s:o*}", "metric", x->name, "signature",
+                          signature.length ? signature.bytes : NULL, "options", options_of(entry));
     text_free(&signature);
     return j;
 }
@@ -26,8 +36,11 @@ static json_t *score_protocol(const struct score *x, size_t n_references)
 static json_t *make_metrics(const struct suite *s, const struct item *items, size_t n_items)
 {
     json_t *metrics = json_array();
+    const json_t *list = json_object_get(s->settings, "metric_list");
+    const size_t pipelines = s->n_pipelines ? s->n_pipelines : 1; /* the scores of an entry */
     for (size_t i = 0; i < s->n_scores; i++)
-        json_array_append_new(metrics, score_protocol(&s->scores[i], reference_count(items, n_items)));
+        json_array_append_new(metrics, score_protocol(&s->scores[i], json_array_get(list, i / pipelines),
+                                                      reference_count(items, n_items)));
     return metrics;
 }
 
@@ -41,29 +54,102 @@ static int hash_data(const char *path, char hex[HASH_HEX], struct error *e)
     return 0;
 }
 
-int protocol_make(json_t **out, char fingerprint[HASH_HEX], const struct model *m, const struct suite *s,
-                  const struct item *items, size_t n_items, const struct requests *q, struct error *e)
+/* SHA-256 of the data file; where the reader takes further files, of all their contents' in a row. */
+static int hash_reading(const struct suite *s, const char *path, json_t *to, const char *key, struct error *e)
 {
-    char hash[HASH_HEX];
-    int status = hash_data(s->data_path, hash, e);
+    char hex[HASH_HEX], **files;
+    int status = reader_files(s->reader, path, s->reader_options, &files, e);
     if (status) return status;
-    json_t *p = *out = json_object();
-    json_object_set_new(p, "data_sha256", json_string(hash));
-    static const char *const keys[] = {"dataset_format", "dataset_kwargs", "output_type",      "doc_to_text",
-                                       "doc_to_target",  "doc_to_choice",  "target_delimiter", "generation_kwargs"};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+    status = hash_data(path, hex, e);
+    if (!status && files && *files) {
+        struct hash all;
+        hash_init(&all);
+        hash_update(&all, hex, sizeof hex);
+        for (char **file = files; *file && !status; file++)
+            if (!(status = hash_data(*file, hex, e))) hash_update(&all, hex, sizeof hex);
+        hash_finish(&all, hex);
+    }
+    names_free(files);
+    if (!status) json_object_set_new(to, key, json_string(hex));
+    return status;
+}
+
+static void add_settings(json_t *p, const struct suite *s, const char *const *keys, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
         json_t *v = json_object_get(s->settings, keys[i]);
         if (v) json_object_set(p, keys[i], v);
     }
+}
+
+static void add_prompt(json_t *p, const struct suite *s)
+{
+    static const char *const keys[] = {"dataset_format", "dataset_kwargs", "output_type",
+                                       "description",    "doc_to_text",    "doc_to_target",
+                                       "doc_to_count",   "doc_to_choice",  "target_delimiter"};
+    add_settings(p, s, keys, sizeof keys / sizeof *keys);
+    if (!s->fewshot.n) return;
+    json_t *how = json_pack("{s:i, s:s, s:s}", "num_fewshot", s->fewshot.n, "sampler",
+                            s->fewshot.first ? "first_n" : "default", "fewshot_delimiter", s->fewshot.delimiter);
+    if (!s->fewshot.first) json_object_set_new(how, "seed", json_integer((json_int_t)s->fewshot.seed));
+    if (s->fewshot.samples) json_object_set(how, "samples", s->fewshot.samples);
+    json_object_set_new(p, "fewshot", how);
+}
+
+static void add_generation(json_t *p, const struct suite *s)
+{
+    static const char *const keys[] = {"filter_list"};
+    json_t *until = json_array(), *kwargs = json_pack("{s:i}", "max_gen_toks", s->max_tokens);
+    for (size_t i = 0; i < s->n_until; i++) json_array_append_new(until, json_string(s->until[i]));
+    if (s->n_until) json_object_set(kwargs, "until", until);
+    json_decref(until);
+    json_object_set_new(p, "generation_kwargs", kwargs); /* without what `decoding` says */
+    json_object_set_new(p, "decoding", json_string(s->decode.spec));
+    if (s->repeats > 1) json_object_set_new(p, "repeats", json_integer(s->repeats));
+    add_settings(p, s, keys, 1);
+}
+
+/* Which documents: nothing where they are the first of the file. */
+static void add_indices(json_t *p, const struct item *items, size_t n)
+{
+    struct hash hash;
+    char hex[HASH_HEX];
+    bool first = true;
+    hash_init(&hash);
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t index = items[i].index;
+        first = first && index == i;
+        hash_update(&hash, &index, sizeof index);
+    }
+    hash_finish(&hash, hex);
+    if (!first) json_object_set_new(p, "doc_ids_sha256", json_string(hex));
+}
+
+static void add_tokens(json_t *p, const struct model *m, const struct suite *s, const struct requests *q)
+{
     int64_t scored = 0;
     for (size_t i = 0; i < q->n_parts; i++) scored += q->parts[i].n;
     if (s->kind == OUTCOME_ROLLING) json_object_set_new(p, "protocol", json_string(protocol_name(s->protocol)));
     json_object_set_new(p, "context", json_integer(q->context));
+    if (q->stride) json_object_set_new(p, "stride", json_integer(q->stride));
     json_object_set_new(p, "bos", json_boolean(tokenizer_adds_bos(model_tokenizer(m))));
-    json_object_set_new(p, "items", json_integer((json_int_t)n_items));
     json_object_set_new(p, "scored_tokens", json_integer(scored));
     json_object_set_new(p, "token_ids_sha256", json_string(q->token_hash));
-    if (s->kind == OUTCOME_GENERATION) json_object_set_new(p, "decoding", json_string(s->decode.spec));
+}
+
+int protocol_make(json_t **out, char fingerprint[HASH_HEX], const struct model *m, const struct suite *s,
+                  const struct item *items, size_t n_items, const struct requests *q, struct error *e)
+{
+    json_t *p = *out = json_object();
+    int status = hash_reading(s, s->data_path, p, "data_sha256", e);
+    if (!status && s->fewshot.n && s->fewshot.data_path)
+        status = hash_reading(s, s->fewshot.data_path, p, "fewshot_sha256", e);
+    if (status) return status;
+    add_prompt(p, s);
+    if (s->kind == OUTCOME_GENERATION) add_generation(p, s);
+    json_object_set_new(p, "items", json_integer((json_int_t)n_items));
+    add_indices(p, items, n_items);
+    add_tokens(p, m, s, q);
     json_object_set_new(p, "metrics", make_metrics(s, items, n_items));
     char *text = json_dumps(p, JSON_COMPACT | JSON_SORT_KEYS);
     if (!text) return error_set(e, ERROR_IO, "out of memory for a protocol");

@@ -15,7 +15,5 @@ int protocol_make(json_t **out, char fingerprint[HASH_HEX], const struct model *
                   const struct item *items, size_t n_items, const struct requests *q, struct error *e);
 /* ERROR_INPUT that names the first part in which two protocols differ, with both values. */
 int protocol_refuse(const json_t *ours, const json_t *baseline, const char *suite, struct error *e);
-/* "rolling", "chunked". */
-const char *protocol_name(enum protocol p);
 
 #endif

@@ -63,9 +63,13 @@ json_t *run_record(const struct model *m, const char *name, const char *model, d
                    const struct suite_result *results, size_t n, struct error *e)
 {
     json_t *suites = json_array();
-    for (size_t i = 0; i < n; i++) json_array_append(suites, results[i].record);
-    json_t *run = json_pack("{s:s, s:o, s:o, s:f}", "schema", "kerf-run-1", "subject", subject_record(m, name, model),
-                            "suites", suites, "seconds", seconds);
+    bool resumed = false;
+    for (size_t i = 0; i < n; i++) {
+        json_array_append(suites, results[i].record);
+        resumed = resumed || results[i].resumed;
+    }
+    json_t *run = json_pack("{s:s, s:o, s:o, s:o}", "schema", "kerf-run-1", "subject", subject_record(m, name, model),
+                            "suites", suites, "seconds", resumed ? json_null() : json_real(seconds));
     if (!run) error_set(e, ERROR_IO, "out of memory for a record");
     return run;
 }
@@ -123,93 +127,13 @@ int run_write(const char *folder, const json_t *run, const struct suite_result *
     return status;
 }
 
-/* --- comparison --- */
-
 json_t *difference_record(const struct difference *d)
 {
-    bool significant = d->mcnemar ? d->p < 0.05 : d->low > 0 || d->high < 0;
+    bool significant = d->p < 0.05;
     return json_pack("{s:o, s:o, s:[o, o], s:o, s:s, s:b, s:o, s:o}", "value", json_number_or_null(d->value), "stderr",
                      json_number_or_null(d->standard_error), "ci95", json_number_or_null(d->low),
                      json_number_or_null(d->high), "p", json_number_or_null(d->p), "test",
                      d->mcnemar ? "mcnemar" : "bootstrap", "significant", (int)significant, "gained",
                      d->gained >= 0 ? json_integer(d->gained) : json_null(), "lost",
                      d->lost >= 0 ? json_integer(d->lost) : json_null());
-}
-
-static json_t *cell(const struct suite_result *base, const struct suite_result *r, size_t metric,
-                    const struct resampling *how, struct error *e)
-{
-    const struct estimate *x = &r->estimates[metric];
-    json_t *difference = json_null();
-    if (r != base) {
-        struct difference d;
-        if (measure_compare(&r->suite->scores[metric].measure, base->stats[metric], r->stats[metric], r->n, how, &d, e))
-            return NULL;
-        difference = difference_record(&d);
-    }
-    return json_pack("{s:o, s:o, s:[o, o], s:o}", "value", json_number_or_null(x->value), "stderr",
-                     json_number_or_null(x->standard_error), "ci95", json_number_or_null(x->low),
-                     json_number_or_null(x->high), "difference", difference);
-}
-
-static json_t *row(struct suite_result *const *results, size_t n_subjects, size_t suite, size_t metric,
-                   const struct resampling *how, struct error *e)
-{
-    const struct suite_result *base = &results[0][suite];
-    const struct score *x = &base->suite->scores[metric];
-    const struct metric *m = x->measure.metric;
-    json_t *cells = json_array();
-    for (size_t i = 0; i < n_subjects; i++) {
-        json_t *c = cell(base, &results[i][suite], metric, how, e);
-        if (!c) {
-            json_decref(cells);
-            return NULL;
-        }
-        json_array_append_new(cells, c);
-    }
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:o}", "suite", base->suite->name, "metric", x->name, "unit",
-                     m->unit, "better", m->better == BETTER_HIGHER ? "higher" : "lower", "items", (json_int_t)base->n,
-                     "fingerprint", base->fingerprint, "cells", cells);
-}
-
-static json_t *subjects_of(const json_t *const *runs, size_t n)
-{
-    json_t *all = json_array();
-    for (size_t i = 0; i < n; i++) {
-        json_t *s = json_copy(json_object_get(runs[i], "subject"));
-        json_object_set(s, "seconds", json_object_get(runs[i], "seconds"));
-        json_object_set(s, "peak_bytes", json_object_get(runs[i], "peak_bytes"));
-        json_object_set(s, "run", json_object_get(runs[i], "folder"));
-        json_array_append_new(all, s);
-    }
-    return all;
-}
-
-json_t *compare_record(const json_t *const *runs, struct suite_result *const *results, size_t n_subjects,
-                       size_t n_suites, const struct resampling *how, struct error *e)
-{
-    json_t *rows = json_array();
-    for (size_t s = 0; s < n_suites; s++) {
-        for (size_t i = 1; i < n_subjects; i++) {
-            if (strcmp(results[i][s].fingerprint, results[0][s].fingerprint) == 0) continue;
-            error_set(e, ERROR_INPUT,
-                      "suite %s: run %zu is not comparable with the baseline: their fingerprints differ",
-                      results[0][s].suite->name, i);
-            json_decref(rows);
-            return NULL;
-        }
-        for (size_t m = 0; m < results[0][s].suite->n_scores; m++) {
-            json_t *r = row(results, n_subjects, s, m, how, e);
-            if (!r) {
-                json_decref(rows);
-                return NULL;
-            }
-            json_array_append_new(rows, r);
-        }
-    }
-    json_t *record = json_pack("{s:s, s:o, s:o, s:{s:I, s:I}}", "schema", "kerf-compare-1", "subjects",
-                               subjects_of(runs, n_subjects), "rows", rows, "resampling", "resamples",
-                               (json_int_t)(how->resamples ? how->resamples : 10000), "seed", (json_int_t)how->seed);
-    if (!record) error_set(e, ERROR_IO, "out of memory for a comparison");
-    return record;
 }

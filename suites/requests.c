@@ -15,8 +15,8 @@ struct maker {
     const struct suite *suite;
     const struct model *m;
     const struct tokenizer *t;
-    size_t limit;    /* of chunks; 0: none */
-    int32_t opening; /* BOS, else EOS, else -1: what stands before a text that nothing stands before */
+    size_t n_items;
+    size_t limit; /* of windows that are outcomes; 0: none */
 };
 
 static int add_slice(struct requests *r, size_t at, int64_t n, struct error *e)
@@ -48,11 +48,20 @@ static int add_part(struct requests *r, size_t at, int64_t n, struct error *e)
     return add_slice(r, at, n, e);
 }
 
+/* Of the window that was added last. */
+static int add_extent(const struct maker *k, size_t at, const struct window *w, struct error *e)
+{
+    struct requests *r = k->r;
+    if (memory_reserve((void **)&r->extents, &r->extent_capacity, r->n_groups, sizeof *r->extents, "requests", e))
+        return ERROR_IO;
+    return extent_of(k->t, r->pool.at + at, w->given, w->given + w->scored, &r->extents[r->n_groups - 1], e);
+}
+
 /* Appends the prompt's ids to the pool. */
-static int encode_prompt(const struct maker *k, const struct item *item, size_t *at, int64_t *n, struct error *e)
+static int encode_prompt(const struct maker *k, const char *prompt, size_t *at, int64_t *n, struct error *e)
 {
     *at = k->r->pool.count;
-    if (tokenizer_encode_prompt(k->t, item->prompt, strlen(item->prompt), &k->r->pool, e))
+    if (tokenizer_encode_prompt(k->t, prompt, strlen(prompt), &k->r->pool, e))
         return error_prefix(e, "%s", model_facts(k->m)->path);
     *n = (int64_t)(k->r->pool.count - *at);
     return 0;
@@ -82,70 +91,79 @@ static int make_scored(const struct maker *k, const struct item *item, size_t in
 {
     size_t at = 0;
     int64_t n = 0;
-    int status = encode_prompt(k, item, &at, &n, e);
+    int status = encode_prompt(k, item->prompt, &at, &n, e);
     if (!status) status = add_group(k->r, index, at, n, e);
     for (size_t i = 0; i < item->n_targets && !status; i++) status = encode_continuation(k, index, item->targets[i], e);
     return status;
 }
 
-/* The opening token and the document's ids, in the pool. */
-static int encode_document(const struct maker *k, const struct item *item, size_t *at, int64_t *n, struct error *e)
+/* Of a choice between contexts: what the item's one target is scored behind each of. */
+static int make_contexts(const struct maker *k, const struct item *item, size_t index, struct error *e)
 {
-    struct ids *pool = &k->r->pool;
-    *at = pool->count;
-    if (k->opening < 0)
-        return error_set(e, ERROR_INPUT, "%s: scoring a document needs a BOS or EOS token, and the tokenizer has none",
-                         model_facts(k->m)->path);
-    int status = ids_add(pool, k->opening, e);
-    if (!status) status = tokenizer_encode(k->t, item->targets[0], strlen(item->targets[0]), 0, pool, e);
-    *n = (int64_t)(pool->count - *at) - 1;
-    return status;
-}
-
-static int make_rolling(const struct maker *k, const struct item *item, size_t index, struct error *e)
-{
-    size_t at;
-    int64_t n, window = k->r->context;
-    int status = encode_document(k, item, &at, &n, e);
-    for (int64_t done = 0; done < n && !status;) { /* stream[0] opens; token i of the document is stream[i + 1] */
-        int64_t here = n - done < window ? n - done : window, end = done + here;
-        int64_t first = end - window > 0 ? end - window : 0;
-        status = add_group(k->r, index, at + (size_t)first, done + 1 - first, e);
-        if (!status) status = add_part(k->r, at + (size_t)done + 1, here, e);
-        done = end;
+    int status = 0;
+    for (size_t i = 0; i < item->n_contexts && !status; i++) {
+        struct text whole = {0};
+        size_t at = 0;
+        int64_t n = 0;
+        text_add(&whole, item->prompt);
+        text_add(&whole, item->contexts[i]);
+        status = whole.failed ? error_set(e, ERROR_IO, "out of memory for a text")
+                              : encode_prompt(k, text_c(&whole), &at, &n, e);
+        text_free(&whole);
+        if (!status) status = add_group(k->r, index, at, n, e);
+        if (!status) status = encode_continuation(k, index, item->targets[0], e);
     }
     return status;
 }
 
-static int make_chunked(const struct maker *k, const struct item *item, size_t index, struct error *e)
+/* The window's tokens are where they stand in the stream, which begins at `at`, or copied where the first is another. */
+static int add_window(const struct maker *k, size_t index, size_t at, const struct window *w, struct error *e)
 {
-    struct ids *pool = &k->r->pool;
-    size_t at;
-    int64_t n, window = k->r->context, before = window / 2 + 1;
-    int status = encode_document(k, item, &at, &n, e);
-    if (window < 4)
-        return error_set(e, ERROR_INPUT,
-                         "%s: a context of %lld is too short for the chunked protocol: it needs 4 tokens",
-                         model_facts(k->m)->path, (long long)window);
-    for (int64_t first = 0; first + window <= n + 1 && !status; first += window) {
-        if (k->limit && k->r->n_groups == k->limit) break;
-        size_t copy = pool->count;
-        status = ids_add(pool, k->opening, e);
-        for (int64_t i = 1; i < window && !status; i++) status = ids_add(pool, pool->at[at + (size_t)(first + i)], e);
-        if (!status) status = add_group(k->r, index, copy, before, e);
-        if (!status) status = add_part(k->r, copy + (size_t)before, window - before, e);
+    struct requests *r = k->r;
+    size_t from = at + (size_t)w->first, copy = r->pool.count;
+    int status = 0;
+    for (int64_t i = 0; w->reopened && i < w->given + w->scored && !status; i++)
+        status = ids_add(&r->pool, i ? r->pool.at[from + (size_t)i] : tokenizer_opening(k->t), e);
+    if (w->reopened) from = copy;
+    if (!status) status = add_group(r, index, from, w->given, e);
+    if (!status) status = add_part(r, from + (size_t)w->given, w->scored, e);
+    if (status || k->suite->protocol == PROTOCOL_ROLLING) return status;
+    return add_extent(k, from, w, e);
+}
+
+static int make_document(const struct maker *k, const struct item *item, size_t index, struct error *e)
+{
+    struct requests *r = k->r;
+    struct windowing how = {k->suite->protocol, r->context, r->stride, 0};
+    const size_t at = r->pool.count;
+    int status = windowing_check(&how, e);
+    if (!status) status = stream_encode(k->t, how.protocol, item->targets[0], &r->pool, e);
+    if (status) return error_prefix(e, "%s", model_facts(k->m)->path);
+    how.tokens = (int64_t)(r->pool.count - at);
+    struct window w;
+    for (int64_t i = 0; window_at(&how, i, &w) && !status; i++) {
+        if (k->limit && how.protocol != PROTOCOL_ROLLING && r->n_groups == k->limit) break;
+        status = add_window(k, index, at, &w, e);
     }
     return status;
 }
 
-static int make_generation(const struct maker *k, const struct item *item, size_t index, struct error *e)
+/* All answers to an item, each with its own stream of draws, which no other item shares. */
+static int make_generations(const struct maker *k, const struct item *item, size_t index, struct error *e)
 {
-    size_t at = 0;
+    size_t at = 0, repeats = k->r->n_generations / k->n_items;
     int64_t n = 0;
-    int status = encode_prompt(k, item, &at, &n, e);
-    k->r->generations[index] = (struct generation){
-        .limit = k->suite->max_tokens, .stops = (const char *const *)k->suite->until, .n_stops = k->suite->n_until};
-    return status ? status : add_slice(k->r, at, n, e);
+    int status = encode_prompt(k, item->prompt, &at, &n, e);
+    for (size_t i = 0; i < repeats && !status; i++) {
+        const size_t request = index * repeats + i;
+        k->r->item_of[request] = index;
+        k->r->generations[request] = (struct generation){.limit = k->suite->max_tokens,
+                                                         .stops = (const char *const *)k->suite->until,
+                                                         .n_stops = k->suite->n_until,
+                                                         .stream = (uint64_t)item->index << 16 | i};
+        status = add_slice(k->r, at, n, e);
+    }
+    return status;
 }
 
 /* The pool is whole: slices become pointers, in the order in which they were added. */
@@ -178,12 +196,11 @@ static int make_item(const struct maker *k, const struct item *item, size_t inde
     switch (k->suite->kind) {
     case OUTCOME_CHOICE:
     case OUTCOME_LIKELIHOOD:
-        return make_scored(k, item, index, e);
+        return item->n_contexts ? make_contexts(k, item, index, e) : make_scored(k, item, index, e);
     case OUTCOME_ROLLING:
-        return k->suite->protocol == PROTOCOL_CHUNKED ? make_chunked(k, item, index, e)
-                                                      : make_rolling(k, item, index, e);
+        return make_document(k, item, index, e);
     case OUTCOME_GENERATION:
-        return make_generation(k, item, index, e);
+        return make_generations(k, item, index, e);
     }
     return 0;
 }
@@ -193,17 +210,19 @@ int requests_make(struct requests *r, const struct model *m, const struct suite 
 {
     *r = (struct requests){.context = model_hyper(m)->context};
     if (s->context && s->context < r->context) r->context = s->context;
+    if (s->protocol == PROTOCOL_STRIDED) r->stride = s->stride ? s->stride : (r->context + 1) / 2;
     const struct tokenizer *t = model_tokenizer(m);
-    struct maker k = {r, s, m, t, limit, tokenizer_opening(t)};
+    struct maker k = {r, s, m, t, n, limit};
     int status = 0;
     if (s->kind == OUTCOME_GENERATION && s->max_tokens >= model_hyper(m)->context)
         return error_set(e, ERROR_INPUT,
                          "%s: max_gen_toks: %d new tokens leave no room for a prompt in the context of %lld of %s",
                          s->path, s->max_tokens, (long long)model_hyper(m)->context, model_facts(m)->path);
     if (s->kind == OUTCOME_GENERATION) {
-        r->generations = memory_new(n, sizeof *r->generations, "requests", e);
-        r->n_generations = n;
-        if (!r->generations) status = ERROR_IO;
+        r->n_generations = n * (s->repeats > 1 ? (size_t)s->repeats : 1);
+        r->generations = memory_new(r->n_generations, sizeof *r->generations, "requests", e);
+        r->item_of = memory_new(r->n_generations, sizeof *r->item_of, "requests", e);
+        if (!r->generations || !r->item_of) status = ERROR_IO;
     }
     for (size_t i = 0; i < n && !status; i++) status = make_item(&k, &items[i], i, e);
     if (!status && !r->n_groups && !r->n_generations)
@@ -224,6 +243,7 @@ void requests_free(struct requests *r)
     free(r->parts);
     free(r->generations);
     free(r->item_of);
+    free(r->extents);
     free(r->slices);
     ids_free(&r->pool);
     *r = (struct requests){0};

@@ -1,5 +1,11 @@
 #include "suites/run.h"
 #include "engine/base/clock.h"
+#include "engine/base/memory.h"
+#include "engine/kernels/kernels.h"
+#include "suites/canaries.h"
+#include "suites/compare.h"
+#include "suites/distance.h"
+#include "suites/journal.h"
 #include "suites/outcomes.h"
 #include "suites/protocol.h"
 #include "suites/samples.h"
@@ -15,33 +21,176 @@ struct running {
     struct suite_result *result;
     struct requests requests;
     json_t *protocol;
+    json_t *parts;           /* what the results depend on */
+    struct journal *journal; /* or NULL */
+    json_t *divergence;      /* from the baseline, or NULL */
     struct tally tally;
     struct outcomes outcomes;
+    json_t *canaries;
     double seconds;
 };
 
-static bool report(void *user, size_t done, size_t total)
+/* --- before the work --- */
+
+/* Another strategy or seed, where there is one and the suite has texts. */
+static int choose_decoding(const struct running *r, struct error *e)
 {
-    const struct running *r = user;
-    return !r->options->progress || r->options->progress(r->options->user, r->result->suite->name, done, total);
+    struct suite *s = r->result->suite;
+    const struct run_options *o = r->options;
+    char spec[DECODE_SPEC + 32];
+    if (s->kind != OUTCOME_GENERATION) return 0;
+    if (o->decode) s->decode = *o->decode; /* the name stays the suite's: so runs by two strategies compare */
+    if (!o->seed || s->decode.kind != DECODE_SAMPLE || strstr(s->decode.spec, ",seed=")) return 0;
+    snprintf(spec, sizeof spec, "%s,seed=%llu", s->decode.spec, (unsigned long long)o->seed);
+    return decode_parse(&s->decode, spec, e);
 }
 
-static bool report_texts(void *user, size_t done)
+/* The documents that are asked for by the suite's name, or by its task's. */
+static const json_t *chosen_samples(const struct running *r)
 {
-    const struct running *r = user;
-    return report(user, done, r->requests.n_generations);
+    const struct suite *s = r->result->suite;
+    const json_t *chosen = json_object_get(r->options->samples, s->name);
+    const char *task = json_string_value(json_object_get(s->settings, "task"));
+    return chosen || !task ? chosen : json_object_get(r->options->samples, task);
 }
 
 /* Before any work: a number that cannot be compared is not worth computing. */
-static int check_baseline(const struct running *r, const struct suite_result *baseline, struct error *e)
+static int check_baseline(const struct running *r, struct error *e)
 {
-    if (!baseline || strcmp(baseline->fingerprint, r->result->fingerprint) == 0) return 0;
-    return protocol_refuse(r->protocol, json_object_get(baseline->record, "protocol"), r->result->suite->name, e);
+    const struct run_options *o = r->options;
+    const char *name = r->result->suite->name;
+    const json_t *suites = json_object_get(o->baseline.run, "suites"), *theirs = NULL;
+    for (size_t i = 0; i < json_array_size(suites) && !theirs; i++) {
+        const json_t *suite = json_array_get(suites, i);
+        const char *other = json_string_value(json_object_get(suite, "name"));
+        if (other && strcmp(other, name) == 0) theirs = json_object_get(suite, "protocol");
+    }
+    struct text why = {0};
+    bool same = !theirs || protocols_match(r->protocol, theirs, o->baseline.decoding_differs ? "decoding" : NULL, &why);
+    if (!same) error_set(e, ERROR_INPUT, "suite %s: not comparable with the baseline: %s", name, text_c(&why));
+    text_free(&why);
+    return same ? 0 : ERROR_INPUT;
 }
 
-json_t *json_number_or_null(double v) { return isfinite(v) ? json_real(v) : json_null(); }
+/* --- the journal --- */
+
+/* Everything that results depend on. The instruction set changes no bit of exact math; the BLAS may. */
+static json_t *journal_parts(const struct running *r)
+{
+    const struct facts *f = model_facts(r->m);
+    char blas[64];
+    blas_name(blas, sizeof blas);
+    const bool exact = strncmp(f->math, "exact", 5) == 0, texts = r->requests.n_generations;
+    return json_pack("{s:s, s:s*, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s*, s:s, s:s*}", "schema", "kerf-journal-1",
+                     "kerf", r->options->build, "model", f->hash, "backend", f->backend, "math", f->math, "calibration",
+                     f->calibration.hash, "imatrix", f->imatrix_hash, "tokenizer",
+                     tokenizer_hash(model_tokenizer(r->m)), "suite", r->result->suite->name, "fingerprint",
+                     r->result->fingerprint, "decoding", texts ? r->result->suite->decode.spec : NULL, "blas", blas,
+                     "isa", exact ? NULL : kernels_get()->name);
+}
+
+/* Items (or windows) all of whose requests are done. */
+static int count_done(const struct running *r, size_t *done, size_t *total, struct error *e)
+{
+    const struct requests *q = &r->requests;
+    *total = outcomes_count(r->result->suite, q, r->result->n_items);
+    bool *left = memory_new(*total, sizeof *left, "items", e);
+    if (!left) return ERROR_IO;
+    for (size_t i = 0; i < q->n_groups; i++)
+        if (!q->groups[i].done) left[outcomes_index(r->result->suite, q, i)] = true;
+    for (size_t i = 0; i < q->n_generations; i++)
+        if (!q->generations[i].ended) left[q->item_of[i]] = true;
+    *done = *total;
+    for (size_t i = 0; i < *total; i++) *done -= left[i];
+    free(left);
+    return 0;
+}
+
+static int resume(struct running *r, struct error *e)
+{
+    const struct run_options *o = r->options;
+    size_t done = 0, total = 0;
+    if (!(r->parts = journal_parts(r))) return error_set(e, ERROR_IO, "out of memory for a journal");
+    if (!o->folder) return 0;
+    int status = journal_open(&r->journal, o->folder, r->result->suite->name, r->parts, o->fresh, e);
+    if (!status) status = journal_resume(r->journal, &r->requests, model_hyper(r->m)->vocab, e);
+    if (!status) status = count_done(r, &done, &total, e);
+    r->result->resumed = done > 0;
+    if (!status && done && o->resumed) o->resumed(o->user, r->result->suite->name, done, total);
+    return status;
+}
+
+static int keep(void *user, size_t request, struct error *e)
+{
+    const struct running *r = user;
+    const struct requests *q = &r->requests;
+    if (!r->journal) return 0;
+    return q->n_generations ? journal_generation(r->journal, request, &q->generations[request], e)
+                            : journal_group(r->journal, request, &q->groups[request], e);
+}
+
+/* --- the work --- */
+
+static bool report(void *user, size_t done, size_t total, int64_t tokens)
+{
+    const struct running *r = user;
+    const struct run_options *o = r->options;
+    return !o->progress || o->progress(o->user, r->result->suite->name, done, total, tokens);
+}
+
+static bool report_windows(void *user, size_t done, size_t total) { return report(user, done, total, 0); }
+
+/* Beside the baseline's model a suite of documents runs in lockstep with it; to the scheduler it is done then. */
+static int run_beside(struct running *r, struct error *e)
+{
+    const struct run_options *o = r->options;
+    struct requests *q = &r->requests;
+    if (!o->baseline.model || !distance_applies(r->result->suite)) return 0;
+    const struct distance_options how = {
+        .baseline = o->baseline.model,
+        .name = o->baseline.name,
+        .folder = o->folder,
+        .fresh = o->fresh,
+        .walk = {.batch = o->batch, .worst = 10, .user = r, .progress = report_windows},
+        .resampling = o->resampling};
+    bool *before = memory_new(q->n_groups, sizeof *before, "requests", e);
+    if (!before) return ERROR_IO;
+    for (size_t i = 0; i < q->n_groups; i++) before[i] = q->groups[i].done;
+    const double start = seconds_now();
+    int status = distance_measure(&r->divergence, &r->result->beside, r->m, r->result->suite, q, r->result->n_items,
+                                  r->parts, &how, e);
+    for (size_t i = 0; i < q->n_groups && !status; i++)
+        if (!before[i]) status = keep(r, i, e);
+    r->seconds += seconds_now() - start - r->result->beside;
+    free(before);
+    return status;
+}
+
+static int execute(struct running *r, struct error *e)
+{
+    struct requests *q = &r->requests;
+    const struct schedule how = {.batch = r->options->batch,
+                                 .memory = r->options->memory,
+                                 .item_of = q->item_of,
+                                 .user = r,
+                                 .progress = report,
+                                 .whole = keep};
+    int status = run_beside(r, e);
+    const double start = seconds_now();
+    if (!status)
+        status = q->n_generations ? generate_texts(r->m, &r->result->suite->decode, q->generations, q->n_generations,
+                                                   &how, &r->tally, e)
+                                  : score_groups(r->m, q->groups, q->n_groups, &how, &r->tally, e);
+    r->seconds += seconds_now() - start;
+    if (status && status != ERROR_INTERRUPTED) error_prefix(e, "suite %s", r->result->suite->name);
+    int closed = journal_close(r->journal, status ? NULL : e);
+    r->journal = NULL;
+    return status ? status : closed;
+}
 
 /* --- the record --- */
+
+json_t *json_number_or_null(double v) { return isfinite(v) ? json_real(v) : json_null(); }
 
 json_t *metric_record(const char *name, const struct metric *m, const struct estimate *x)
 {
@@ -56,61 +205,55 @@ json_t *metric_record(const char *name, const struct metric *m, const struct est
 static int make_record(struct running *r, struct error *e)
 {
     struct suite_result *result = r->result;
+    const struct tally *t = &r->tally;
     json_t *metrics = json_array();
     for (size_t i = 0; i < result->suite->n_scores; i++) {
         const struct score *x = &result->suite->scores[i];
         json_array_append_new(metrics, metric_record(x->name, x->measure.metric, &result->estimates[i]));
     }
-    result->record =
-        json_pack("{s:s, s:s, s:s, s:o, s:I, s:o, s:{s:I, s:I}, s:f}", "name", result->suite->name, "output_type",
-                  outcome_kind_name(result->suite->kind), "fingerprint", result->fingerprint, "protocol",
-                  json_incref(r->protocol), "items", (json_int_t)result->n, "metrics", metrics, "tokens", "asked",
-                  (json_int_t)r->tally.asked, "computed", (json_int_t)r->tally.computed, "seconds", r->seconds);
+    result->record = json_pack(
+        "{s:s, s:s, s:s, s:O, s:I, s:o, s:O, s:{s:I, s:I, s:I, s:I}, s:o}", "name", result->suite->name, "output_type",
+        outcome_kind_name(result->suite->kind), "fingerprint", result->fingerprint, "protocol", r->protocol, "items",
+        (json_int_t)result->n, "metrics", metrics, "canaries", r->canaries, "tokens", "asked", (json_int_t)t->asked,
+        "computed", (json_int_t)t->computed, "saved", (json_int_t)(t->asked - t->computed), "scored",
+        (json_int_t)t->scored, "seconds", result->resumed ? json_null() : json_real(r->seconds));
     if (!result->record) return error_set(e, ERROR_IO, "out of memory for a record");
-    return samples_make(result->suite, result->items, &r->requests, r->outcomes.at, result, &result->samples, e);
+    if (r->divergence) json_object_set(result->record, "divergence", r->divergence);
+    return samples_make(result->suite, result->items, &r->requests, &r->outcomes, result, &result->samples, e);
 }
 
-static int execute(struct running *r, struct error *e)
+static int measure(struct running *r, struct error *e)
 {
-    struct requests *q = &r->requests;
-    double start = seconds_now();
-    int status = 0;
-    if (q->n_groups)
-        status =
-            score_groups(r->m, q->groups, q->n_groups,
-                         &(struct schedule){.batch = r->options->batch, .user = r, .progress = report}, &r->tally, e);
-    if (!status && q->n_generations)
-        status = generate(
-            r->m, &r->result->suite->decode, q->generations, q->n_generations,
-            &(struct generate_options){
-                .batch = r->options->batch, .user = r, .progress = report_texts, .computed = &r->tally.computed},
-            e);
-    for (size_t i = 0; i < q->n_generations; i++)
-        r->tally.asked += q->generations[i].n_prompt + (int64_t)q->generations[i].ids.count;
-    r->seconds = seconds_now() - start;
-    if (status && status != ERROR_INTERRUPTED) error_prefix(e, "suite %s", r->result->suite->name);
-    return status;
+    struct suite_result *out = r->result;
+    int status = outcomes_make(&r->outcomes, out->suite, out->items, out->n_items, &r->requests, e);
+    out->n = r->outcomes.n;
+    if (!status) status = canaries_find(out->suite, &r->outcomes, &r->requests, r->m, &r->canaries, e);
+    if (!status)
+        status = outcomes_measure(&r->outcomes, out->suite, &r->options->resampling, &out->stats, &out->estimates, e);
+    return status ? status : make_record(r, e);
 }
 
-int suite_run(const struct model *m, const char *suite, const struct run_options *options,
-              const struct suite_result *baseline, struct suite_result *out, struct error *e)
+int suite_run(const struct model *m, const char *suite, const struct run_options *options, struct suite_result *out,
+              struct error *e)
 {
     *out = (struct suite_result){0};
     struct running r = {.m = m, .options = options, .result = out};
     int status = suite_load(&out->suite, suite, e);
-    if (!status) status = suite_items(out->suite, options->limit, &out->items, &out->n_items, e);
+    if (!status) status = choose_decoding(&r, e);
+    if (!status) status = suite_items(out->suite, options->limit, chosen_samples(&r), &out->items, &out->n_items, e);
     if (!status) status = requests_make(&r.requests, m, out->suite, out->items, out->n_items, options->limit, e);
     if (!status)
         status = protocol_make(&r.protocol, out->fingerprint, m, out->suite, out->items, out->n_items, &r.requests, e);
-    if (!status) status = check_baseline(&r, baseline, e);
+    if (!status) status = check_baseline(&r, e);
+    if (!status) status = resume(&r, e);
     if (!status) status = execute(&r, e);
-    if (!status) status = outcomes_make(&r.outcomes, out->suite, out->items, out->n_items, &r.requests, e);
-    out->n = r.outcomes.n;
-    if (!status)
-        status = outcomes_measure(&r.outcomes, out->suite, &options->resampling, &out->stats, &out->estimates, e);
-    if (!status) status = make_record(&r, e);
+    if (!status) status = measure(&r, e);
+    journal_close(r.journal, NULL);
     requests_free(&r.requests);
     json_decref(r.protocol);
+    json_decref(r.canaries);
+    json_decref(r.parts);
+    json_decref(r.divergence);
     outcomes_free(&r.outcomes);
     if (status) suite_result_free(out);
     return status;

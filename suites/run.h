@@ -1,7 +1,7 @@
 /* A run: one subject through one suite after the other, each with its outcomes, metrics and record.
  *
  *     struct suite_result r;
- *     if (suite_run(model, "endings", &(struct run_options){.batch = 32}, NULL, &r, e)) return e->code;
+ *     if (suite_run(model, "endings", &(struct run_options){.batch = 32}, &r, e)) return e->code;
  *     r.estimates[0].value ...
  *     json_t *run = run_record(model, "millbrook-llama@f32", "millbrook-llama", 1.5, &r, 1, e);
  *     suite_result_free(&r);
@@ -14,12 +14,29 @@
 #include "suites/suite.h"
 
 struct run_options {
-    size_t limit; /* items (or chunks) of each suite; 0: all */
-    size_t batch; /* sequences in one pass, at least 1 */
+    size_t limit;          /* items (or windows) of each suite; 0: all */
+    const json_t *samples; /* MAY: { "task": [documents] }: of these suites those items alone, whatever the limit */
+    size_t batch;          /* sequences in one pass, at least 1 */
+    size_t memory;         /* bytes beyond the weights, see suites/scheduler.h; 0: 1 GiB */
     struct resampling resampling;
+    const struct decode *decode; /* MAY: in place of the suites' strategies */
+    struct {
+        const json_t *run;         /* MAY: the baseline's run.json: other protocols than its are refused */
+        bool decoding_differs;     /* but for the strategy, which is what is compared */
+        const struct model *model; /* MAY: its model, for the divergence in suites of documents, */
+        const char *name;          /* and its name as a subject */
+    } baseline;
+    uint64_t seed; /* of draws of texts, where the strategy names none; 0: its default */
+    const char
+        *folder;       /* MAY: where a journal lies by which a run that was stopped goes on; NULL: nothing is written */
+    const char *build; /* version and commit: results of another one do not count */
+    bool fresh;        /* what was done before is done again */
     void *user;
-    /* May be NULL. Called as work gets done; false stops the run with ERROR_INTERRUPTED. */
-    bool (*progress)(void *user, const char *suite, size_t done, size_t total);
+    /* May be NULL. Called as work gets done, with the tokens that went through the model by now; false stops the run
+     * with ERROR_INTERRUPTED. */
+    bool (*progress)(void *user, const char *suite, size_t done, size_t total, int64_t tokens);
+    /* May be NULL. Called before the work where `done` of a suite's `total` items were done before. */
+    void (*resumed)(void *user, const char *suite, size_t done, size_t total);
 };
 
 struct suite_result {
@@ -30,14 +47,15 @@ struct suite_result {
     double **stats;             /* [n_scores] of [n, width] */
     struct estimate *estimates; /* [n_scores] */
     char fingerprint[HASH_HEX];
+    bool resumed;    /* some of it was done before: how long all of it takes is not known */
+    double beside;   /* seconds that the baseline's model took beside this one */
     json_t *record;  /* its entry in run.json */
     json_t *samples; /* array of the lines of samples_SUITE.jsonl */
 };
 
-/* baseline may be NULL: a result of the same suite that this one will be compared with. Where their protocols differ it
- * is ERROR_INPUT, which names the part, before anything is computed. */
-int suite_run(const struct model *m, const char *suite, const struct run_options *options,
-              const struct suite_result *baseline, struct suite_result *out, struct error *e);
+/* Where the protocol is not the baseline's it is ERROR_INPUT, which names the part, before anything is computed. */
+int suite_run(const struct model *m, const char *suite, const struct run_options *options, struct suite_result *out,
+              struct error *e);
 /* Frees items and samples, which are not needed any more once they are written; statistics stay. */
 void suite_result_forget_items(struct suite_result *r);
 void suite_result_free(struct suite_result *r);
@@ -48,11 +66,6 @@ json_t *run_record(const struct model *m, const char *name, const char *model, d
                    const struct suite_result *results, size_t n, struct error *e);
 /* run.json and a samples_SUITE.jsonl for each suite, in `folder` (made if need be). */
 int run_write(const char *folder, const json_t *run, const struct suite_result *results, size_t n, struct error *e);
-
-/* compare.json without "kerf" and "machine": runs[i] and results[i] (n_suites each) of the subjects, the baseline
- * first. ERROR_INPUT where the fingerprints of a suite differ. */
-json_t *compare_record(const json_t *const *runs, struct suite_result *const *results, size_t n_subjects,
-                       size_t n_suites, const struct resampling *how, struct error *e);
 
 /* { name, value, stderr, ci95, better, unit }, with a reason where the value is undefined. */
 json_t *metric_record(const char *name, const struct metric *m, const struct estimate *x);

@@ -2,12 +2,12 @@
 #ifndef KERF_SUITES_SAMPLES_H
 #define KERF_SUITES_SAMPLES_H
 
-#include "suites/requests.h"
+#include "suites/outcomes.h"
 #include "suites/run.h"
 
-/* { doc_id, doc_hash, target, arguments, resps, filtered_resps, metrics } for each of result->n outcomes; result has
- * its statistics. */
+/* { doc_id, doc_hash, target, arguments, resps, filtered_resps, metrics, statistics } for each of result->n outcomes;
+ * result has its statistics, from which every value and difference can be had again. */
 int samples_make(const struct suite *s, const struct item *items, const struct requests *q,
-                 const struct outcome *outcomes, const struct suite_result *result, json_t **out, struct error *e);
+                 const struct outcomes *outcomes, const struct suite_result *result, json_t **out, struct error *e);
 
 #endif

@@ -80,11 +80,15 @@ bool model_outliers(const struct model *m, int64_t layer, struct outliers *out);
 struct cache;
 struct cache *cache_new(const struct model *m, struct cache *prefix, int64_t prefix_length, int64_t capacity,
                         struct error *e);
+/* Another with the same prefix and the same positions. */
+struct cache *cache_copy(const struct cache *c, struct error *e);
 void cache_free(struct cache *c);                     /* not its prefix; NULL is fine */
 int64_t cache_length(const struct cache *c);          /* positions filled, the prefix counted */
 void cache_truncate(struct cache *c, int64_t length); /* forgets what is behind; not below its prefix */
 /* Bytes of keys and values that one position takes. */
 size_t cache_position_bytes(const struct model *m);
+/* Bytes of activations and scratch that model_forward() takes for so many tokens, the caches aside. */
+size_t model_pass_bytes(const struct model *m, int64_t tokens);
 
 /* New tokens of one sequence. */
 struct span {

@@ -17,6 +17,15 @@ int64_t pass_room(const struct model *m)
     return room < 1 ? 1 : room > PASS_TOKENS ? PASS_TOKENS : room;
 }
 
+size_t model_pass_bytes(const struct model *m, int64_t tokens)
+{
+    const struct hyper *h = &m->hyper;
+    int64_t room = pass_room(m), n = tokens < room ? tokens : room;
+    size_t scratch = m->most_scratch > (size_t)h->context ? m->most_scratch : (size_t)h->context;
+    size_t each = (size_t)(m->architecture->room(h) + h->width + m->most_inputs + h->rope_dims + 3);
+    return ((size_t)n * each + (size_t)omp_get_max_threads() * scratch) * sizeof(float);
+}
+
 /* Angles in float32, as the reference implementations have them: position * base^(-2i/dims). */
 static void fill_turns(struct pass *p)
 {

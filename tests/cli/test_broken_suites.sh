@@ -54,7 +54,7 @@ endings|4s/"ctx"/"cx"/|line 4: ctx: is missing
 lastword|2s/.*/[]/|line 2: 
 lastword|1s/.*/\xff\xfe/|line 1: 
 reviews|1d|line 1: header: must name the columns
-reviews|3s/\t.*/\t2/|line 3: label: "2" is neither 0 nor 1
+reviews|3s/\t.*/\t2/|line 3: label: 2 is not from 0 to 1
 reviews|4s/\t/ /|line 4: has 1 column, not 2
 translation|2s/$/\tmore/|line 2: has 3 columns, not 2
 questions|1s/./[/|line

@@ -21,14 +21,14 @@ for i in $L-f32 $L-int8-absmax $L-gguf-q8_0 $L-gguf-q4_0; do
         expect_json_lines "$out/runs/$i/samples_$suite.jsonl" 3
     done
 done
-expect_files "$out" $files
+expect_files "$out" $files $(cd "$out" && find journal -type f)
 
-# 16 metrics of six suites, four cells each, of which the baseline's have no difference.
+# 16 metrics of six suites, four cells each, of which the baseline's have no difference; two distances from the baseline.
 expect_json "$out/compare.json"
 count() { grep -cE "$1" "$out/compare.json"; }
-expect_equal rows 16 "$(count '^   "metric": ')"
-expect_equal cells 64 "$(count '^     "difference": ')"
-expect_equal "baseline's cells" 16 "$(count '^     "difference": null')"
+expect_equal rows 18 "$(count '^   "metric": ')"
+expect_equal cells 72 "$(count '^     "difference": ')"
+expect_equal "cells without a difference" 24 "$(count '^     "difference": null')"
 expect_equal differences 48 "$(count '^      "test": "(bootstrap|mcnemar)"')"
 expect_equal subjects 4 "$(count '^   "run": "runs/millbrook-llama-')"
 expect_equal resampling 1 "$(count '"seed": 1234')"
@@ -37,7 +37,7 @@ expect_equal resampling 1 "$(count '"seed": 1234')"
 expect_equal "lines of leaderboard.csv" 5 "$(wc -l <"$out/leaderboard.csv")"
 expect_equal "numbers of fields" 1 "$(awk -F'","' '{ print NF }' "$out/leaderboard.csv" | sort -u | wc -l)"
 expect_equal "subjects" "1 2 3 4" "$(sed -n 's/^"\([0-9]\)".*/\1/p' "$out/leaderboard.csv" | paste -sd ' ')"
-expect_equal "columns" $((9 + 16 * 8 + 7 + 6)) "$(head -n 1 "$out/leaderboard.csv" | awk -F'","' '{ print NF }')"
+expect_equal "columns" $((9 + 18 * 9 + 8 + 6)) "$(head -n 1 "$out/leaderboard.csv" | awk -F'","' '{ print NF }')"
 grep -q 'gguf:q4' "$out/report.md" || fail "gguf:q4_0 in report.md" "$(head -n 5 "$out/report.md")"
 
 # A backend beside itself differs in nothing.

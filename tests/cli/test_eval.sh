@@ -21,7 +21,9 @@ run eval $L --limit 3 --out "$out"
 expect_status 0
 expect_stderr_line "^wrote $out/\{run.json, samples_\*.jsonl\}$"
 expect_equal "the same table" "$(cat "$folder/table")" "$(grep -v '^seconds' "$kept/stdout")"
-expect_files "$out" run.json $(printf 'samples_%s.jsonl ' $suites)
+journal=$(cd "$out" && find journal -type f | grep -E "^journal/(lock|(${suites// /|})-[0-9a-f]{16}\.jsonl)$")
+expect_equal "files of the journal" 7 "$(wc -l <<<"$journal")"
+expect_files "$out" $journal run.json $(printf 'samples_%s.jsonl ' $suites)
 expect_json "$out/run.json"
 for suite in $suites; do
     file=$out/samples_$suite.jsonl
@@ -61,4 +63,42 @@ expect_error 2 'reviews'
 run eval $L --suite reviews --limit 9223372036854775807
 expect_status 0
 expect_stdout_match '^reviews \(500 items\)$'
+
+# Documents by their numbers, in the file's order; from a file too.
+printf '{"reviews": [7, 0, 3]}' >"$folder/samples.json"
+for samples in "$(cat "$folder/samples.json")" "$folder/samples.json"; do
+    run eval $L --suite reviews --samples "$samples" --out "$folder/some"
+    expect_status 0
+    expect_equal "doc_ids" "0 3 7" "$(sed -n 's/^{"doc_id":\([0-9]*\),.*/\1/p' "$folder/some/samples_reviews.jsonl" | paste -sd ' ')"
+done
+run eval $L --suite reviews --samples '{"endings": [1]}'
+expect_error 2 '--samples: "endings" is no suite of this run: name it by --suite'
+run eval $L --suite reviews --samples '{"reviews": 1}'
+expect_error 2 '--samples: must be like'
+run eval $L --suite reviews --samples '{"reviews": '
+expect_error 3 '--samples'
+run eval $L --suite reviews --samples '{"reviews": [500]}'
+expect_error 3 '500'
+
+# Another strategy for texts; suites without texts do not mind.
+run eval $L --suite reviews --suite translation --limit 3 --decode beam:2 --out "$folder/beam"
+expect_status 0
+expect_equal "strategies" 1 "$(grep -c '"decoding": "beam:2"' "$folder/beam/run.json")"
+for suite in reviews translation; do expect_json_lines "$folder/beam/samples_$suite.jsonl" 3; done
+run eval $L --suite translation --limit 1 --decode nonsense
+expect_error 2 '--decode: '
+
+# Little memory changes nothing; too little is an error that says what is needed.
+run eval $L --suite endings --suite questions --limit 3 --out "$folder/plenty"
+run eval $L --suite endings --suite questions --limit 3 --memory 12M --out "$folder/little"
+expect_status 0
+for suite in endings questions; do expect_same_file "$folder/plenty/samples_$suite.jsonl" "$folder/little/samples_$suite.jsonl"; done
+for suite in endings questions; do
+    run eval $L --suite $suite --limit 3 --memory 100K
+    expect_error 2 "suite $suite: --memory: item [0-2] needs [0-9.]+ MiB for .* 0\.1 MiB are allowed: give more"
+done
+run eval $L --memory 12X
+expect_error 2 '--memory: "12X" must be a whole number of at least 1, K, M or G behind it if need be'
+run eval $L --memory 99999999999G
+expect_error 2 '--memory: "99999999999G" is too large'
 finish

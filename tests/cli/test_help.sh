@@ -19,7 +19,7 @@ for option in --help -h; do
     expect_stdout_match '^examples:$'
 done
 commands=$(sed -n 's/^  \([a-z]*\)  *[a-z].*/\1/p' "$kept/stdout" | grep -v '^kerf$')
-expect_equal "number of commands" 11 "$(wc -w <<<"$commands")"
+expect_equal "number of commands" 12 "$(wc -w <<<"$commands")"
 
 # What the examples name.
 cp -r datasets/millbrook/llama "$folder/model-folder"
@@ -30,6 +30,10 @@ run quantize millbrook-llama@f16 -o "$folder/model.gguf"
 run quantize millbrook-llama@rtn:4 -o "$folder/gptq-folder"
 expect_status 0
 cp "$folder/model.gguf" "$folder/other.gguf"
+for file in {ref.A,ref.B,output}.en {ref,first,second}.zh {gold,predicted}.txt; do printf 'fog\nmill\n' >"$folder/$file"; done
+for file in {gold,predicted}.conll; do echo 'Ada B-PER' >"$folder/$file"; done
+echo '{"q": "fog"}' >"$folder/predictions.json"
+echo '{"data": [{"paragraphs": [{"context": "The fog.", "qas": [{"id": "q", "question": "What?", "answers": [{"text": "fog"}]}]}]}]}' >"$folder/dev-v2.0.json"
 
 # Runs a line of a shell as the reader of the help would, on one item where it takes --limit.
 run_line() { # LINE

@@ -15,9 +15,9 @@ done
 for suite in suites/*.yaml; do expect_same_file "$suite" "$folder/prefix/share/kerf/$suite"; done
 
 # The installed suites come before the source tree's: marks in their words tell which was taken.
-sed -i 's/^description:.*/description: from the prefix/' "$folder/prefix/share/kerf/suites/"*.yaml
+sed -i 's/^about:.*/about: from the prefix/' "$folder/prefix/share/kerf/suites/"*.yaml
 mkdir -p "$folder/elsewhere" "$folder/data/suites"
-sed 's/^description:.*/description: from KERF_DATA/; s/^task: .*/task: endings/' suites/endings.yaml >"$folder/data/suites/endings.yaml"
+sed 's/^about:.*/about: from KERF_DATA/; s/^task: .*/task: endings/' suites/endings.yaml >"$folder/data/suites/endings.yaml"
 cd "$folder/elsewhere" || exit 1
 kerf=$installed
 run suites endings stories

@@ -26,8 +26,11 @@ expect_no_controls
 expect_stdout_match '^ +perplexity +95% interval +ln ratio +95% interval$'
 expect_stdout_match '^@gguf:q8_0 +[0-9]\.[0-9]{4}  \[.*\] +[-+][0-9.e-]+ ?.?.?.? +\[[-+].*, [-+].*\]$'
 expect_stdout_match '^ +KL median +90% +95% +99% +99.9% +maximum$'
-expect_equal "rows of the candidate" 6 "$(grep -c '^@int8:absmax ' "$kept/stdout")"
+expect_equal "rows of the candidate" 7 "$(grep -c '^@int8:absmax ' "$kept/stdout")"
 expect_equal "rows of the baseline" 3 "$(grep -c "^$L@f32 " "$kept/stdout")"
+expect_stdout_match '^noise floor: mean KL 0 exactly, maximum 0, same top 100.00%'
+expect_stdout_match '^@int8:absmax: the tokens with the largest KL$'
+expect_equal "worst tokens" 20 "$(grep -c '^KL 0' "$kept/stdout")"
 
 # A narrow terminal gets the same numbers in more blocks.
 sed 's/  */\n/g' "$kept/stdout" | grep -E '^[-+]?[0-9.]+$' | sort >"$folder/wide"
@@ -46,7 +49,7 @@ expect_stderr_empty
 expect_json "$kept/stdout"
 for pattern in '"schema": "kerf-perplexity-1"' '"fingerprint": "[0-9a-f]{64}"' '"protocol": "rolling"' '"items": 7' \
     '"tokens": [0-9]+' '"name": "millbrook-llama@gguf:q4_0"' '"tokenizer_sha256": "[0-9a-f]{64}"' '"peak_bytes": [0-9]+' \
-    '"bits_per_weight": 4\.5' '"0.999": 0' '"resamples": 10000' '"log_ratio": null' '"kl_quantiles": null'; do
+    '"bits_per_weight": 4\.5' '"0.999": 0' '"resamples": 10000' '"log_ratio": null' '"kl_largest": 0.0' '"change_quantiles": \{' '"worst": \['; do
     expect_stdout_match "$pattern"
 done
 expect_equal "subjects" 3 "$(grep -c '"weight_bytes"' "$kept/stdout")"
@@ -77,11 +80,48 @@ expect_equal "fingerprint of eval" "$(sed -n 's/.*"fingerprint": "\(.*\)".*/\1/p
 # Chunks.
 run perplexity millbrook-gpt2 @gguf:q8_0 --file "$text" --protocol chunked --context 64 --chunks 3
 expect_status 0
-expect_stdout_match 'text.txt: 3 chunks, 93 tokens scored \(chunked, windows of 64\)$'
-expect_equal "words of chunks" 0 "$(grep -c 'word ppl' "$kept/stdout")"
+expect_stdout_match 'text.txt: 3 windows, 93 tokens scored \(chunked, windows of 64\)$'
+expect_stdout_match '^ +word ppl +byte ppl +bits/byte'
 run perplexity millbrook-gpt2 --file "$text" --protocol chunked --context 128 --chunks 1
 expect_status 0
 expect_stdout_match '^millbrook-gpt2 +[0-9.]+$' # one chunk has no interval
+
+# Windows that overlap score every token but the first, BOS: all of the text.
+run perplexity $L @gguf:q8_0 --file "$text" --protocol strided --context 128 --stride 48 --worst 2
+expect_status 0
+expect_stdout_match 'text.txt: [0-9]+ windows, [0-9]+ tokens scored \(strided, windows of 128 every 48\)$'
+expect_equal "worst tokens" 2 "$(grep -c '^KL 0' "$kept/stdout")"
+scored=$(sed -n 's/.* \([0-9]*\) tokens scored.*/\1/p' "$kept/stdout")
+run tokenize $L --whole --no-bos --file "$text"
+expect_equal "tokens scored" "$(wc -w <"$kept/stdout")" "$scored"
+run perplexity $L --file "$text" --protocol strided --context 128 --chunks 2
+expect_status 0
+expect_stdout_match 'text.txt: 2 windows, 191 tokens scored \(strided, windows of 128 every 64\)$'
+run perplexity $L --file "$text" --chunks 2
+expect_status 0
+expect_stdout_match 'text.txt: 2 documents, '
+
+# A reference: the same ratio and change as beside the baseline itself, and a KL that is not more.
+run perplexity $L@f32 @gguf:q4_0 --file "$text" --json --save-reference "$folder/base.kref"
+expect_status 0
+decided() { sed -n '/"name": "probability_change"/,/"unit"/p; /"name": "same_top"/,/"unit"/p; /"log_ratio": {/,/}/p' "$1"; }
+decided "$kept/stdout" >"$folder/live"
+run perplexity $L@gguf:q4_0 --file "$text" --json --reference "$folder/base.kref"
+expect_status 0
+expect_stderr_empty
+expect_json "$kept/stdout"
+expect_stdout_match '"bounded": true'
+expect_stdout_match '"reference": "'
+expect_equal "figures beside the reference" "$(cat "$folder/live")" "$(decided "$kept/stdout")"
+run perplexity $L@gguf:q4_0 --file "$text" --reference "$folder/base.kref" --worst 0
+expect_status 0
+expect_stdout_match "^$L@f32 "
+expect_equal "worst tokens" 0 "$(grep -c 'the tokens with the largest' "$kept/stdout")"
+run perplexity $L --file "$text" --save-reference "$folder/base.kref" --top 4
+expect_status 0
+[ "$(stat -c %s "$folder/base.kref")" -lt 40000 ] || fail "4 tokens of each" "$(stat -c %s "$folder/base.kref") bytes"
+head -c 5000 "$folder/base.kref" >"$folder/cut.kref"
+printf 'more of it' | cat "$text" - >"$folder/more.txt"
 
 # Names that a terminal would act on, and a text whose name begins with a dash.
 evil=$(printf '%b' 'a\x1b[31mred\r\xc2\x9b31m\xe2\x80\xae\x7f\nb')
@@ -123,9 +163,19 @@ done <<'CASES'
 2|perplexity takes at least one SUBJECT|--file $text
 2|--file FILE is missing|$L
 2|a model must stand before the @|@f16 --file $text
-2|--protocol strided: must be rolling or chunked|$L --file $text --protocol strided
-2|--protocol : must be rolling or chunked|$L --file $text --protocol ""
-2|--chunks goes with --protocol chunked|$L --file $text --chunks 3
+2|--protocol strides: must be rolling, chunked or strided|$L --file $text --protocol strides
+2|--protocol : must be rolling, chunked or strided|$L --file $text --protocol ""
+2|--stride goes with --protocol strided|$L --file $text --stride 3
+2|--top goes with --save-reference|$L --file $text --top 3
+2|--worst: must be 0 to 1000|$L --file $text --worst 1001
+2|--reference and --save-reference: one of them|$L --file $text --reference a --save-reference b
+2|--save-reference|$L --file $text --save-reference $text
+3|stride: 65 is not between 1 and the window of 64 tokens|$L --file $text --protocol strided --context 64 --stride 65
+3|cut.kref: offset 0x18: tokens: .*write it again|$L --file $text --reference $folder/cut.kref
+3|text.txt: offset 0x0: magic: is no reference file|$L --file $text --reference $text
+3|base.kref: suite perplexity: not comparable with the baseline: data_sha256|$L --file $folder/more.txt --reference $folder/base.kref
+4|no-such.kref|$L --file $text --reference no-such.kref
+4|no-such|$L --file $text --save-reference no-such/base.kref
 2|--chunks: "0" must be a whole number|$L --file $text --protocol chunked --chunks 0
 2|--context: "-5" must be a whole number|$L --file $text --context -5
 2|--fle: unknown option, did you mean "--file"\?|$L --fle $text

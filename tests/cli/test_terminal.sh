@@ -69,7 +69,7 @@ expect_status 0
 expect_no_controls
 mine=$folder/mine.yaml
 cp datasets/millbrook/reviews.test.tsv "$folder"
-sed 's|millbrook/||; s/^description: .*/description: "evil \\e[31m \\x9b \\u202e \\t \\r"/' suites/reviews.yaml >"$mine"
+sed 's|millbrook/||; s/^about: .*/about: "evil \\e[31m \\x9b \\u202e \\t \\r"/' suites/reviews.yaml >"$mine"
 run suites "$mine"
 expect_no_controls
 run eval millbrook-llama --suite "$mine" --limit 1

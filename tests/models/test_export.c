@@ -77,8 +77,8 @@ static void assert_same_scores(const struct model *a, const struct model *b, con
     struct error e;
     struct suite_result x, y;
     struct run_options options = {.limit = test_items(20), .batch = 16, .resampling = {.resamples = 10}};
-    assert_ok(suite_run(a, suite, &options, NULL, &x, &e), &e);
-    assert_ok(suite_run(b, suite, &options, NULL, &y, &e), &e);
+    assert_ok(suite_run(a, suite, &options, &x, &e), &e);
+    assert_ok(suite_run(b, suite, &options, &y, &e), &e);
     assert_string_equal(x.fingerprint, y.fingerprint);
     assert_true(json_equal(x.samples, y.samples));
     assert_int_equal(x.n, y.n);

@@ -110,8 +110,9 @@ static void test_what_is_not_compared_says_why(void **state)
     edit(c, "rows/0/cells/3/refused", "\"context is 256, the baseline's is 512\"");
     json_t *copy = json_deep_copy(c);
     char *t = terminal(c);
-    assert_has(t, "n/a: stories perplexity of millbrook-llama@gguf:q4_0: context is 256, the baseline's is 512");
-    assert_has(t, "stories perplexity (not comparable)");
+    assert_has(t, "n/a: stories of millbrook-llama@gguf:q4_0: context is 256, the baseline's is 512");
+    assert_has(t, "answer: @int8:absmax");
+    assert_null(strstr(strstr(t, "answer: "), "q4_0"));
     free(t);
     t = markdown(copy);
     assert_has(t, "2.5520 (not comparable)");

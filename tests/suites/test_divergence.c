@@ -1,6 +1,7 @@
 /* Models in lockstep: against suites and goldens, against plain passes of one model at a time, against themselves. */
 #include "engine/base/file.h"
-#include "suites/divergence.h"
+#include "suites/lockstep.h"
+#include "suites/run.h"
 #include "tests/testing.h"
 
 #include <math.h>
@@ -9,20 +10,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ITEMS = 500, SOME_BYTES = 6000, FEW_BYTES = 1500, RESAMPLES = 50 };
+enum { ITEMS = 500, WORST = 5, SOME_BYTES = 6000, FEW_BYTES = 1500, RESAMPLES = 50 };
 static const char stories[] = "datasets/millbrook/stories.test.txt";
 
 static struct lockstep_options options_for(const char *file, enum protocol protocol)
 {
-    return (struct lockstep_options){
-        .file = file, .protocol = protocol, .batch = 8, .resampling = {.resamples = RESAMPLES, .seed = 7}};
+    return (struct lockstep_options){.file = file,
+                                     .protocol = protocol,
+                                     .batch = 8,
+                                     .worst = WORST,
+                                     .resampling = {.resamples = RESAMPLES, .seed = 7}};
 }
 
 static void walk(struct lockstep *l, const struct model *const *models, size_t n, const struct lockstep_options *o)
 {
     struct error e;
     assert_ok(lockstep_run(l, models, n, o, &e), &e);
-    assert_int_equal(l->n_subjects, n);
+    assert_int_equal(l->walk.n_subjects, n);
 }
 
 /* The first bytes of the stories, in a folder of the test's own. */
@@ -72,9 +76,9 @@ static void assert_is_suite(const char *yaml, enum protocol protocol, int64_t co
     o.context = context;
     walk(&l, (const struct model *const[]){m}, 1, &o);
     struct run_options how = {.batch = 32, .resampling = o.resampling};
-    assert_ok(suite_run(m, suite, &how, NULL, &r, &e), &e);
+    assert_ok(suite_run(m, suite, &how, &r, &e), &e);
     assert_string_equal(l.fingerprint, r.fingerprint);
-    assert_int_equal(l.n, r.n);
+    assert_int_equal(l.walk.n, r.n);
     assert_int_equal(l.suite->n_scores, r.suite->n_scores);
     for (size_t i = 0; i < r.suite->n_scores; i++) {
         assert_ptr_equal(l.suite->scores[i].measure.metric, r.suite->scores[i].measure.metric);
@@ -114,8 +118,25 @@ static void test_chunked_suite(void **state)
                     "doc_to_target: \"{{text}}\"\n"
                     "protocol: chunked\n"
                     "context: 50\n"
-                    "metric_list: [{metric: perplexity}]\n",
+                    "metric_list: [{metric: perplexity}, {metric: word_perplexity}, {metric: byte_perplexity}, "
+                    "{metric: bits_per_byte}]\n",
                     PROTOCOL_CHUNKED, 50);
+}
+
+static void test_strided_suite(void **state)
+{
+    (void)state;
+    assert_is_suite("task: overlapping\n"
+                    "dataset_path: text.txt\n"
+                    "dataset_format: text\n"
+                    "output_type: loglikelihood_rolling\n"
+                    "doc_to_text: \"\"\n"
+                    "doc_to_target: \"{{text}}\"\n"
+                    "protocol: strided\n"
+                    "context: 50\n"
+                    "metric_list: [{metric: perplexity}, {metric: word_perplexity}, {metric: byte_perplexity}, "
+                    "{metric: bits_per_byte}]\n",
+                    PROTOCOL_STRIDED, 50);
 }
 
 /* The numbers of an independent implementation in PyTorch. */
@@ -133,7 +154,7 @@ static void assert_golden(const char *model, const char *suite, enum protocol pr
     const double perplexity = json_number_value(json_object_get(wanted, "perplexity"));
     assert_true(perplexity > 1);
     assert_near(l.subjects->estimates[0].value, perplexity, 1e-4 * perplexity, suite);
-    assert_int_equal(l.tokens, (int64_t)json_number_value(json_object_get(wanted, "tokens")));
+    assert_int_equal(l.walk.tokens, (int64_t)json_number_value(json_object_get(wanted, "tokens")));
     lockstep_free(&l);
     model_close(m);
     json_decref(goldens);
@@ -149,33 +170,6 @@ static void test_chunked_golden(void **state)
 {
     (void)state;
     assert_golden("gpt2", "stories_chunked", PROTOCOL_CHUNKED);
-}
-
-/* A model of another maker on another text, as llama.cpp's perplexity tool has it. */
-static void test_llamacpp(void **state)
-{
-    (void)state;
-    struct error e;
-    assert_all_items();
-    json_t *vectors = golden(shared_path("vectors/llamacpp-perplexity.json"));
-    const json_t *wanted = json_object_get(json_object_get(vectors, "stories260K"), "tinyshakespeare.txt");
-    const double perplexity = json_number_value(json_object_get(wanted, "perplexity"));
-    char *model = strdup(shared_path("data/models/stories260K.gguf"));
-    struct model *m;
-    assert_ok(blas_open(&e), &e);
-    assert_ok(model_open(&m, model, NULL, &e), &e);
-    struct lockstep_options o = options_for(shared_path("data/tinyshakespeare.txt"), PROTOCOL_CHUNKED);
-    o.context = 512;
-    o.chunks = 100;
-    struct lockstep l;
-    walk(&l, (const struct model *const[]){m}, 1, &o);
-    assert_int_equal(l.n, 100);
-    assert_int_equal(l.tokens, 25500);
-    assert_near(l.subjects->estimates[0].value, perplexity, 1e-4 * perplexity, "perplexity");
-    lockstep_free(&l);
-    model_close(m);
-    free(model);
-    json_decref(vectors);
 }
 
 /* --- against plain passes --- */
@@ -219,43 +213,82 @@ static int64_t first_largest(const float *x, int64_t n)
 }
 
 struct sums {
-    double kl, same, change, squares, positions, largest;
+    double kl, reverse, same, change, squares, positions, largest;
+    size_t group; /* of the largest, and its place in it */
+    int64_t row;
 };
 
-static void add_position(struct sums *s, const float *a, const float *b, int64_t vocab, int32_t target)
+static void add_position(struct sums *s, const float *a, const float *b, int64_t vocab, int32_t target, size_t group,
+                         int64_t row)
 {
-    long double kl = 0;
+    long double kl = 0, reverse = 0;
     const long double na = (long double)a[0] - log_chance(a, vocab, 0),
                       nb = (long double)b[0] - log_chance(b, vocab, 0);
-    for (int64_t k = 0; k < vocab; k++)
-        kl += expl((long double)a[k] - na) * (((long double)a[k] - na) - ((long double)b[k] - nb));
+    for (int64_t k = 0; k < vocab; k++) {
+        const long double p = (long double)a[k] - na, q = (long double)b[k] - nb;
+        kl += expl(p) * (p - q);
+        reverse += expl(q) * (q - p);
+    }
     const double change = (double)(expl((long double)b[target] - nb) - expl((long double)a[target] - na));
     s->kl += (double)kl;
+    s->reverse += (double)reverse;
     s->same += first_largest(a, vocab) == first_largest(b, vocab);
     s->change += change;
     s->squares += change * change;
     s->positions++;
-    s->largest = fmax(s->largest, (double)kl);
+    if ((double)kl <= s->largest) return;
+    s->largest = (double)kl;
+    s->group = group;
+    s->row = row;
 }
 
-static void assert_divergence(const struct lockstep_subject *s, const struct sums *w)
+static void assert_divergence(const struct divergences *d, const struct sums *w)
 {
-    const double wanted[] = {w->kl / w->positions, w->same / w->positions, w->change / w->positions,
-                             sqrt(w->squares / w->positions)};
-    for (size_t i = 0; i < LOCKSTEP_METRICS; i++) {
-        assert_near(s->divergence[i].value, wanted[i], 1e-12, divergence_metric(i)->name);
-        assert_true(s->divergence[i].low <= wanted[i] + 1e-12 && s->divergence[i].high >= wanted[i] - 1e-12);
+    const double wanted[] = {w->kl / w->positions, w->reverse / w->positions, w->same / w->positions,
+                             w->change / w->positions, sqrt(w->squares / w->positions)};
+    static const double near[] = {1e-12, 1e-12, 1e-12, 1e-7, 1e-7}; /* chances are exp of float32's log-likelihoods */
+    for (size_t i = 0; i < DIVERGENCE_METRICS; i++) {
+        assert_near(d->means[i].value, wanted[i], near[i], divergence_metric(i)->name);
+        assert_true(d->means[i].low <= wanted[i] + near[i] && d->means[i].high >= wanted[i] - near[i]);
     }
-    assert_near(s->largest, w->largest, 1e-12 * fmax(1, w->largest), "the largest");
+    assert_near(d->kl[KL_QUANTILES - 1], w->largest, 1e-12 * fmax(1, w->largest), "the largest");
 }
 
-static void assert_quantiles(const struct lockstep *l, const struct lockstep_subject *s)
+static int ascending(const void *a, const void *b)
 {
-    for (int64_t i = 1; i < l->tokens; i++) assert_true(s->kl[i - 1] <= s->kl[i]);
-    for (size_t i = 0; i < LOCKSTEP_QUANTILES; i++) {
-        const size_t at = (size_t)(lockstep_quantiles[i] * (double)(l->tokens - 1));
-        assert_true(s->quantiles[i] >= s->kl[at] && s->quantiles[i] <= s->kl[at + 1]);
-        assert_true(s->quantiles[i] <= s->largest);
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void assert_quantiles(const double *values, int64_t tokens, const double *q, size_t n_q, const double *got)
+{
+    double *sorted = calloc((size_t)tokens, sizeof *sorted);
+    assert_non_null(sorted);
+    memcpy(sorted, values, (size_t)tokens * sizeof *sorted);
+    qsort(sorted, (size_t)tokens, sizeof *sorted, ascending);
+    for (size_t i = 0; i < n_q; i++) {
+        const size_t at = (size_t)(q[i] * (double)(tokens - 1));
+        assert_true(got[i] >= sorted[at] && got[i] <= sorted[at + (q[i] < 1)]);
+    }
+    free(sorted);
+}
+
+/* The list is descending, and its first is the largest of all. */
+static void assert_worst(const struct lockstep *l, size_t subject, const struct sums *w)
+{
+    const struct walked *s = &l->walk.subjects[subject];
+    assert_int_equal(s->n_worst, WORST);
+    assert_true(s->worst[0].kl == l->subjects[subject].divergences.kl[KL_QUANTILES - 1]);
+    assert_int_equal(s->worst[0].group, w->group);
+    assert_int_equal(s->worst[0].row, w->row);
+    for (size_t i = 0; i < WORST; i++) {
+        const struct worst *x = &s->worst[i];
+        size_t above = 0;
+        for (int64_t t = 0; t < l->walk.tokens; t++) above += s->kl[t] > x->kl;
+        assert_int_equal(above, i);
+        assert_int_equal(x->target, l->requests.groups[x->group].parts->ids[x->row]);
+        assert_true(x->baseline.chance_top >= x->baseline.chance_token - 1e-6);
+        assert_true(x->candidate.chance_top >= x->candidate.chance_token - 1e-6);
     }
 }
 
@@ -277,16 +310,21 @@ static void assert_like_alone(enum protocol protocol)
         for (int64_t t = 0; t < l.requests.groups[g].parts->n; t++)
             for (size_t i = 1; i < N; i++)
                 add_position(&sums[i], rows[0] + t * vocab, rows[i] + t * vocab, vocab,
-                             l.requests.groups[g].parts->ids[t]);
+                             l.requests.groups[g].parts->ids[t], g, t);
         for (size_t i = 0; i < N; i++) free(rows[i]);
     }
     for (size_t i = 1; i < N; i++) {
         const struct lockstep_subject *s = &l.subjects[i];
-        assert_true((int64_t)sums[i].positions == l.tokens);
+        assert_true((int64_t)sums[i].positions == l.walk.tokens);
         assert_true(sums[i].kl / sums[i].positions > 1e-3 && sums[i].same < sums[i].positions);
-        assert_divergence(s, &sums[i]);
-        assert_quantiles(&l, s);
-        assert_near(s->log_ratio.value, log(s->estimates[0].value / l.subjects->estimates[0].value), 1e-12, "ln ratio");
+        assert_divergence(&s->divergences, &sums[i]);
+        assert_quantiles(l.walk.subjects[i].kl, l.walk.tokens, kl_quantiles, KL_QUANTILES, s->divergences.kl);
+        assert_quantiles(l.walk.subjects[i].reverse, l.walk.tokens, kl_quantiles, KL_QUANTILES, s->divergences.reverse);
+        assert_quantiles(l.walk.subjects[i].change, l.walk.tokens, change_quantiles, CHANGE_QUANTILES,
+                         s->divergences.change);
+        assert_worst(&l, i, &sums[i]);
+        assert_near(s->divergences.log_ratio.value, log(s->estimates[0].value / l.subjects->estimates[0].value), 1e-12,
+                    "ln ratio");
         assert_near(s->differences[0].value, s->estimates[0].value - l.subjects->estimates[0].value, 1e-12,
                     "difference");
     }
@@ -307,6 +345,12 @@ static void test_chunked_alone(void **state)
     assert_like_alone(PROTOCOL_CHUNKED);
 }
 
+static void test_strided_alone(void **state)
+{
+    (void)state;
+    assert_like_alone(PROTOCOL_STRIDED);
+}
+
 /* --- against itself --- */
 
 /* The noise floor: in exact math a model differs from itself, opened again or not, by exactly nothing. */
@@ -320,16 +364,20 @@ static void test_floor(void **state)
     walk(&l, (const struct model *const[]){m, m, again}, 3, &o);
     for (size_t i = 1; i < 3; i++) {
         const struct lockstep_subject *s = &l.subjects[i];
-        static const double nothing[LOCKSTEP_METRICS] = {0, 1, 0, 0};
-        for (size_t k = 0; k < LOCKSTEP_METRICS; k++) {
-            assert_true(s->divergence[k].value == nothing[k]);
-            assert_true(s->divergence[k].low == nothing[k] && s->divergence[k].high == nothing[k]);
+        static const double nothing[DIVERGENCE_METRICS] = {0, 0, 1, 0, 0};
+        for (size_t k = 0; k < DIVERGENCE_METRICS; k++) {
+            assert_true(s->divergences.means[k].value == nothing[k]);
+            assert_true(s->divergences.means[k].low == nothing[k] && s->divergences.means[k].high == nothing[k]);
         }
-        assert_true(s->largest == 0 && s->kl[0] == 0);
-        assert_true(s->log_ratio.value == 0 && s->log_ratio.low == 0 && s->log_ratio.high == 0);
+        assert_true(s->divergences.kl[KL_QUANTILES - 1] == 0 && s->divergences.reverse[KL_QUANTILES - 1] == 0);
+        assert_true(s->divergences.change[0] == 0 && s->divergences.change[CHANGE_QUANTILES - 1] == 0);
+        assert_true(s->divergences.log_ratio.value == 0 && s->divergences.log_ratio.low == 0 &&
+                    s->divergences.log_ratio.high == 0);
         assert_true(s->differences[0].value == 0);
         assert_true(s->estimates[0].value == l.subjects->estimates[0].value);
     }
+    const struct noise_floor *f = &l.walk.floor;
+    assert_true(f->windows > 1 && f->tokens > 0 && f->kl == 0 && f->largest == 0 && f->same_top == 1);
     lockstep_free(&l);
     model_close(m);
     model_close(again);
@@ -339,21 +387,29 @@ static void test_floor(void **state)
 static void assert_same(const struct lockstep *a, const struct lockstep *b)
 {
     assert_string_equal(a->fingerprint, b->fingerprint);
-    assert_int_equal(a->tokens, b->tokens);
-    assert_int_equal(a->n, b->n);
-    for (size_t i = 0; i < a->n_subjects; i++) {
+    assert_int_equal(a->walk.tokens, b->walk.tokens);
+    assert_int_equal(a->walk.n, b->walk.n);
+    for (size_t i = 0; i < a->walk.n_subjects; i++) {
         const struct lockstep_subject *s = &a->subjects[i], *t = &b->subjects[i];
         for (size_t k = 0; k < a->suite->n_scores; k++) {
             assert_memory_equal(s->stats[k], t->stats[k],
-                                a->n * a->suite->scores[k].measure.metric->width * sizeof(double));
+                                a->walk.n * a->suite->scores[k].measure.metric->width * sizeof(double));
             assert_memory_equal(&s->estimates[k], &t->estimates[k], sizeof *s->estimates);
         }
         if (!i) continue;
-        assert_memory_equal(s->kl, t->kl, (size_t)a->tokens * sizeof *s->kl);
-        assert_memory_equal(s->sums, t->sums, a->n * DIVERGENCE_WIDTH * sizeof *s->sums);
-        assert_memory_equal(s->divergence, t->divergence, sizeof s->divergence);
-        assert_memory_equal(s->quantiles, t->quantiles, sizeof s->quantiles);
-        assert_memory_equal(&s->log_ratio.low, &t->log_ratio.low, sizeof s->log_ratio.low);
+        const struct walked *v = &a->walk.subjects[i], *w = &b->walk.subjects[i];
+        const size_t tokens = (size_t)a->walk.tokens;
+        assert_memory_equal(v->kl, w->kl, tokens * sizeof *v->kl);
+        assert_memory_equal(v->reverse, w->reverse, tokens * sizeof *v->reverse);
+        assert_memory_equal(v->change, w->change, tokens * sizeof *v->change);
+        assert_memory_equal(v->sums, w->sums, a->walk.n * DIVERGENCE_WIDTH * sizeof *v->sums);
+        assert_memory_equal(&s->divergences, &t->divergences, offsetof(struct divergences, log_ratio));
+        assert_memory_equal(&s->divergences.log_ratio.low, &t->divergences.log_ratio.low, sizeof(double));
+        assert_int_equal(v->n_worst, w->n_worst);
+        for (size_t k = 0; k < v->n_worst; k++) {
+            assert_true(v->worst[k].kl == w->worst[k].kl && v->worst[k].group == w->worst[k].group);
+            assert_true(v->worst[k].outcome == w->worst[k].outcome && v->worst[k].position == w->worst[k].position);
+        }
     }
 }
 
@@ -368,7 +424,7 @@ static void test_identity(void **state)
     struct excerpt x = excerpt_of(FEW_BYTES);
     struct model *models[] = {model_shipped("gpt2", NULL), model_shipped("gpt2", "int8:absmax")};
     const int before = omp_get_max_threads();
-    for (int protocol = PROTOCOL_ROLLING; protocol <= PROTOCOL_CHUNKED; protocol++) {
+    for (int protocol = PROTOCOL_ROLLING; protocol < PROTOCOLS; protocol++) {
         struct lockstep_options o = options_for(x.path, (enum protocol)protocol);
         struct lockstep first, other;
         o.context = 16;
@@ -451,10 +507,10 @@ static void test_other_tokenizer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_rolling_suite),  cmocka_unit_test(test_chunked_suite),
+                                       cmocka_unit_test(test_strided_suite),  cmocka_unit_test(test_strided_alone),
                                        cmocka_unit_test(test_rolling_golden), cmocka_unit_test(test_chunked_golden),
-                                       cmocka_unit_test(test_llamacpp),       cmocka_unit_test(test_rolling_alone),
-                                       cmocka_unit_test(test_chunked_alone),  cmocka_unit_test(test_floor),
-                                       cmocka_unit_test(test_identity),       cmocka_unit_test(test_refusals),
-                                       cmocka_unit_test(test_other_tokenizer)};
+                                       cmocka_unit_test(test_rolling_alone),  cmocka_unit_test(test_chunked_alone),
+                                       cmocka_unit_test(test_floor),          cmocka_unit_test(test_identity),
+                                       cmocka_unit_test(test_refusals),       cmocka_unit_test(test_other_tokenizer)};
     return cmocka_run_group_tests_name("suites/divergence", tests, NULL, NULL);
 }

@@ -35,7 +35,7 @@ static void run(const struct subject *s, const char *suite, struct suite_result 
 {
     struct error e;
     struct run_options options = {.batch = 32, .resampling = {.resamples = 10}};
-    assert_ok(suite_run(s->m, suite, &options, NULL, out, &e), &e);
+    assert_ok(suite_run(s->m, suite, &options, out, &e), &e);
 }
 
 static double number(const json_t *o, const char *key)
@@ -70,6 +70,12 @@ static double total(const struct suite_result *r, const char *metric, size_t k)
 static const json_t *response(const struct suite_result *r, size_t item, size_t i)
 {
     return json_array_get(json_object_get(json_array_get(r->samples, item), "resps"), i);
+}
+
+/* A generated text as it is scored, without the white space around it. */
+static const char *answer(const struct suite_result *r, size_t item)
+{
+    return json_string_value(json_array_get(json_object_get(json_array_get(r->samples, item), "filtered_resps"), 0));
 }
 
 static void assert_relative(const struct suite_result *r, const json_t *wanted, const char *metric)
@@ -208,8 +214,7 @@ static void assert_outputs(const struct suite_result *r, const json_t *wanted)
 {
     const json_t *outputs = json_object_get(wanted, "outputs");
     assert_int_equal(json_array_size(outputs), SHOWN);
-    for (size_t i = 0; i < SHOWN; i++)
-        assert_string_equal(json_string_value(response(r, i, 0)), json_string_value(json_array_get(outputs, i)));
+    for (size_t i = 0; i < SHOWN; i++) assert_string_equal(answer(r, i), json_string_value(json_array_get(outputs, i)));
 }
 
 static void test_questions(void **state)
@@ -237,7 +242,7 @@ static double value_of_outputs(const struct suite_result *r, const char *metric)
     assert_non_null(stats);
     for (size_t i = 0; i < r->n; i++) {
         struct outcome o = {.kind = OUTCOME_GENERATION,
-                            .text = json_string_value(response(r, i, 0)),
+                            .text = answer(r, i),
                             .references = (const char *const *)r->items[i].targets,
                             .n_references = r->items[i].n_targets};
         assert_ok(measure_accumulate(m, &o, stats + i * m->metric->width, &e), &e);
@@ -343,7 +348,8 @@ static void test_greedy(void **state)
     const json_t *wanted = json_object_get(s.golden, "greedy"), *new = json_object_get(wanted, "ids");
     struct ids ids = prompt_ids(&s, json_object_get(s.golden, "logits"));
     struct generation g = {.prompt = ids.at, .n_prompt = (int64_t)ids.count, .limit = 64};
-    assert_ok(generate(s.m, &strategy_greedy, &g, 1, &(struct generate_options){.batch = 1}, &e), &e);
+    const struct decode how = decode_greedy();
+    assert_ok(generate(s.m, &how, &g, 1, &(struct generate_options){.batch = 1}, &e), &e);
     assert_int_equal(g.ids.count, json_array_size(new));
     for (size_t i = 0; i < g.ids.count; i++) assert_int_equal(g.ids.at[i], json_integer_value(json_array_get(new, i)));
     assert_string_equal(g.ended, "limit");

@@ -16,7 +16,7 @@ static void run(const struct model *m, const char *suite, int threads, size_t ba
     int before = omp_get_max_threads();
     struct run_options options = {.limit = test_items(ITEMS), .batch = batch, .resampling = {.resamples = 50}};
     omp_set_num_threads(threads);
-    assert_ok(suite_run(m, suite, &options, NULL, out, &e), &e);
+    assert_ok(suite_run(m, suite, &options, out, &e), &e);
     omp_set_num_threads(before);
 }
 

@@ -9,7 +9,7 @@ static json_t *subject_of(const struct model *m, bool runs)
     struct error e;
     struct suite_result r;
     struct run_options options = {.limit = 3, .batch = 4, .resampling = {.resamples = 10}};
-    if (runs) assert_ok(suite_run(m, "endings", &options, NULL, &r, &e), &e);
+    if (runs) assert_ok(suite_run(m, "endings", &options, &r, &e), &e);
     json_t *run = run_record(m, "a@b", "a", 1.5, runs ? &r : NULL, runs ? 1 : 0, &e);
     assert_non_null(run);
     json_t *subject = json_incref(json_object_get(run, "subject"));

@@ -33,7 +33,7 @@ static struct work *work_new(void)
     struct random r = {77};
     for (size_t g = 0; g < GROUPS; g++) {
         for (int64_t i = 0; i < shapes[g].context; i++) w->contexts[g][i] = (int32_t)random_below(&r, 1280);
-        w->groups[g] = (struct group){w->contexts[g], shapes[g].context, w->parts[g], 0};
+        w->groups[g] = (struct group){.context = w->contexts[g], .n_context = shapes[g].context, .parts = w->parts[g]};
         for (size_t p = 0; p < PARTS && shapes[g].parts[p]; p++, w->groups[g].n_parts++) {
             for (int64_t i = 0; i < shapes[g].parts[p]; i++) w->ids[g][p][i] = (int32_t)random_below(&r, 1280);
             w->parts[g][p] = (struct part){.ids = w->ids[g][p], .n = shapes[g].parts[p]};
@@ -130,7 +130,7 @@ static void test_greedy(void **state)
         if (i < 6) ids[i][i] = (ids[i][i] + 1) % 1280;
         parts[i] = (struct part){.ids = ids[i], .n = 6};
     }
-    struct group group = {context, 5, parts, 7};
+    struct group group = {.context = context, .n_context = 5, .parts = parts, .n_parts = 7};
     score(m, &group, 1, 32, &(struct tally){0});
     for (int i = 0; i < 7; i++) assert_int_equal(parts[i].greedy, i == 6);
     cache_free(c);
@@ -155,7 +155,8 @@ static void test_batches(void **state)
         score(m, all, 2 * GROUPS, batches[b], &tally);
         assert_int_equal(tally.asked, 2 * first.asked);
         assert_int_equal(tally.scored, 2 * first.scored);
-        assert_int_equal(tally.computed, 2 * first.computed);
+        assert_int_equal(tally.computed, tally.fed);
+        assert_true(tally.computed < 2 * first.computed); /* what is there twice is shared but for its last token */
         for (size_t g = 0; g < GROUPS; g++)
             for (size_t p = 0; p < one->groups[g].n_parts; p++) {
                 const struct part *a = &one->parts[g][p], *x = &w->parts[g][p], *y = &again->parts[g][p];
@@ -182,7 +183,7 @@ static void test_tally(void **state)
         {0, 6, 5, 1},
         {1, 5 * 30 + 22, 30 + 4 + 11 + 2, 22},
         {2, 22, 7 + 3 + 3, 8},
-        {3, 3 * 505 + 31, 507 + 512 + 512, 31}, /* 20 tokens do not fit */
+        {3, 3 * 505 + 31, 507 + 512 + 512 - 504, 31}, /* 20 tokens do not fit; the two others share all but one */
         {4, 513, 512, 8},
         {5, 514, 512, 9},
         {6, 2 * 620 + 3, 2 * 512, 3},
@@ -193,13 +194,163 @@ static void test_tally(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct work *w = work_new();
-        struct tally tally = {1, 1, 1}; /* added to */
+        struct tally tally = {1, 1, 1, 1}; /* added to */
         score(m, &w->groups[cases[i].group], 1, 32, &tally);
         assert_int_equal(tally.asked, 1 + cases[i].asked);
         assert_int_equal(tally.computed, 1 + cases[i].computed);
         assert_int_equal(tally.scored, 1 + cases[i].scored);
+        assert_int_equal(tally.fed, tally.computed);
         free(w);
     }
+    model_close(m);
+}
+
+/* --- what contexts share --- */
+
+enum { QUESTIONS = 16, PREAMBLE = 120, PARAGRAPH = 60, QUESTION = 30 };
+
+/* Questions, four to a paragraph, behind the same examples; two choices of three tokens each. */
+struct quiz {
+    int32_t contexts[QUESTIONS][PREAMBLE + PARAGRAPH + QUESTION], ids[QUESTIONS][2][3];
+    struct part parts[QUESTIONS][2];
+    struct group groups[QUESTIONS];
+};
+
+static struct quiz *quiz_new(void)
+{
+    struct quiz *q = calloc(1, sizeof *q);
+    assert_non_null(q);
+    struct random r = {3};
+    for (size_t g = 0; g < QUESTIONS; g++) {
+        int64_t n = PREAMBLE + PARAGRAPH + QUESTION;
+        for (int64_t i = 0; i < n; i++) q->contexts[g][i] = (int32_t)random_below(&r, 1280);
+        /* a paragraph's questions do not stand together */
+        const int32_t *like = q->contexts[g % (QUESTIONS / 4)];
+        if (g) memcpy(q->contexts[g], q->contexts[0], PREAMBLE * sizeof(int32_t));
+        if (g >= QUESTIONS / 4) memcpy(q->contexts[g] + PREAMBLE, like + PREAMBLE, PARAGRAPH * sizeof(int32_t));
+        q->contexts[g][PREAMBLE + PARAGRAPH] = (int32_t)g;
+        for (int p = 0; p < 2; p++) {
+            for (int i = 0; i < 3; i++) q->ids[g][p][i] = (int32_t)random_below(&r, 1280);
+            q->parts[g][p] = (struct part){.ids = q->ids[g][p], .n = 3};
+        }
+        q->groups[g] = (struct group){q->contexts[g], n, q->parts[g], 2, false};
+    }
+    return q;
+}
+
+static void assert_same_parts(const struct quiz *a, const struct quiz *b)
+{
+    for (size_t g = 0; g < QUESTIONS; g++)
+        for (size_t p = 0; p < 2; p++) {
+            assert_true(a->parts[g][p].loglikelihood == b->parts[g][p].loglikelihood);
+            assert_true(a->parts[g][p].greedy == b->parts[g][p].greedy);
+        }
+}
+
+static void test_shared(void **state)
+{
+    struct model *m = model_shipped(*state, NULL);
+    struct quiz *alone = quiz_new();
+    for (size_t g = 0; g < QUESTIONS; g++) score(m, &alone->groups[g], 1, 1, &(struct tally){0});
+    static const size_t batches[] = {1, 32};
+    /* the last token of a context is its own; after it, two of each choice's tokens */
+    const int64_t computed = PREAMBLE + QUESTIONS / 4 * PARAGRAPH + QUESTIONS * (QUESTION + 2 * 2);
+    for (size_t i = 0; i < sizeof batches / sizeof *batches; i++) {
+        struct quiz *q = quiz_new();
+        struct tally tally = {0};
+        score(m, q->groups, QUESTIONS, batches[i], &tally);
+        assert_same_parts(alone, q);
+        assert_int_equal(tally.asked, QUESTIONS * (2 * (PREAMBLE + PARAGRAPH + QUESTION) + 6));
+        assert_int_equal(tally.computed, computed);
+        assert_int_equal(tally.fed, computed);
+        for (size_t g = 0; g < QUESTIONS; g++) assert_true(q->groups[g].done);
+        free(q);
+    }
+    free(alone);
+    model_close(m);
+}
+
+static int count_whole(void *user, size_t request, struct error *e)
+{
+    size_t *times = user;
+    times[request]++;
+    return 0;
+}
+
+/* Groups that were done before are not run, and the tally is that of a run from the start. */
+static void test_done_before(void **state)
+{
+    (void)state;
+    struct model *m = model_shipped("llama", NULL);
+    struct quiz *whole = quiz_new(), *rest = quiz_new();
+    struct tally first = {0}, second = {0};
+    score(m, whole->groups, QUESTIONS, 8, &first);
+    size_t times[QUESTIONS] = {0};
+    for (size_t g = 0; g < QUESTIONS; g += 3) {
+        rest->groups[g].done = true;
+        memcpy(rest->parts[g], whole->parts[g], sizeof rest->parts[g]);
+    }
+    struct error e;
+    struct schedule how = {.batch = 8, .user = times, .whole = count_whole};
+    assert_ok(score_groups(m, rest->groups, QUESTIONS, &how, &second, &e), &e);
+    assert_same_parts(whole, rest);
+    for (size_t g = 0; g < QUESTIONS; g++) assert_int_equal(times[g], g % 3 != 0);
+    assert_int_equal(first.computed, second.computed);
+    assert_int_equal(first.asked, second.asked);
+    assert_int_equal(first.scored, second.scored);
+    assert_true(second.fed < first.fed);
+    second = (struct tally){0};
+    score(m, rest->groups, QUESTIONS, 8, &second);
+    assert_int_equal(second.fed, 0);
+    assert_int_equal(second.computed, first.computed);
+    free(whole);
+    free(rest);
+    model_close(m);
+}
+
+/* As little memory as one item takes: smaller batches, the same results; and less than that. */
+static void test_memory(void **state)
+{
+    (void)state;
+    struct model *m = model_shipped("llama", NULL);
+    struct quiz *roomy = quiz_new();
+    struct work *w = work_new(), *tight = work_new();
+    score(m, roomy->groups, QUESTIONS, 32, &(struct tally){0});
+    score(m, w->groups, GROUPS, 32, &(struct tally){0});
+    struct error e;
+    const int64_t tokens = CONTEXT + 3 * CONTEXT;
+    size_t enough = (size_t)tokens * cache_position_bytes(m) + model_pass_bytes(m, tokens) +
+                    (size_t)(tokens * model_hyper(m)->width + 8 * model_hyper(m)->vocab) * sizeof(float);
+    size_t before = enough;
+    bool refused = false;
+    for (size_t memory = enough; memory > 1000 && !refused; memory /= 3) {
+        struct quiz *q = quiz_new();
+        struct schedule how = {.batch = 32, .memory = memory};
+        int status = score_groups(m, q->groups, QUESTIONS, &how, &(struct tally){0}, &e);
+        refused = status != 0;
+        if (refused) {
+            assert_error(status, &e, ERROR_USAGE, "--memory: item ");
+            assert_non_null(strstr(e.text, " MiB are allowed: give more"));
+        } else {
+            assert_same_parts(roomy, q);
+            before = memory;
+        }
+        free(q);
+    }
+    assert_true(refused && before < enough);
+    assert_ok(score_groups(m, tight->groups, GROUPS, &(struct schedule){.batch = 32, .memory = enough},
+                           &(struct tally){0}, &e),
+              &e);
+    for (size_t g = 0; g < GROUPS; g++)
+        for (size_t p = 0; p < w->groups[g].n_parts; p++)
+            assert_true(w->parts[g][p].loglikelihood == tight->parts[g][p].loglikelihood);
+    size_t items[QUESTIONS];
+    for (size_t g = 0; g < QUESTIONS; g++) items[g] = 700 + g, roomy->groups[g].done = false;
+    struct schedule none = {.batch = 1, .memory = 1000, .item_of = items};
+    assert_error(score_groups(m, roomy->groups, QUESTIONS, &none, &(struct tally){0}, &e), &e, ERROR_USAGE, "item 7");
+    free(roomy);
+    free(w);
+    free(tight);
     model_close(m);
 }
 
@@ -210,7 +361,7 @@ static void test_does_not_fit(void **state)
     struct error e;
     int32_t ids[CONTEXT + 1] = {0};
     struct part part = {.ids = ids, .n = CONTEXT + 1};
-    struct group group = {ids, 1, &part, 1};
+    struct group group = {.context = ids, .n_context = 1, .parts = &part, .n_parts = 1};
     struct tally tally = {0};
     assert_error(score_groups(m, &group, 1, &(struct schedule){.batch = 1}, &tally, &e), &e, ERROR_INPUT,
                  "a continuation of 513 tokens does not fit in the model's context of 512");
@@ -222,10 +373,10 @@ static void test_does_not_fit(void **state)
     model_close(m);
 }
 
-static bool stop_after_three(void *user, size_t done, size_t total)
+static bool stop_after_three(void *user, size_t done, size_t total, int64_t tokens)
 {
     size_t *last = user;
-    assert_true(done > *last && done <= total);
+    assert_true(done >= *last && done <= total && tokens > 0);
     *last = done;
     return done < 3;
 }
@@ -254,6 +405,9 @@ int main(void)
                                        BOTH(test_greedy),
                                        BOTH(test_batches),
                                        cmocka_unit_test(test_tally),
+                                       BOTH(test_shared),
+                                       cmocka_unit_test(test_done_before),
+                                       cmocka_unit_test(test_memory),
                                        cmocka_unit_test(test_does_not_fit),
                                        cmocka_unit_test(test_interrupted)};
     return cmocka_run_group_tests_name("suites/scheduler", tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include "suites/data.h"
 #include "suites/suite.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,7 +29,9 @@ static void lists_the_suites_that_ship(void **state)
         if (i) assert_true(strcmp(names[i - 1], names[i]) < 0);
         assert_string_not_equal(names[i], "millbrook"); /* a group */
         for (size_t k = 0; k < sizeof shipped / sizeof *shipped; k++) found += strcmp(names[i], shipped[k]) == 0;
-        suite_free(load(names[i]));
+        struct suite *s;
+        assert_ok(suite_load_without_data(&s, names[i], &e), &e); /* the data of some is fetched, not shipped */
+        suite_free(s);
     }
     assert_int_equal(found, sizeof shipped / sizeof *shipped);
     names_free(names);
@@ -131,7 +134,7 @@ static void own_suites_lie_beside_their_data(void **state)
     assert_string_equal(s->delimiter, "");
     struct item *items;
     size_t n;
-    assert_ok(suite_items(s, 0, &items, &n, &e), &e);
+    assert_ok(suite_items(s, 0, NULL, &items, &n, &e), &e);
     assert_int_equal(n, 3);
     static const size_t gold[] = {0, 1, 2}; /* by text, by index, by text */
     for (size_t i = 0; i < n; i++) assert_int_equal(items[i].gold, gold[i]);
@@ -144,6 +147,102 @@ static void own_suites_lie_beside_their_data(void **state)
     free(group_file);
     free(data_file);
     free(suite_file);
+    folder_remove(folder);
+}
+
+static const char swept[] = "task: swept\ndataset_path: millbrook/translation.test.tsv\ndataset_format: tsv\n"
+                            "dataset_kwargs: {columns: [a, b]}\noutput_type: generate_until\ndoc_to_text: '{{a}}'\n"
+                            "doc_to_target: '{{b}}'\ngeneration_kwargs: {max_gen_toks: 4, until: x}\n"
+                            "decode: [greedy, 'beam:4,length-penalty=0.5']\nrepeats: 2\n"
+                            "filter_list:\n  - {name: first, filter: [{function: take_first}]}\n"
+                            "  - {name: vote, filter: [{function: majority_vote}, {function: take_first}]}\n"
+                            "metric_list: [{metric: exact_match}, {metric: bleu, tokenize: zh, aggregation: bleu}]\n";
+
+static void a_list_of_strategies_is_a_suite_each(void **state)
+{
+    (void)state;
+    struct error e = {0};
+    char *folder = folder_temporary(), **names, given[200];
+    char *path = file_put(folder, "swept.yaml", swept, sizeof swept - 1);
+    static const char group[] = "group: g\ntask: [swept, stories, translation@beam:2]\n";
+    char *group_file = file_put(folder, "g.yaml", group, sizeof group - 1);
+    static const char *const due[] = {"swept.greedy", "swept.beam-4-length-penalty-0.5", "stories",
+                                      "translation.beam-2"};
+    assert_ok(suite_expand(group_file, &names, &e), &e);
+    for (size_t i = 0; i < 4; i++) {
+        struct suite *s = load(names[i]);
+        assert_string_equal(s->name, due[i]);
+        if (i == 1) assert_string_equal(s->decode.spec, "beam:4,length-penalty=0.5");
+        suite_free(s);
+    }
+    assert_null(names[4]);
+    names_free(names);
+
+    assert_ok(suite_expand(path, &names, &e), &e);
+    assert_non_null(names[1]);
+    assert_null(names[2]);
+    names_free(names);
+
+    struct suite *s = load(path); /* by itself it is the first */
+    assert_string_equal(s->name, "swept.greedy");
+    const struct decode beam = {.spec = "beam:3", .kind = DECODE_BEAM, .beams = 3};
+    assert_ok(suite_decode(s, &beam, &e), &e);
+    assert_string_equal(s->name, "swept.beam-3");
+    assert_int_equal(s->decode.beams, 3);
+    suite_free(s);
+    s = load("stories"); /* nothing to decode */
+    assert_ok(suite_decode(s, &beam, &e), &e);
+    assert_string_equal(s->name, "stories");
+    suite_free(s);
+
+    snprintf(given, sizeof given, "%s@sample,top-p=0.9", path);
+    s = load(given);
+    assert_string_equal(s->name, "swept.sample-top-p-0.9");
+    suite_free(s);
+    assert_error(suite_load(&s, "stories@greedy", &e), &e, ERROR_USAGE, "stories generates no texts");
+    assert_error(suite_load(&s, "translation@bean", &e), &e, ERROR_USAGE, "suite \"translation@bean\": ");
+    assert_error(suite_expand("millbrook@greedy", &names, &e), &e, ERROR_USAGE, "a group has no decoding strategy");
+    free(group_file);
+    free(path);
+    folder_remove(folder);
+}
+
+static void every_pipeline_has_every_metric(void **state)
+{
+    (void)state;
+    static const char *const due[] = {"exact_match,first", "exact_match,vote", "bleu,first", "bleu,vote"};
+    char *folder = folder_temporary(), *path = file_put(folder, "swept.yaml", swept, sizeof swept - 1);
+    struct suite *s = load(path);
+    assert_int_equal(s->n_pipelines, 2);
+    assert_int_equal(s->repeats, 2);
+    assert_int_equal(s->n_scores, 4);
+    for (size_t i = 0; i < 4; i++) {
+        assert_string_equal(s->scores[i].name, due[i]);
+        assert_int_equal(s->scores[i].pipeline, i % 2);
+    }
+    struct text signature = {0};
+    measure_signature(&s->scores[3].measure, 1, &signature);
+    assert_non_null(strstr(text_c(&signature), "tok:zh"));
+    text_free(&signature);
+    suite_free(s);
+    free(path);
+    folder_remove(folder);
+}
+
+static void lists_do_without_data(void **state)
+{
+    (void)state;
+    static const char missing[] = "task: m\ndataset_path: none.txt\ndataset_format: text\n"
+                                  "output_type: loglikelihood_rolling\ndoc_to_target: '{{text}}'\n"
+                                  "metric_list: [{metric: perplexity}]\n";
+    struct error e = {0};
+    struct suite *s;
+    char *folder = folder_temporary(), *path = file_put(folder, "m.yaml", missing, sizeof missing - 1);
+    assert_error(suite_load(&s, path, &e), &e, ERROR_INPUT, "line 2: dataset_path: no such file");
+    assert_ok(suite_load_without_data(&s, path, &e), &e);
+    assert_null(s->data_path);
+    suite_free(s);
+    free(path);
     folder_remove(folder);
 }
 
@@ -173,9 +272,15 @@ static void data_folders_come_in_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lists_the_suites_that_ship),       cmocka_unit_test(every_key_is_read),
-        cmocka_unit_test(a_group_expands_to_its_suites),    cmocka_unit_test(unknown_names_get_the_nearest),
-        cmocka_unit_test(own_suites_lie_beside_their_data), cmocka_unit_test(data_folders_come_in_order),
+        cmocka_unit_test(lists_the_suites_that_ship),
+        cmocka_unit_test(every_key_is_read),
+        cmocka_unit_test(a_group_expands_to_its_suites),
+        cmocka_unit_test(unknown_names_get_the_nearest),
+        cmocka_unit_test(a_list_of_strategies_is_a_suite_each),
+        cmocka_unit_test(every_pipeline_has_every_metric),
+        cmocka_unit_test(lists_do_without_data),
+        cmocka_unit_test(own_suites_lie_beside_their_data),
+        cmocka_unit_test(data_folders_come_in_order),
     };
     return cmocka_run_group_tests_name("suites/suite", tests, NULL, NULL);
 }

@@ -1,0 +1,281 @@
+#include "suites/compare.h"
+#include "engine/base/memory.h"
+#include "metrics/significance.h"
+#include "suites/run.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct comparing {
+    const struct contender *all;
+    size_t n;
+    const struct compare_options *how;
+    json_t *rows, *canaries;
+    struct error *e;
+};
+
+static const char *string_of(const json_t *object, const char *key)
+{
+    const char *s = json_string_value(json_object_get(object, key));
+    return s ? s : "";
+}
+
+const struct measured *contender_suite(const struct contender *c, const char *name)
+{
+    for (size_t i = 0; i < c->n_suites; i++)
+        if (strcmp(string_of(c->suites[i].record, "name"), name) == 0) return &c->suites[i];
+    return NULL;
+}
+
+static void add_value(struct text *out, const json_t *v)
+{
+    char *s = v ? json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+    text_printf(out, "%.80s", s ? s : "absent");
+    free(s);
+}
+
+bool protocols_match(const json_t *ours, const json_t *baseline, const char *except, struct text *why)
+{
+    bool same = true;
+    const char *key;
+    json_t *value, *both = json_copy((json_t *)(uintptr_t)baseline); /* every key of either */
+    if (ours) json_object_update(both, (json_t *)(uintptr_t)ours);
+    json_object_foreach(both, key, value)
+    {
+        const json_t *a = json_object_get(ours, key), *b = json_object_get(baseline, key);
+        if (json_equal(a, b) || (except && strcmp(key, except) == 0)) continue;
+        same = false;
+        if (!why) break;
+        text_printf(why, "%.60s is ", key);
+        add_value(why, a);
+        text_add(why, ", the baseline's is ");
+        add_value(why, b);
+        break;
+    }
+    json_decref(both);
+    return same;
+}
+
+/* --- cells --- */
+
+static const json_t *metric_of(const json_t *suite_record, const char *name)
+{
+    size_t i;
+    const json_t *m, *metrics = json_object_get(suite_record, "metrics");
+    json_array_foreach(metrics, i, m) if (strcmp(string_of(m, "name"), name) == 0) return m;
+    return NULL;
+}
+
+/* The numbers of a metric's record, and a difference that is still to come. */
+static json_t *make_cell(const json_t *metric)
+{
+    static const char *const keys[] = {"value", "stderr", "ci95", "reason"};
+    json_t *cell = json_object();
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        json_t *v = json_object_get(metric, keys[i]);
+        if (v)
+            json_object_set(cell, keys[i], v);
+        else if (i < 3)
+            json_object_set_new(cell, keys[i], json_null());
+    }
+    json_object_set_new(cell, "difference", json_null());
+    return cell;
+}
+
+static size_t score_index(const struct measured *m, const char *name)
+{
+    size_t i = 0;
+    while (i < m->n_scores && strcmp(m->scores[i].name, name)) i++;
+    return i;
+}
+
+/* Why a candidate's suite cannot be compared with the baseline's, "" where it can. */
+static void find_obstacle(const struct comparing *c, const struct measured *base, const struct measured *x,
+                          const char *score, struct text *why)
+{
+    const char *except = c->how->decoding_differs ? "decoding" : NULL;
+    if (!x)
+        text_add(why, "the run has no such suite");
+    else if (!protocols_match(json_object_get(x->record, "protocol"), json_object_get(base->record, "protocol"), except,
+                              why))
+        return;
+    else if (x->n != base->n)
+        text_printf(why, "it has %zu outcomes, the baseline %zu", x->n, base->n);
+    else if (score_index(x, score) == x->n_scores)
+        text_printf(why, "the run has no %s", score);
+}
+
+/* Fills the candidate's cell; its p into *p. */
+static int add_difference(struct comparing *c, const struct measured *base, const struct measured *x, size_t score,
+                          json_t *cell, double *p)
+{
+    struct difference d;
+    const struct score *s = &base->scores[score];
+    int status = measure_compare(&s->measure, base->stats[score], x->stats[score_index(x, s->name)], x->n,
+                                 &c->how->resampling, &d, c->e);
+    if (status) return status;
+    json_object_set_new(cell, "difference", difference_record(&d));
+    *p = d.p;
+    return 0;
+}
+
+static int make_candidate(struct comparing *c, const struct measured *base, size_t score, size_t subject, json_t *cells,
+                          double *p)
+{
+    const char *suite = string_of(base->record, "name"), *name = base->scores[score].name;
+    const struct measured *x = contender_suite(&c->all[subject], suite);
+    json_t *cell = make_cell(x ? metric_of(x->record, name) : NULL);
+    json_array_append_new(cells, cell);
+    struct text why = {0};
+    int status = 0;
+    find_obstacle(c, base, x, name, &why);
+    if (!why.length)
+        status = add_difference(c, base, x, score, cell, p);
+    else if (c->how->force)
+        json_object_set_new(cell, "refused", json_string(text_c(&why)));
+    else
+        status = error_set(c->e, ERROR_INPUT,
+                           "suite %s: %s is not comparable with the baseline: %s; --force shows them side by side",
+                           suite, string_of(json_object_get(c->all[subject].run, "subject"), "name"), text_c(&why));
+    text_free(&why);
+    return status;
+}
+
+/* Where several candidates are tested at once, Holm's p decides. */
+static void adjust(json_t *cells, double *p, size_t n)
+{
+    size_t tested = 0;
+    for (size_t i = 1; i < n; i++) tested += isnan(p[i]) ? 0 : 1;
+    if (tested < 2) return;
+    holm(p + 1, n - 1);
+    for (size_t i = 1; i < n; i++) {
+        json_t *d = json_object_get(json_array_get(cells, i), "difference");
+        if (!json_is_object(d)) continue;
+        json_object_set_new(d, "p_holm", json_number_or_null(p[i]));
+        json_object_set_new(d, "significant", json_boolean(p[i] < 0.05));
+    }
+}
+
+static json_t *row_of(const json_t *suite, const char *name, const char *unit, const char *better, json_int_t items,
+                      json_t *cells)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:o}", "suite", string_of(suite, "name"), "metric", name, "unit",
+                     unit, "better", better, "items", items, "fingerprint", string_of(suite, "fingerprint"), "cells",
+                     cells);
+}
+
+static int add_row(struct comparing *c, const struct measured *base, size_t score)
+{
+    const struct score *s = &base->scores[score];
+    double *p = memory_new(c->n, sizeof *p, "a row", c->e);
+    json_t *cells = json_array();
+    json_array_append_new(cells, make_cell(metric_of(base->record, s->name)));
+    int status = p ? 0 : ERROR_IO;
+    for (size_t i = 1; i < c->n && !status; i++) {
+        p[i] = NAN;
+        status = make_candidate(c, base, score, i, cells, &p[i]);
+    }
+    if (!status) adjust(cells, p, c->n);
+    free(p);
+    const struct metric *m = s->measure.metric;
+    json_array_append_new(c->rows, row_of(base->record, s->name, m->unit,
+                                          m->better == BETTER_HIGHER ? "higher" : "lower", (json_int_t)base->n, cells));
+    return status;
+}
+
+/* --- divergence from the baseline --- */
+
+static bool same_subject(const json_t *a, const json_t *b)
+{
+    static const char *const keys[] = {"sha256", "backend", "math"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (!json_equal(json_object_get(a, keys[i]), json_object_get(b, keys[i]))) return false;
+    return true;
+}
+
+/* What a candidate's run says of its distance from this baseline in a suite, or NULL. */
+static const json_t *divergence_from(const struct comparing *c, const struct measured *base, size_t subject)
+{
+    const struct measured *x = contender_suite(&c->all[subject], string_of(base->record, "name"));
+    const json_t *d = x ? json_object_get(x->record, "divergence") : NULL;
+    const json_t *baseline = json_object_get(c->all[0].run, "subject");
+    bool ours = d && same_subject(json_object_get(d, "baseline"), baseline) &&
+                strcmp(string_of(x->record, "fingerprint"), string_of(base->record, "fingerprint")) == 0;
+    return ours ? d : NULL;
+}
+
+/* Rows whose values are distances from the baseline: it has none itself. The runs have the whole divergence. */
+static void add_divergence(struct comparing *c, const struct measured *base)
+{
+    static const char *const names[] = {"kl_divergence", "same_top"};
+    const json_t *first = NULL;
+    for (size_t i = 1; i < c->n && !first; i++) first = divergence_from(c, base, i);
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        const char *name = names[k];
+        const json_t *m = first ? metric_of(first, name) : NULL;
+        if (!m) continue;
+        json_t *cells = json_array();
+        json_array_append_new(cells, make_cell(NULL));
+        for (size_t i = 1; i < c->n; i++) {
+            const json_t *d = divergence_from(c, base, i);
+            json_array_append_new(cells, make_cell(d ? metric_of(d, name) : NULL));
+        }
+        json_t *row =
+            row_of(base->record, name, string_of(m, "unit"), string_of(m, "better"), (json_int_t)base->n, cells);
+        json_object_set_new(row, "divergence", json_true());
+        json_array_append_new(c->rows, row);
+    }
+}
+
+/* --- the whole --- */
+
+static json_t *subject_of(const json_t *run)
+{
+    json_t *s = json_copy(json_object_get(run, "subject"));
+    static const char *const keys[][2] = {{"seconds", "seconds"}, {"peak_bytes", "peak_bytes"}, {"run", "folder"}};
+    for (size_t i = 0; i < 3; i++) {
+        json_t *v = json_object_get(run, keys[i][1]);
+        if (v) json_object_set(s, keys[i][0], v);
+    }
+    return s;
+}
+
+static void add_canaries(struct comparing *c, size_t subject)
+{
+    for (size_t s = 0; s < c->all[subject].n_suites; s++) {
+        const json_t *record = c->all[subject].suites[s].record, *canary;
+        size_t i;
+        json_array_foreach(json_object_get(record, "canaries"), i, canary)
+        {
+            json_t *flag = json_deep_copy(canary);
+            json_object_set_new(flag, "suite", json_string(string_of(record, "name")));
+            json_object_set_new(flag, "subject", json_integer((json_int_t)subject));
+            json_array_append_new(c->canaries, flag);
+        }
+    }
+}
+
+json_t *compare_record(const struct contender *all, size_t n, const struct compare_options *how, struct error *e)
+{
+    struct comparing c = {all, n, how, json_array(), json_array(), e};
+    json_t *subjects = json_array();
+    int status = 0;
+    for (size_t i = 0; i < n; i++) {
+        json_array_append_new(subjects, subject_of(all[i].run));
+        add_canaries(&c, i);
+    }
+    for (size_t s = 0; s < all[0].n_suites && !status; s++) {
+        const struct measured *base = &all[0].suites[s];
+        for (size_t k = 0; k < base->n_scores && !status; k++) status = add_row(&c, base, k);
+        if (!status) add_divergence(&c, base);
+    }
+    json_t *record = json_pack("{s:s, s:o, s:o, s:o, s:{s:I, s:I}}", "schema", "kerf-compare-1", "subjects", subjects,
+                               "rows", c.rows, "canaries", c.canaries, "resampling", "resamples",
+                               (json_int_t)(how->resampling.resamples ? how->resampling.resamples : 10000), "seed",
+                               (json_int_t)how->resampling.seed);
+    if (!record && !status) error_set(e, ERROR_IO, "out of memory for a comparison");
+    if (!status) return record;
+    json_decref(record);
+    return NULL;
+}

@@ -1,0 +1,135 @@
+/* Runs read back from their folder: the same statistics to the bit, and an error for what was tampered with. */
+#include "engine/base/file.h"
+#include "engine/models/model.h"
+#include "suites/finished.h"
+#include "suites/run.h"
+#include "tests/testing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const suites[] = {"endings", "questions", "stories_chunked", "translation"};
+enum { SUITES = sizeof suites / sizeof *suites };
+
+struct fixture {
+    char *folder;
+    struct suite_result results[SUITES];
+};
+
+static int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    struct error e;
+    struct model *m = model_shipped("gpt2", NULL);
+    const struct run_options options = {.limit = 3, .batch = 4, .resampling = {.resamples = 10}};
+    f->folder = folder_temporary();
+    for (size_t i = 0; i < SUITES; i++) assert_ok(suite_run(m, suites[i], &options, &f->results[i], &e), &e);
+    json_t *run = run_record(m, "a@b", "a", 1.5, f->results, SUITES, &e);
+    assert_ok(run_write(f->folder, run, f->results, SUITES, &e), &e);
+    json_decref(run);
+    model_close(m);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    for (size_t i = 0; i < SUITES; i++) suite_result_free(&f->results[i]);
+    folder_remove(f->folder);
+    free(f);
+    return 0;
+}
+
+static void test_same_statistics(void **state)
+{
+    const struct fixture *f = *state;
+    struct finished x;
+    struct error e;
+    assert_true(finished_is(f->folder));
+    assert_false(finished_is("tests"));
+    assert_ok(finished_read(&x, f->folder, &e), &e);
+    assert_int_equal(x.n_suites, SUITES);
+    for (size_t i = 0; i < SUITES; i++) {
+        const struct suite_result *r = &f->results[i];
+        const struct measured *m = contender_suite(&x.contender, r->suite->name);
+        assert_non_null(m);
+        assert_int_equal(m->n, r->n);
+        assert_int_equal(m->n_scores, r->suite->n_scores);
+        for (size_t k = 0; k < m->n_scores; k++) {
+            const struct measure *ours = &r->suite->scores[k].measure, *theirs = &m->scores[k].measure;
+            assert_ptr_equal(ours->metric, theirs->metric);
+            assert_string_equal(r->suite->scores[k].name, m->scores[k].name);
+            assert_memory_equal(r->stats[k], m->stats[k], r->n * ours->metric->width * sizeof(double));
+            const double a = measure_value(ours, r->stats[k], r->n), b = measure_value(theirs, m->stats[k], m->n);
+            assert_memory_equal(&a, &b, sizeof a);
+        }
+    }
+    finished_free(&x);
+}
+
+/* One file of a copy of the folder, with `from` replaced by `to` where it first stands (NULL: the file's end cut off). */
+static void assert_refused(const struct fixture *f, const char *file, const char *from, const char *to,
+                           const char *words)
+{
+    struct error e;
+    char *copy = folder_temporary(), name[64];
+    for (size_t i = 0; i <= SUITES; i++) {
+        snprintf(name, sizeof name, i < SUITES ? "samples_%s.jsonl" : "run.json", i < SUITES ? suites[i] : "");
+        char *path = path_join(f->folder, name, &e);
+        struct file in;
+        assert_ok(file_map(&in, path, &e), &e);
+        const char *data = (const char *)in.data;
+        char *hit = strcmp(name, file) == 0 && from ? memmem(data, in.size, from, strlen(from)) : NULL;
+        if (strcmp(name, file) == 0 && from && !hit) fail_msg("%s: has no %s", file, from);
+        size_t before = hit ? (size_t)(hit - data) : strcmp(name, file) == 0 ? in.size / 2 : in.size;
+        char *bytes = malloc(in.size + 64);
+        size_t n = before;
+        memcpy(bytes, data, before);
+        if (hit) {
+            n += (size_t)sprintf(bytes + n, "%s", to);
+            memcpy(bytes + n, hit + strlen(from), in.size - before - strlen(from));
+            n += in.size - before - strlen(from);
+        }
+        free(file_put(copy, name, bytes, n));
+        free(bytes);
+        free(path);
+        file_unmap(&in);
+    }
+    struct finished x;
+    const int status = finished_read(&x, copy, &e);
+    if (!status) fail_msg("%s: %s for %s is accepted", file, to ? to : "an end", from ? from : "the rest");
+    assert_error(status, &e, ERROR_INPUT, words);
+    folder_remove(copy);
+}
+
+/* Of a suite, not of its protocol, which has its own. */
+#define ITEMS(n) "\"items\": " n ",\n   \"metrics\""
+
+static void test_what_was_changed_is_refused(void **state)
+{
+    const struct fixture *f = *state;
+    assert_refused(f, "run.json", NULL, NULL, "run.json");
+    assert_refused(f, "run.json", "kerf-run-1", "kerf-run-9", "schema");
+    assert_refused(f, "run.json", ITEMS("3"), ITEMS("4"), "has 3 items, its run 4");
+    assert_refused(f, "run.json", ITEMS("3"), ITEMS("2"), "line 3: the run has 2 items");
+    assert_refused(f, "run.json", ITEMS("3"), ITEMS("999999999999999"), "fewer than the 999999999999999 items");
+    assert_refused(f, "run.json", ITEMS("3"), ITEMS("-3"), "items: must be");
+    assert_refused(f, "run.json", "\"name\": \"endings\"", "\"name\": \"../endings\"", "name: is no suite's name");
+    assert_refused(f, "run.json", "multiple_choice", "multiple_voice", "output_type");
+    assert_refused(f, "run.json", "\"metric\": \"acc\"", "\"metric\": \"ace\"", "no such metric");
+    assert_refused(f, "samples_endings.jsonl", NULL, NULL, "samples_endings.jsonl");
+    assert_refused(f, "samples_endings.jsonl", "statistics", "statistick", "line 1: statistics: is missing");
+    assert_refused(f, "samples_endings.jsonl", "\"statistics\":{\"acc\":[", "\"statistics\":{\"acc\":[1,2,3,",
+                   "a list of at most 2 numbers");
+    assert_refused(f, "samples_endings.jsonl", "\"statistics\":{\"acc\":[", "\"statistics\":{\"acc\":[\"1\",",
+                   "statistics.acc");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_same_statistics),
+                                       cmocka_unit_test(test_what_was_changed_is_refused)};
+    return cmocka_run_group_tests_name("suites/finished", tests, set_up, tear_down);
+}
