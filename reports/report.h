@@ -12,7 +12,8 @@
  *                  "bits_per_weight", "tokenizer_sha256" },
  *     "suites": [ { "name", "output_type", "fingerprint", "protocol": {...}, "items",
  *                   "metrics": [ { "name", "value", "stderr", "ci95": [lo, hi], "better": "higher"|"lower", "unit" } ],
- *                   "tokens": { "asked", "computed" }, "seconds" } ],
+ *                   "canaries": [ { "name", "reason" } ], "tokens": {...}, "seconds", "divergence": from a
+ *                   baseline, or absent } ],
  *     "started": ISO 8601, "seconds" }
  *
  * compare.json, schema "kerf-compare-1":
@@ -20,10 +21,14 @@
  *     "subjects": [ the runs' "subject" objects, the baseline first, each with "run": its folder, "seconds",
  *                   "peak_bytes" ],
  *     "rows": [ { "suite", "metric", "unit", "better", "items", "fingerprint",
- *                 "cells": [ one per subject: { "value", "stderr", "ci95",
- *                            "difference": null for the baseline, else { "value", "stderr", "ci95", "p",
- *                            "test": "mcnemar"|"bootstrap", "significant": bool, "gained": n|null, "lost": n|null } } ]
- * } ], "resampling": { "resamples", "seed" } }
+ *                 "divergence": true where values are distances from the baseline, else absent,
+ *                 "cells": [ one per subject: { "value", "stderr", "ci95", "refused": why it is not compared, or absent,
+ *                            "difference": null for the baseline, for distances and where it is refused, else
+ *                            { "value", "stderr", "ci95", "p", "p_holm": where there are several candidates,
+ *                              "test": "mcnemar"|"bootstrap", "significant": bool, "gained": n|null, "lost": n|null } } ]
+ *               } ],
+ *     "canaries": [ { "suite", "subject": index, "name", "reason" } ],
+ *     "resampling": { "resamples", "seed" } }
  *
  * What kerf perplexity --json prints, schema "kerf-perplexity-1":
  *   { "schema", "kerf", "machine", "file", "fingerprint", "protocol": {...}, "items": documents or windows,
