@@ -17,7 +17,8 @@ struct entry {
     struct subject subject; /* of one that is run now */
     const char *decode;     /* its strategy, or NULL */
     struct evaluated run;
-    bool is_finished; /* it was run before */
+    bool is_finished;   /* it was run before */
+    const char *folder; /* where it lies then */
     struct finished finished;
     struct measured *measured; /* [suites] of one that is run now */
     struct contender contender;
@@ -60,17 +61,52 @@ static int add_subject(struct comparing *c, const char *operand, const char *dec
     return !status && decode ? add_strategy(x, decode, e) : status;
 }
 
+/* A run of a subject that another run is of too has its folder in its name. */
+static void tell_apart(const struct comparing *c, const struct entry *x)
+{
+    json_t *subject = json_object_get(x->finished.run, "subject");
+    const char *name = json_string_value(json_object_get(subject, "name"));
+    bool same = false;
+    for (size_t i = 0; i < c->n && name && !same; i++) {
+        const struct entry *other = &c->entries[i];
+        const json_t *theirs = json_object_get(json_object_get(other->finished.run, "subject"), "name");
+        const char *taken = other->is_finished ? json_string_value(theirs) : other->subject.name;
+        same = taken && strcmp(taken, name) == 0;
+    }
+    if (!same) return;
+    struct text whole = {0};
+    text_printf(&whole, "%s (%s)", name, x->folder);
+    json_object_set_new(subject, "name", json_text(text_c(&whole), whole.length));
+    text_free(&whole);
+}
+
 static int add_finished(struct comparing *c, const char *folder, struct error *e)
 {
     struct entry *x = &c->entries[c->n];
     int status = finished_read(&x->finished, folder, e);
     if (status) return status;
     x->is_finished = true;
+    x->folder = folder;
     x->contender = x->finished.contender;
+    tell_apart(c, x);
     /* where it lies, for whoever reads the comparison */
     json_object_set_new(x->finished.run, "folder", json_text(folder, strlen(folder)));
     c->n++;
     return 0;
+}
+
+/* What holds runs, or is part of one, is no run itself. */
+static int check_operand(const char *operand, struct error *e)
+{
+    const char *name = path_name(operand);
+    if (strcmp(name, "run.json") == 0 || strcmp(name, "compare.json") == 0)
+        return error_set(e, ERROR_USAGE, "%s: give the folder of the run that it is in", operand);
+    char *path = path_join(operand, "compare.json", e);
+    if (!path) return ERROR_IO;
+    const bool comparison = path_exists(path);
+    free(path);
+    if (!comparison) return 0;
+    return error_set(e, ERROR_USAGE, "%s: is a comparison; its runs are the folders in %s/runs", operand, operand);
 }
 
 static size_t count_list(const char *const *list)
@@ -91,6 +127,7 @@ static int add_entries(struct comparing *c, char **operands, size_t n, struct er
             status = add_finished(c, operands[i], e);
             continue;
         }
+        status = check_operand(operands[i], e);
         for (size_t k = 0; k < each && !status; k++)
             status = add_subject(c, operands[i], decodes ? c->decodes[k] : NULL, e);
     }
@@ -108,22 +145,32 @@ static size_t count_running(const struct comparing *c)
 
 /* --- running --- */
 
-/* A subject's folder in OUT/runs: its name in letters that every file system takes, with a number where an earlier
- * subject has the same. */
+/* Whether another subject of this comparison was written there, or is read from there. */
+static bool folder_is_taken(const struct comparing *c, const char *folder)
+{
+    char *path = path_join(c->o.out, folder, NULL);
+    bool taken = false;
+    for (size_t i = 0; i < c->n && !taken; i++) {
+        const struct entry *x = &c->entries[i];
+        const char *theirs = json_string_value(json_object_get(x->run.run, "folder"));
+        taken = x->is_finished ? path && path_same(path, x->folder) : theirs && strcmp(theirs, folder) == 0;
+    }
+    free(path);
+    return taken;
+}
+
+/* A subject's folder in OUT/runs: its name in letters that every file system takes, none of them a dot at the start,
+ * with a number where that is another's. */
 static void folder_name(const struct comparing *c, size_t i, char *out, size_t size)
 {
     char slug[80];
-    size_t n = 0, same = 0;
-    for (const char *s = path_name(c->entries[i].subject.name); *s && n + 1 < sizeof slug; s++)
-        slug[n++] = isalnum((unsigned char)*s) || strchr("._-", *s) ? *s : '-';
+    size_t n = 0;
+    for (const char *s = path_name(c->entries[i].subject.name); *s && n + 1 < sizeof slug; s++, n++)
+        slug[n] = isalnum((unsigned char)*s) || strchr(n ? "._-" : "_-", *s) ? *s : '-';
+    if (n == 0) slug[n++] = '-'; /* of "folder/" */
     slug[n] = 0;
     snprintf(out, size, "runs/%s", slug);
-    for (size_t k = 0; k < i; k++) {
-        if (c->entries[k].is_finished) continue;
-        const char *taken = json_string_value(json_object_get(c->entries[k].run.run, "folder"));
-        if (strncmp(taken, out, strlen("runs/") + n) == 0) same++;
-    }
-    if (same) snprintf(out, size, "runs/%s.%zu", slug, same + 1);
+    for (size_t same = 2; folder_is_taken(c, out); same++) snprintf(out, size, "runs/%s.%zu", slug, same);
 }
 
 static int write_run(const struct comparing *c, size_t i, struct error *e)
@@ -171,9 +218,20 @@ static int run_entry(struct comparing *c, size_t i, struct error *e)
     return status ? status : make_contender(x, e);
 }
 
+/* Beside a baseline that was run before the suites are its, where none are named. */
+static void take_suites(struct comparing *c)
+{
+    const struct entry *base = &c->entries[0];
+    if (c->o.suites[0] || !base->is_finished) return;
+    for (size_t i = 0; i < base->contender.n_suites && i + 1 < OPTION_LIST_MOST; i++)
+        c->o.suites[i] = json_string_value(json_object_get(base->contender.suites[i].record, "name"));
+}
+
 static int run_all(struct comparing *c, struct error *e)
 {
     int status = engine_open(c->o.threads, e);
+    c->o.decode = c->decodes[0];
+    take_suites(c);
     if (!status) status = evaluate_suites(&c->o, &c->suites, &c->n_suites, e);
     if (!status) status = evaluate_folder(c->o.out, e);
     progress_catch_signals();
@@ -196,6 +254,7 @@ static int make_comparison(struct comparing *c, struct error *e)
     if (!c->comparison) return (int)e->code;
     return record_build(c->comparison) ? 0 : error_set(e, ERROR_IO, "out of memory for a record");
 }
+
 static int write_leaderboard(const struct comparing *c, const char *path, struct error *e)
 {
     struct output out;
@@ -246,9 +305,24 @@ static int print_table(const struct comparing *c, struct error *e)
     return status;
 }
 
+/* What says how to run says nothing of runs that were made before. */
+static int check_options(const struct comparing *c, struct error *e)
+{
+    if (count_running(c)) return 0;
+    const struct evaluate_options *o = &c->o;
+    const char *given = o->suites[0]    ? "--suite"
+                        : o->limit      ? "--limit"
+                        : o->samples    ? "--samples"
+                        : c->decodes[0] ? "--decode"
+                                        : NULL;
+    if (!given) return 0;
+    return error_set(e, ERROR_USAGE, "%s: is for subjects that are run, and all of these were run before", given);
+}
+
 static int compare(struct comparing *c, char **operands, size_t n, struct error *e)
 {
     int status = add_entries(c, operands, n, e);
+    if (!status) status = check_options(c, e);
     if (!status && count_running(c)) status = run_all(c, e);
     if (!status && !count_running(c)) status = evaluate_folder(c->o.out, e);
     if (!status) status = make_comparison(c, e);

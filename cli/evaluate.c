@@ -3,6 +3,7 @@
 #include "engine/base/memory.h"
 #include "engine/base/table.h"
 #include "engine/formats/json.h"
+#include "suites/catalog.h"
 #include "suites/journal.h"
 #include "version.h"
 
@@ -130,6 +131,20 @@ static int check_suites(const struct evaluate_options *o, char *const *names, si
     return status;
 }
 
+/* With --decode a suite that sweeps strategies is one suite: its entries lose theirs. */
+static int drop_strategies(char **names, struct error *e)
+{
+    int status = 0;
+    for (char **name = names; *name && !status; name++) {
+        char *path = NULL, *spec = NULL;
+        status = suite_locate(*name, &path, &spec, e);
+        if (!status && spec) *strrchr(*name, '@') = 0;
+        free(path);
+        free(spec);
+    }
+    return status;
+}
+
 int evaluate_suites(const struct evaluate_options *o, char ***names, size_t *n, struct error *e)
 {
     static const char *const all[] = {"millbrook", NULL};
@@ -140,7 +155,8 @@ int evaluate_suites(const struct evaluate_options *o, char ***names, size_t *n, 
         char **expanded;
         status = suite_expand(*given, &expanded, e);
         if (status) break;
-        status = append_names(names, n, expanded, e);
+        if (o->decode) status = drop_strategies(expanded, e);
+        if (!status) status = append_names(names, n, expanded, e);
         names_free(expanded);
     }
     if (!status) status = check_suites(o, *names, *n, e);
@@ -200,7 +216,7 @@ static int run_suites(const struct model *m, const struct subject *s, char *cons
                                   .memory = (size_t)o->memory,
                                   .resampling = evaluate_resampling(o),
                                   .decode = o->decode ? &decode : NULL,
-                                  .seed = (uint64_t)o->seed,
+                                  .seed = &o->seed,
                                   .folder = o->out,
                                   .build = build,
                                   .fresh = o->fresh,

@@ -26,10 +26,10 @@ static void print(const char *s, size_t n)
     struct text safe = {0};
     bool raw = !isatty(STDOUT_FILENO);
     for (size_t i = 0; i < n && !raw; i++) {
-        size_t plain = strcspn(s + i, "\n\t");
-        if (plain > n - i) plain = n - i;
-        text_terminal(&safe, s + i, plain);
-        if ((i += plain) < n) text_char(&safe, s[i]);
+        size_t end = i;
+        while (end < n && s[end] != '\n' && s[end] != '\t') end++;
+        text_terminal(&safe, s + i, end - i);
+        if ((i = end) < n) text_char(&safe, s[i]);
     }
     fwrite(raw ? s : text_c(&safe), 1, raw ? n : safe.length, stdout);
     text_free(&safe);

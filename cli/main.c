@@ -2,6 +2,7 @@
 #include "engine/base/suggest.h"
 #include "version.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -85,6 +86,7 @@ static void share_cores(char **argv)
 int main(int argc, char **argv)
 {
     share_cores(argv);
+    signal(SIGXFSZ, SIG_IGN); /* a file at its limit (ulimit -f) is an error of write(), told as one */
     struct error e = {0};
     int status = run(argc, argv, &e);
     if (!status && fflush(stdout)) status = error_errno(&e, "standard output", "write");

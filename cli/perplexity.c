@@ -34,7 +34,7 @@ static void make_options(struct measuring *x, struct option table[OPTIONS])
          .number = &x->how.context, .least = 1},
         {"--stride", OPTION_NUMBER, "N", "tokens from one strided window to the next (default: half a window)",
          .number = &x->how.stride, .least = 1},
-        {"--chunks", OPTION_NUMBER, "N", "the first N windows, of a rolling text documents (default: all)",
+        {"--chunks", OPTION_NUMBER, "N", "the first N windows; of a rolling text, documents (default: all)",
          .number = &x->chunks, .least = 1},
         {"--worst", OPTION_NUMBER, "N", "tokens with the largest divergence to show of each candidate (default: 10)",
          .number = &x->worst},
@@ -84,7 +84,7 @@ static int check_output(const struct measuring *x, struct error *e)
     for (size_t i = 0; i < x->n && x->how.save && !status; i++)
         status = output_check(
             "--save-reference", x->how.save,
-            (const char *const[]){x->how.file, x->subjects[i].path, x->aids.shipped, x->aids.calibration}, 4, e);
+            (const char *const[]){x->how.file, x->subjects[i].path, x->aids.calibration, x->aids.imatrix}, 4, e);
     return status;
 }
 

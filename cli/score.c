@@ -488,7 +488,7 @@ const struct command command_score = {
         "and two metrics read files of their own kind:\n"
         "  squad      --ref DATA.json, SQuAD v1.1 or v2.0, FILE {\"id\": \"answer\", ...}: exact_match and f1\n"
         "  entity-f1  --ref GOLD, FILE: CoNLL's columns, the token first, the tag last: entity_f1,\n"
-        "             entity_precision, entity_recall, by type too",
+        "             entity_precision, entity_recall, by type too (entity_f1 itself scores lines of tags)",
     .examples = "  kerf score --metric bleu,chrf,ter --ref ref.A.en --ref ref.B.en output.en\n"
                 "  kerf score --metric bleu --tokenize zh --ref ref.zh first.zh second.zh --paired\n"
                 "  kerf score --metric acc,mcc --ref gold.txt predicted.txt\n"

@@ -1,6 +1,5 @@
 /* The inputs of kerf score: files, lines and labels. */
 #include "cli/score.h"
-#include "engine/base/file.h"
 #include "engine/base/memory.h"
 #include "engine/base/table.h"
 #include "engine/base/text.h"
@@ -27,22 +26,15 @@ static int read_stream(FILE *stream, const char *name, char **bytes, size_t *siz
     return 0;
 }
 
-static int read_mapped(struct score_file *f, struct error *e)
-{
-    struct file mapped;
-    int status = file_map(&mapped, f->path, e);
-    if (status) return status;
-    f->size = mapped.size;
-    f->bytes = memory_bytes(mapped.data, mapped.size, e);
-    file_unmap(&mapped);
-    return f->bytes ? 0 : ERROR_IO;
-}
-
+/* Read, not mapped: what is cut off meanwhile is an error and no crash, and a pipe (<(zcat x.gz)) is a file too. */
 static int open_file(struct score_file *f, struct error *e)
 {
     const bool standard = strcmp(f->path, "-") == 0;
     if (standard) f->path = "standard input";
-    int status = standard ? read_stream(stdin, f->path, &f->bytes, &f->size, e) : read_mapped(f, e);
+    FILE *stream = standard ? stdin : fopen(f->path, "rb");
+    if (!stream) return error_errno(e, f->path, "open");
+    const int status = read_stream(stream, f->path, &f->bytes, &f->size, e);
+    if (!standard) fclose(stream);
     if (status) return status;
     hash_hex(f->bytes, f->size, f->hash);
     if (f->size >= 3 && memcmp(f->bytes, "\xEF\xBB\xBF", 3) == 0)
@@ -128,13 +120,28 @@ static int split_all(struct score_input *in, const char ****all, struct error *e
     return 0;
 }
 
+/* As sacreBLEU's signature has it: references of an item that are not empty, 0 where their number varies. Items that
+ * have none, which sacreBLEU refuses, do not count. */
+static size_t count_each(const struct score_input *in)
+{
+    size_t each = 0;
+    for (size_t i = 0; i < in->n; i++) {
+        const struct outcome *o = &in->outcomes[i];
+        size_t n = 0;
+        for (size_t r = 0; r < o->n_references; r++) n += o->references[r][0] != 0;
+        if (n && each && n != each) return 0;
+        if (n) each = n;
+    }
+    return each ? each : 1;
+}
+
 int score_read_lines(struct score_input *in, struct error *e)
 {
     const char ***lines;
     int status = split_all(in, &lines, e);
     if (!status) status = score_items(in, OUTCOME_GENERATION, e);
     if (status) return status;
-    const size_t each = in->references_each = in->n_references;
+    const size_t each = in->n_references;
     const char **references = score_keep(in, in->n * each, sizeof *references, "references", e);
     if (!references) return ERROR_IO;
     for (size_t i = 0; i < in->n; i++)
@@ -146,6 +153,7 @@ int score_read_lines(struct score_input *in, struct error *e)
             o->references = references + i * each;
             o->n_references = each;
         }
+    in->references_each = count_each(in);
     return 0;
 }
 

@@ -64,7 +64,8 @@ static void print_settings(const struct suite *s)
 static void print_item(const struct suite *s, const struct item *it)
 {
     const bool choice = s->kind == OUTCOME_CHOICE;
-    printf("first item, document %zu of %s:\n", it->index, s->data_path);
+    printf("first item, document %zu of ", it->index);
+    print_text(s->data_path);
     if (*it->prompt) {
         puts("  prompt");
         print_lines(it->prompt);

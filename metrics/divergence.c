@@ -71,17 +71,24 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* ln of the chance of all tokens but those of the ascending ids. */
+/* ln of the chance of all tokens but those of the ascending ids. The sum is of chances beside the largest so far: its
+ * logarithm is finite also where the chances themselves are too small for a double. */
 static double log_rest(const struct prediction *p, const int32_t *ids, int64_t k)
 {
-    double sum = 0;
+    double most = -INFINITY, sum = 0;
     for (int64_t i = 0, next = 0; i < p->n; i++) {
-        if (next < k && ids[next] == i)
+        if (next < k && ids[next] == i) {
             next++;
-        else
-            sum += exp(prediction_log(p, i));
+            continue;
+        }
+        const double log_p = prediction_log(p, i);
+        if (log_p > most) {
+            sum = sum * exp(most - log_p) + 1;
+            most = log_p;
+        } else if (log_p != -INFINITY)
+            sum += exp(log_p - most);
     }
-    return log(sum);
+    return most + log(sum);
 }
 
 void summary_fill(struct summary *s, const struct prediction *p)

@@ -17,7 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEAP_KIB = 1 << 16 }; /* what one match may take to go back */
+/* What one match may take to go back, and the steps that all may take in a text: PCRE2 counts them anew at each place
+ * where a match may start, so each place gets its share. A search that goes to the end of the text from every place
+ * has enough in texts of 22,000 characters. */
+enum { HEAP_KIB = 1 << 16, STEPS = 500000000, STEPS_MOST = 10000000 };
 
 struct exact {
     pcre2_code **ignored; /* [n_ignored] */
@@ -73,7 +76,9 @@ static int remove_matches(const pcre2_code *regex, struct text *text, struct err
         pcre2_match_context_free(limits);
         return error_set(e, ERROR_IO, "out of memory for a match");
     }
+    const size_t steps = STEPS / (text->length + 1);
     pcre2_set_heap_limit(limits, HEAP_KIB);
+    pcre2_set_match_limit(limits, steps < STEPS_MOST ? (uint32_t)steps : STEPS_MOST);
     const size_t *span = pcre2_get_ovector_pointer(match);
     struct text rest = {.failed = text->failed};
     size_t at = 0;

@@ -40,13 +40,25 @@ static bool is_smaller(const struct report *r, size_t subject)
     return bytes >= 0 && (r->subjects[0].weight_bytes < 0 || bytes < r->subjects[0].weight_bytes);
 }
 
-/* The fewest items that any row rests on. */
-static int64_t fewest_items(const struct report *r)
+/* " in 500 items a suite", " in 20 to 24 items a suite" */
+static void write_items(struct text *out, const struct report *r)
 {
-    int64_t n = INT64_MAX;
-    for (size_t i = 0; i < r->n_rows; i++)
-        if (r->rows[i].items < n) n = r->rows[i].items;
-    return n;
+    int64_t fewest = INT64_MAX, most = 0;
+    for (size_t i = 0; i < r->n_rows; i++) {
+        if (r->rows[i].items < fewest) fewest = r->rows[i].items;
+        if (r->rows[i].items > most) most = r->rows[i].items;
+    }
+    text_printf(out, " in %" PRId64, fewest);
+    if (most > fewest) text_printf(out, " to %" PRId64, most);
+    text_add(out, " items a suite");
+}
+
+/* Nothing is lost where nothing was known. */
+static bool is_doubtful(const struct report *r, size_t subject)
+{
+    for (size_t i = 0; i < r->n_canaries; i++)
+        if (r->canaries[i].subject == 0 || r->canaries[i].subject == subject) return true;
+    return false;
 }
 
 struct answer answer_find(const struct report *r)
@@ -97,8 +109,9 @@ void answer_headline(struct text *out, const struct report *r, const struct answ
 {
     if (a->best) {
         write_subject(out, r, a->best, escape);
-        text_printf(out, " is the smallest candidate with no significant loss in %" PRId64 " items a suite",
-                    fewest_items(r));
+        text_add(out, " is the smallest candidate with no significant loss");
+        write_items(out, r);
+        if (is_doubtful(r, a->best)) text_add(out, "; but values marked ! mean little");
     } else if (a->next) {
         text_add(out, "every smaller candidate has a significant loss");
     } else if (some_refused(r)) {

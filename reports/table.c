@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LABEL_WIDTH = 28, BASELINE_WIDTH = 12, GAP = 2, NAME_LINES = 3, NAME_WIDTH = 128, REASONS = 8, CANARIES = 12 };
+enum { LABEL_WIDTH = 28, BASELINE_WIDTH = 16, GAP = 2, NAME_LINES = 3, NAME_WIDTH = 128, REASONS = 8, CANARIES = 12 };
 
 /* What stands in one place of the table, in columns of their own so that numbers stay under numbers. */
 struct entry {

@@ -35,23 +35,37 @@ static void add_value(struct text *out, const json_t *v)
     free(s);
 }
 
+static bool part_matches(const json_t *ours, const json_t *baseline, const char *key, struct text *why)
+{
+    const json_t *a = json_object_get(ours, key), *b = json_object_get(baseline, key);
+    if (a == b || json_equal(a, b)) return true;
+    if (!why) return false;
+    text_printf(why, "%.60s is ", key);
+    add_value(why, a);
+    text_add(why, ", the baseline's is ");
+    add_value(why, b);
+    return false;
+}
+
+/* What says the most is looked at first. */
 bool protocols_match(const json_t *ours, const json_t *baseline, const char *except, struct text *why)
 {
-    bool same = true;
+    bool same = json_is_object(ours) && json_is_object(baseline);
+    if (!same) {
+        if (why) text_add(why, "a protocol is not known");
+        return false;
+    }
+    static const char *const first[] = {"data_sha256", "output_type", "protocol", "context", "stride", "items"};
+    for (size_t i = 0; i < sizeof first / sizeof *first && same; i++)
+        same = part_matches(ours, baseline, first[i], why);
+    if (!same) return false;
     const char *key;
     json_t *value, *both = json_copy((json_t *)(uintptr_t)baseline); /* every key of either */
-    if (ours) json_object_update(both, (json_t *)(uintptr_t)ours);
+    json_object_update(both, (json_t *)(uintptr_t)ours);
     json_object_foreach(both, key, value)
     {
-        const json_t *a = json_object_get(ours, key), *b = json_object_get(baseline, key);
-        if (json_equal(a, b) || (except && strcmp(key, except) == 0)) continue;
-        same = false;
-        if (!why) break;
-        text_printf(why, "%.60s is ", key);
-        add_value(why, a);
-        text_add(why, ", the baseline's is ");
-        add_value(why, b);
-        break;
+        same = (except && strcmp(key, except) == 0) || part_matches(ours, baseline, key, why);
+        if (!same) break;
     }
     json_decref(both);
     return same;
@@ -186,12 +200,14 @@ static int add_row(struct comparing *c, const struct measured *base, size_t scor
 
 /* --- divergence from the baseline --- */
 
-static bool same_subject(const json_t *a, const json_t *b)
+/* Whether a divergence's "baseline" is this subject: the same weights, made in the same way. */
+static bool same_subject(const json_t *baseline, const json_t *subject)
 {
-    static const char *const keys[] = {"sha256", "backend", "math"};
+    static const char *const keys[] = {"sha256", "backend", "math", "imatrix_sha256"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (!json_equal(json_object_get(a, keys[i]), json_object_get(b, keys[i]))) return false;
-    return true;
+        if (strcmp(string_of(baseline, keys[i]), string_of(subject, keys[i]))) return false;
+    return strcmp(string_of(baseline, "calibration_sha256"),
+                  string_of(json_object_get(subject, "calibration"), "sha256")) == 0;
 }
 
 /* What a candidate's run says of its distance from this baseline in a suite, or NULL. */

@@ -1,9 +1,8 @@
 #include "suites/distance.h"
-#include "engine/base/file.h"
 #include "engine/formats/json.h"
+#include "engine/kernels/kernels.h"
+#include "suites/journal.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 bool distance_applies(const struct suite *s) { return s->kind == OUTCOME_ROLLING; }
@@ -16,55 +15,22 @@ static json_t *baseline_record(const struct distance_options *o)
                      "imatrix_sha256", f->imatrix_hash);
 }
 
-/* --- what was measured before --- */
-
-/* Everything that the divergence depends on, as text; to be freed. */
-static char *key_of(const json_t *parts, const json_t *baseline, const struct distance_options *o, char hash[HASH_HEX])
+/* Where windows are kept: under what the candidate's results depend on, and the baseline. */
+static int open_journal(struct journal **out, const struct suite *s, const json_t *parts, const json_t *baseline,
+                        const struct distance_options *o, struct error *e)
 {
-    json_t *key = json_pack("{s:O, s:O, s:I, s:I, s:I}", "candidate", parts, "baseline", baseline, "worst",
-                            (json_int_t)o->walk.worst, "resamples", (json_int_t)o->resampling.resamples, "seed",
-                            (json_int_t)o->resampling.seed);
-    char *text = key ? json_dumps(key, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    *out = NULL;
+    if (!o->folder) return 0;
+    const bool exact = strncmp(model_facts(o->baseline)->math, "exact", 5) == 0;
+    json_t *key = json_pack("{s:s, s:O, s:O, s:s*}", "schema", "kerf-walk-1", "candidate", parts, "baseline", baseline,
+                            "isa", exact ? NULL : kernels_get()->name);
+    int status = key ? journal_open(out, o->folder, s->name, key, o->fresh, e)
+                     : error_set(e, ERROR_IO, "out of memory for a journal");
     json_decref(key);
-    if (text) hash_hex(text, strlen(text), hash);
-    return text;
-}
-
-static char *path_of(const struct distance_options *o, const struct suite *s, const char *hash, struct error *e)
-{
-    char name[128];
-    snprintf(name, sizeof name, "journal/%s-%.16s.divergence.json", s->name, hash);
-    return o->folder ? path_join(o->folder, name, e) : NULL;
-}
-
-static bool all_done(const struct requests *q)
-{
-    for (size_t i = 0; i < q->n_groups; i++)
-        if (!q->groups[i].done) return false;
-    return true;
-}
-
-/* NULL where there is none, or none of this key; a file that cannot be read counts for nothing. */
-static json_t *remembered(const char *path, const char *key)
-{
-    struct error none = {0};
-    json_t *file = path_exists(path) ? json_read_file(path, &none) : NULL;
-    const char *theirs = json_string_value(json_object_get(file, "key"));
-    json_t *found = theirs && strcmp(theirs, key) == 0 ? json_incref(json_object_get(file, "divergence")) : NULL;
-    json_decref(file);
-    return found;
-}
-
-static int remember(const char *path, const char *key, json_t *divergence, struct error *e)
-{
-    json_t *file = json_pack("{s:s, s:O}", "key", key, "divergence", divergence);
-    const int status = file ? json_write_file(path, file, e) : error_set(e, ERROR_IO, "out of memory for a record");
-    json_decref(file);
     return status;
 }
 
-/* --- the measurement --- */
-
+/* NULL where memory ran out. */
 static json_t *make_record(const struct walk *w, const struct divergences *d, const struct requests *q,
                            const struct model *m, const json_t *baseline)
 {
@@ -77,19 +43,20 @@ static json_t *make_record(const struct walk *w, const struct divergences *d, co
     return record;
 }
 
-static int walk(json_t **out, double *beside, const struct model *m, const struct suite *s, struct requests *q,
-                size_t n_items, const json_t *baseline, const struct distance_options *o, struct error *e)
+static int walk(json_t **out, double *beside, const struct model *m, const struct suite *s, const struct requests *q,
+                size_t n_items, const json_t *baseline, const struct distance_options *o, struct journal *j,
+                struct error *e)
 {
     const struct model *both[] = {o->baseline, m};
+    struct walk_options how = o->walk;
     struct walk w;
     struct divergences d;
-    int status = lockstep_walk(&w, both, 2, s, q, n_items, &o->walk, e);
+    how.journal = j;
+    int status = lockstep_walk(&w, both, 2, s, q, n_items, &how, e);
     if (status) return status;
     status = divergences_measure(&d, &w, 1, &o->resampling, e);
     if (!status) {
-        walk_results(&w, 1, q);
         *beside = w.subjects[0].seconds;
-        for (size_t i = 0; i < q->n_groups; i++) q->groups[i].done = true;
         *out = make_record(&w, &d, q, m, baseline);
         if (!*out) status = error_set(e, ERROR_IO, "out of memory for a record");
     }
@@ -97,24 +64,18 @@ static int walk(json_t **out, double *beside, const struct model *m, const struc
     return status;
 }
 
-int distance_measure(json_t **out, double *beside, const struct model *m, const struct suite *s, struct requests *q,
-                     size_t n_items, const json_t *parts, const struct distance_options *o, struct error *e)
+int distance_measure(json_t **out, double *beside, const struct model *m, const struct suite *s,
+                     const struct requests *q, size_t n_items, const json_t *parts, const struct distance_options *o,
+                     struct error *e)
 {
-    char hash[HASH_HEX] = "";
+    struct journal *j = NULL;
     *out = NULL;
     *beside = 0;
     json_t *baseline = baseline_record(o);
-    char *key = baseline ? key_of(parts, baseline, o, hash) : NULL;
-    *e = (struct error){0};
-    char *path = key ? path_of(o, s, hash, e) : NULL;
-    int status = key ? (int)e->code : error_set(e, ERROR_IO, "out of memory for a record");
-    if (!status && path && !o->fresh && all_done(q)) *out = remembered(path, key);
-    if (!status && !*out) {
-        status = walk(out, beside, m, s, q, n_items, baseline, o, e);
-        if (!status && path) status = remember(path, key, *out, e);
-    }
+    int status =
+        baseline ? open_journal(&j, s, parts, baseline, o, e) : error_set(e, ERROR_IO, "out of memory for a record");
+    if (!status) status = walk(out, beside, m, s, q, n_items, baseline, o, j, e);
+    const int closed = journal_close(j, status ? NULL : e);
     json_decref(baseline);
-    free(key);
-    free(path);
-    return status;
+    return status ? status : closed;
 }

@@ -4,8 +4,8 @@
  *     const struct distance_options o = {.baseline = base, .name = "millbrook-llama@f32", .folder = "kerf-out", ...};
  *     if (distance_measure(&divergence, model, suite, &requests, n_items, parts, &o, e)) return e->code;
  *
- * The requests have the subject's log-likelihoods afterwards, the bits that score_groups() would have given them. A
- * divergence that was measured before, and that the folder's journal still has, is not measured again. */
+ * walk.whole is told of each window, whose log-likelihood is to the bit what score_groups() gives it. The walk has a
+ * journal of its own in the folder: one that was killed goes on, and one that is whole is not walked again. */
 #ifndef KERF_SUITES_DISTANCE_H
 #define KERF_SUITES_DISTANCE_H
 
@@ -26,7 +26,7 @@ bool distance_applies(const struct suite *s);
  * { "baseline": { name, sha256, backend, math }, "tokens", "metrics": [...], quantiles and ratio as in
  * divergences_record(), "worst": [...], "noise_floor" }. */
 int distance_measure(json_t **out, double *beside /* seconds in the baseline */, const struct model *m,
-                     const struct suite *s, struct requests *q, size_t n_items, const json_t *parts,
+                     const struct suite *s, const struct requests *q, size_t n_items, const json_t *parts,
                      const struct distance_options *o, struct error *e);
 
 #endif

@@ -40,6 +40,13 @@ static json_t *finished(struct text *t, struct error *e)
     return v ? v : no_memory(e);
 }
 
+static json_t *too_long(struct text *t, struct error *e)
+{
+    text_free(t);
+    error_set(e, ERROR_INPUT, "the text has more than %d bytes", (int)MOST_BYTES);
+    return NULL;
+}
+
 static json_t *cased(const json_t *v, enum letter_case how, struct error *e)
 {
     struct text t = {0};
@@ -93,10 +100,7 @@ static json_t *replace(const json_t *v, json_t *const *a, struct error *e)
         text_add(&t, new);
     }
     text_add(&t, at);
-    if (t.length < MOST_BYTES) return finished(&t, e);
-    text_free(&t);
-    error_set(e, ERROR_INPUT, "the text has more than %d bytes", (int)MOST_BYTES);
-    return NULL;
+    return t.length < MOST_BYTES ? finished(&t, e) : too_long(&t, e);
 }
 
 static json_t *split(const json_t *v, json_t *const *a, struct error *e)
@@ -116,6 +120,10 @@ static json_t *split(const json_t *v, json_t *const *a, struct error *e)
 static json_t *join(const json_t *v, json_t *const *a, struct error *e)
 {
     struct text t = {0};
+    if (a[0] && !json_is_string(a[0])) {
+        error_set(e, ERROR_INPUT, "what is put between is no text");
+        return NULL;
+    }
     for (size_t i = 0; i < json_array_size(v); i++) {
         const char *s = json_string_value(json_array_get(v, i));
         if (!s) {
@@ -123,10 +131,11 @@ static json_t *join(const json_t *v, json_t *const *a, struct error *e)
             error_set(e, ERROR_INPUT, "entry %zu of the list is no text", i);
             return NULL;
         }
-        if (i && a[0]) text_add(&t, json_is_string(a[0]) ? json_string_value(a[0]) : "");
+        if (i && a[0]) text_add(&t, json_string_value(a[0]));
         text_add(&t, s);
+        if (t.length > MOST_BYTES) break;
     }
-    return finished(&t, e);
+    return t.length > MOST_BYTES ? too_long(&t, e) : finished(&t, e);
 }
 
 /* Where in a list a value is. */

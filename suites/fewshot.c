@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_EQUAL = 10000 }; /* documents equal to an item that are drawn in vain: else 100000 copies take hours */
+
 struct example {
     char *text; /* NULL until it is drawn */
     char hash[HASH_HEX];
@@ -18,7 +20,8 @@ int examples_open(struct examples *x, const struct suite *s, const char *path, j
     if (n > UINT32_MAX) return error_set(e, ERROR_INPUT, "%s: too many documents to draw examples from", path);
     x->made = memory_new(n, sizeof *x->made, "examples", e);
     x->order = memory_new(n, sizeof *x->order, "examples", e);
-    if (!x->made || !x->order) return ERROR_IO;
+    x->from = memory_new(n, sizeof *x->from, "examples", e);
+    if (!x->made || !x->order || !x->from) return ERROR_IO;
     for (size_t i = 0; i < n; i++) x->order[i] = (uint32_t)i;
     return 0;
 }
@@ -28,6 +31,7 @@ void examples_close(struct examples *x)
     for (size_t i = 0; x->made && i < x->n; i++) free(x->made[i].text);
     free(x->made);
     free(x->order);
+    free(x->from);
     *x = (struct examples){0};
 }
 
@@ -65,11 +69,22 @@ static void swap(uint32_t *a, uint32_t *b)
 }
 
 /* The k-th of a shuffle of the documents (Fisher and Yates, from the front), which the item's own generator drives. */
-static size_t draw(struct examples *x, struct random *r, size_t k, uint32_t *from)
+static size_t draw(struct examples *x, struct random *r, size_t k)
 {
-    *from = (uint32_t)k + (x->suite->fewshot.first ? 0 : random_below(r, (uint32_t)(x->n - k)));
-    swap(&x->order[k], &x->order[*from]);
+    x->from[k] = (uint32_t)k + (x->suite->fewshot.first ? 0 : random_below(r, (uint32_t)(x->n - k)));
+    swap(&x->order[k], &x->order[x->from[k]]);
     return x->order[k];
+}
+
+static int too_few(const struct examples *x, const struct item *it, size_t taken, bool equal, struct error *e)
+{
+    const size_t wanted = (size_t)x->suite->fewshot.n;
+    if (equal)
+        return error_set(e, ERROR_INPUT,
+                         "%s: num_fewshot: document %zu is due %zu examples, and more than %d documents equal it",
+                         x->path, it->index, wanted, (int)MOST_EQUAL);
+    return error_set(e, ERROR_INPUT, "%s: num_fewshot: document %zu is due %zu examples, and there are %zu", x->path,
+                     it->index, wanted, taken);
 }
 
 int examples_add(struct examples *x, const struct item *it, struct text *out, struct error *e)
@@ -77,22 +92,16 @@ int examples_add(struct examples *x, const struct item *it, struct text *out, st
     const size_t wanted = (size_t)x->suite->fewshot.n;
     struct random seed = {x->suite->fewshot.seed}, r = {random_next(&seed) ^ it->index};
     r.state = random_next(&r); /* neighbours would be shifted copies of each other */
-    uint32_t *from = memory_new(x->n, sizeof *from, "a draw of examples", e);
-    if (!from) return ERROR_IO;
     size_t k = 0, taken = 0;
     int status = 0;
-    while (k < x->n && taken < wanted && !status) {
-        const size_t i = draw(x, &r, k, &from[k]);
-        k++;
+    while (k < x->n && taken < wanted && k - taken <= MOST_EQUAL && !status) {
+        const size_t i = draw(x, &r, k++);
         status = make_example(x, i, e);
         if (status || strcmp(x->made[i].hash, it->hash) == 0) continue;
         text_add(out, x->made[i].text);
         taken++;
     }
-    for (; k > 0; k--) swap(&x->order[k - 1], &x->order[from[k - 1]]);
-    free(from);
-    if (!status && taken < wanted)
-        status = error_set(e, ERROR_INPUT, "%s: num_fewshot: document %zu is due %zu examples, and there are %zu",
-                           x->path, it->index, wanted, taken);
-    return status;
+    const bool equal = k < x->n;
+    for (; k > 0; k--) swap(&x->order[k - 1], &x->order[x->from[k - 1]]);
+    return status || taken == wanted ? status : too_few(x, it, taken, equal, e);
 }

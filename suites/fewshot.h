@@ -23,6 +23,7 @@ struct examples {
     size_t n;
     struct example *made; /* [n], as they are drawn */
     uint32_t *order;      /* [n], of a draw; in order between draws */
+    uint32_t *from;       /* [n], of a draw: what was swapped */
 };
 
 int examples_open(struct examples *x, const struct suite *s, const char *path, json_t *const *docs, size_t n,

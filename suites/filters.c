@@ -118,8 +118,11 @@ static int majority_vote(const struct step *s, const json_t *doc, struct answers
 
 static int remove_whitespace(const struct step *s, const json_t *doc, struct answers *a, struct error *e)
 {
-    for (size_t i = 0; i < a->n; i++)
-        if (*a->at[i] == ' ') memmove(a->at[i], a->at[i] + 1, strlen(a->at[i]));
+    for (size_t i = 0; i < a->n; i++) {
+        size_t n = strlen(a->at[i]);
+        const char *left = letters_strip(a->at[i], &n, true, false);
+        memmove(a->at[i], left, n + 1);
+    }
     return 0;
 }
 

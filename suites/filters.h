@@ -14,7 +14,7 @@
  *     multi_choice_regex the same for letters "(A)": then the text of a choice of the document's `choices` in the
  *                        answer, then a letter after a colon
  *     take_first, take_first_k (k), majority_vote (of equals the first)
- *     remove_whitespace  one leading space
+ *     remove_whitespace  at the beginning, as str.lstrip()
  *     lowercase, uppercase
  *     map                mapping_dict, default_value
  * Patterns are PCRE2's, in UTF-8 mode. A pattern that runs away on an answer is an error, not a hang. */

@@ -112,6 +112,22 @@ static int read_samples(struct finished_suite *s, const char *path, struct error
     return status;
 }
 
+/* What a run says of its metrics must be what its items say; other builds may differ in the last digits. */
+static int check_values(const struct finished_suite *s, const json_t *record, const char *path, struct error *e)
+{
+    for (size_t k = 0; k < s->n_scores; k++) {
+        const json_t *said = json_object_get(json_array_get(json_object_get(record, "metrics"), k), "value");
+        const double told = json_number_value(said), found = measure_value(&s->scores[k].measure, s->stats[k], s->n);
+        const bool same = json_is_null(said) ? !isfinite(found) : fabs(told - found) <= 1e-12 + 1e-9 * fabs(found);
+        if (!json_is_null(said) && !json_is_number(said))
+            return error_set(e, ERROR_INPUT, "metrics[%zu]: value: must be a number or null", k);
+        if (!same)
+            return error_set(e, ERROR_INPUT, "metrics[%zu]: %s is %.9g, the items of %s give %.9g: run it again", k,
+                             s->scores[k].name, json_is_null(said) ? (double)NAN : told, path, found);
+    }
+    return 0;
+}
+
 /* An item is at least a line of a samples file: room is made for no more than that file can hold. */
 static int make_room(struct finished_suite *s, const char *path, struct error *e)
 {
@@ -150,6 +166,7 @@ static int read_suite(struct finished_suite *s, const json_t *record, const char
     if (!path) return ERROR_IO;
     status = make_room(s, path, e);
     if (!status) status = read_samples(s, path, e);
+    if (!status) status = check_values(s, record, path, e);
     free(path);
     return status;
 }

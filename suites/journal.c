@@ -120,6 +120,41 @@ int journal_generation(struct journal *j, size_t index, const struct generation 
                   e);
 }
 
+/* One that is not finite is not kept: it is found again, and reported, when the walk goes on. */
+int journal_floor(struct journal *j, const struct noise_floor *f, struct error *e)
+{
+    if (!isfinite(f->kl) || !isfinite(f->largest)) return 0;
+    return append(j,
+                  json_pack("{s:{s:I, s:I, s:f, s:f, s:f}}", "floor", "windows", (json_int_t)f->windows, "tokens",
+                            (json_int_t)f->tokens, "kl", f->kl, "largest", f->largest, "same_top", f->same_top),
+                  e);
+}
+
+static json_t *position_row(const struct position *at, size_t n_subjects)
+{
+    json_t *row = json_array();
+    for (size_t s = 0; s < n_subjects; s++) {
+        json_array_append_new(row, json_real(at[s].loglikelihood));
+        json_array_append_new(row, json_integer(at[s].top));
+        json_array_append_new(row, json_real(at[s].chance_top));
+        if (!s) continue;
+        json_array_append_new(row, json_real(at[s].divergence.kl));
+        json_array_append_new(row, json_real(at[s].divergence.reverse));
+        json_array_append_new(row, json_real(at[s].divergence.change));
+        json_array_append_new(row, json_boolean(at[s].divergence.same_top));
+    }
+    return row;
+}
+
+int journal_window(struct journal *j, size_t index, const struct position *positions, int64_t tokens, size_t n_subjects,
+                   struct error *e)
+{
+    json_t *rows = json_array();
+    for (int64_t i = 0; i < tokens; i++)
+        json_array_append_new(rows, position_row(positions + (size_t)i * n_subjects, n_subjects));
+    return append(j, json_pack("{s:I, s:o}", "window", (json_int_t)index, "positions", rows), e);
+}
+
 int journal_close(struct journal *j, struct error *e)
 {
     if (!j) return 0;
@@ -132,6 +167,21 @@ int journal_close(struct journal *j, struct error *e)
 
 /* --- reading --- */
 
+/* Where what the lines say goes: results into the requests, or a walk's windows into its past. */
+struct taker {
+    struct requests *q;
+    int64_t vocab;
+    const struct requests *walked;
+    size_t n_subjects;
+    struct walk_past *past;
+};
+
+static bool take_real(const json_t *v, double *out)
+{
+    *out = json_real_value(v);
+    return json_is_real(v) && isfinite(*out);
+}
+
 static bool take_group(const json_t *line, struct requests *q)
 {
     const json_t *values = json_object_get(line, "loglikelihood"), *greedy = json_object_get(line, "greedy");
@@ -141,8 +191,7 @@ static bool take_group(const json_t *line, struct requests *q)
     if (g->done || json_array_size(values) != g->n_parts || json_array_size(greedy) != g->n_parts) return false;
     for (size_t i = 0; i < g->n_parts; i++) {
         const json_t *v = json_array_get(values, i), *b = json_array_get(greedy, i);
-        if (!json_is_real(v) || !isfinite(json_real_value(v)) || !json_is_boolean(b)) return false;
-        g->parts[i].loglikelihood = json_real_value(v);
+        if (!take_real(v, &g->parts[i].loglikelihood) || !json_is_boolean(b)) return false;
         g->parts[i].greedy = json_is_true(b);
     }
     g->done = true;
@@ -195,7 +244,7 @@ static bool take_generation(const json_t *line, struct requests *q, int64_t voca
     got.ended = take_ended(line);
     got.log_probability = json_is_real(number) ? json_real_value(number) : (double)NAN;
     got.fed = json_integer_value(fed);
-    if (good && got.ended && got.fed >= 0) {
+    if (good && got.ended && got.fed >= 0 && got.fed <= INT32_MAX) { /* sums of it stay numbers */
         *g = got;
         return true;
     }
@@ -203,8 +252,56 @@ static bool take_generation(const json_t *line, struct requests *q, int64_t voca
     return false;
 }
 
+static void take_floor(const json_t *floor, struct noise_floor *out)
+{
+    const json_int_t windows = json_integer_value(json_object_get(floor, "windows")),
+                     tokens = json_integer_value(json_object_get(floor, "tokens"));
+    struct noise_floor f = {.windows = (size_t)windows, .tokens = tokens};
+    if (windows > 0 && tokens > 0 && take_real(json_object_get(floor, "kl"), &f.kl) &&
+        take_real(json_object_get(floor, "largest"), &f.largest) &&
+        take_real(json_object_get(floor, "same_top"), &f.same_top))
+        *out = f;
+}
+
+static bool take_position(const json_t *row, const struct taker *t, struct position *out)
+{
+    if (json_array_size(row) != 7 * t->n_subjects - 4) return false;
+    for (size_t s = 0, at = 0; s < t->n_subjects; s++) {
+        struct position *p = &out[s];
+        const json_t *top = json_array_get(row, at + 1), *same = json_array_get(row, at + 6);
+        const json_int_t token = json_integer_value(top);
+        if (!take_real(json_array_get(row, at), &p->loglikelihood) || !json_is_integer(top) || token < 0 ||
+            token >= t->vocab || !take_real(json_array_get(row, at + 2), &p->chance_top))
+            return false;
+        p->top = (int32_t)token;
+        if (s && (!take_real(json_array_get(row, at + 3), &p->divergence.kl) ||
+                  !take_real(json_array_get(row, at + 4), &p->divergence.reverse) ||
+                  !take_real(json_array_get(row, at + 5), &p->divergence.change) || !json_is_boolean(same)))
+            return false;
+        p->divergence.same_top = s && json_is_true(same);
+        at += s ? 7 : 3;
+    }
+    return true;
+}
+
+static void take_window(const json_t *line, const struct taker *t)
+{
+    const json_int_t index = json_integer_value(json_object_get(line, "window"));
+    const json_t *rows = json_object_get(line, "positions");
+    const size_t n = json_array_size(rows);
+    if (index < 0 || (size_t)index >= t->walked->n_groups || t->past->windows[index]) return;
+    if (!n || (int64_t)n != t->walked->groups[index].parts->n) return;
+    struct position *all = memory_new(n, t->n_subjects * sizeof *all, "a window", NULL);
+    bool good = all;
+    for (size_t i = 0; i < n && good; i++) good = take_position(json_array_get(rows, i), t, all + i * t->n_subjects);
+    if (good)
+        t->past->windows[index] = all;
+    else
+        free(all);
+}
+
 /* A line without its newline. What is wrong with one that counts for nothing does not matter. */
-static void take_line(const struct journal *j, const char *line, size_t n, struct requests *q, int64_t vocab)
+static void take_line(const struct journal *j, const char *line, size_t n, const struct taker *t)
 {
     const size_t end = sizeof check_key - 1 + CHECK + 2; /* of the sum, with its quotation mark and brace */
     char check[HASH_HEX];
@@ -213,14 +310,18 @@ static void take_line(const struct journal *j, const char *line, size_t n, struc
     if (memcmp(line + n - CHECK - 2, check, CHECK) || memcmp(line + n - 2, "\"}", 2)) return;
     struct error ignored;
     json_t *value = json_read_bytes(line, n, j->path, &ignored);
-    if (json_is_integer(json_object_get(value, "group")))
-        take_group(value, q);
-    else if (json_is_integer(json_object_get(value, "generation")))
-        take_generation(value, q, vocab);
+    if (t->q && json_is_integer(json_object_get(value, "group")))
+        take_group(value, t->q);
+    else if (t->q && json_is_integer(json_object_get(value, "generation")))
+        take_generation(value, t->q, t->vocab);
+    else if (t->past && json_is_integer(json_object_get(value, "window")))
+        take_window(value, t);
+    else if (t->past)
+        take_floor(json_object_get(value, "floor"), &t->past->floor);
     json_decref(value);
 }
 
-int journal_resume(struct journal *j, struct requests *q, int64_t vocab, struct error *e)
+static int take_lines(struct journal *j, const struct taker *t, struct error *e)
 {
     struct file f;
     int status = file_map(&f, j->path, e);
@@ -229,12 +330,25 @@ int journal_resume(struct journal *j, struct requests *q, int64_t vocab, struct 
     while (at < end) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         if (!newline) break; /* torn */
-        take_line(j, at, (size_t)(newline - at), q, vocab);
+        take_line(j, at, (size_t)(newline - at), t);
         at = newline + 1;
     }
     bool torn = at < end;
     file_unmap(&f);
     return torn ? write_all(j, "\n", 1, e) : 0; /* so that the next line is one of its own */
+}
+
+int journal_resume(struct journal *j, struct requests *q, int64_t vocab, struct error *e)
+{
+    return take_lines(j, &(struct taker){.q = q, .vocab = vocab}, e);
+}
+
+int journal_walk(struct journal *j, const struct requests *q, size_t n_subjects, int64_t vocab, struct walk_past *out,
+                 struct error *e)
+{
+    *out = (struct walk_past){.windows = memory_new(q->n_groups, sizeof(struct position *), "windows", e)};
+    const struct taker t = {.vocab = vocab, .walked = q, .n_subjects = n_subjects, .past = out};
+    return out->windows ? take_lines(j, &t, e) : ERROR_IO;
 }
 
 /* --- opening --- */

@@ -57,7 +57,9 @@ static int prepare(struct lockstep *l, const struct model *const *models, size_t
                    struct error *e)
 {
     const int64_t context = o->context ? o->context : walk_context(models, n);
+    const struct windowing how = {.protocol = o->protocol, .context = context, .stride = o->stride};
     int status = walk_check(models, n, context, e);
+    if (!status && o->stride && windowing_check(&how, e)) status = error_prefix(e, "%s", model_facts(models[0])->path);
     if (!status) status = make_suite(&l->suite, o, context, e);
     if (!status)
         status = suite_items(l->suite, o->protocol == PROTOCOL_ROLLING ? o->limit : 0, NULL, &l->items, &l->n_items, e);

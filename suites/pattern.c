@@ -79,22 +79,13 @@ static int match(const struct search *x, struct error *e)
  * one before it ended, and what is not empty may begin where an empty one was. */
 static int next_match(struct search *x, size_t *start, size_t *end, struct error *e)
 {
-    for (;;) {
-        const int found = match(x, e);
-        if (found < 0 || (!found && !x->options)) return found;
-        if (found) {
-            const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(x->data);
-            *start = ends[0] < ends[1] ? ends[0] : ends[1]; /* \K may put the start behind the end */
-            *end = x->from = ends[1] > x->from ? ends[1] : x->from;
-            x->options = *start == *end ? PCRE2_NOTEMPTY_ATSTART | PCRE2_ANCHORED : 0;
-            return 1;
-        }
-        if (x->from >= x->n) return 0;
-        uint32_t c;
-        const size_t size = utf8_decode(x->s + x->from, x->n - x->from, &c);
-        x->from += size ? size : 1;
-        x->options = 0;
-    }
+    const int found = match(x, e);
+    if (found <= 0) return found;
+    const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(x->data);
+    *start = ends[0] < ends[1] ? ends[0] : ends[1]; /* \K may put the start behind the end */
+    *end = x->from = ends[1] > x->from ? ends[1] : x->from;
+    x->options = *start == *end ? PCRE2_NOTEMPTY_ATSTART : 0;
+    return 1;
 }
 
 static int search_open(struct search *x, const struct pattern *p, const char *s, size_t n, struct error *e)

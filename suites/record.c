@@ -2,10 +2,10 @@
 #include "engine/base/file.h"
 #include "engine/base/memory.h"
 #include "engine/formats/json.h"
+#include "suites/catalog.h"
 #include "suites/run.h"
 
-#include <dirent.h>
-#include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -74,14 +74,19 @@ json_t *run_record(const struct model *m, const char *name, const char *model, d
     return run;
 }
 
+static char *samples_path(const char *folder, const char *suite, struct error *e)
+{
+    struct text name = {0};
+    text_printf(&name, "samples_%s.jsonl", suite);
+    char *path = name.failed ? NULL : path_join(folder, text_c(&name), e);
+    if (name.failed) error_set(e, ERROR_IO, "out of memory for a path");
+    text_free(&name);
+    return path;
+}
+
 static int write_samples(const char *folder, const struct suite_result *r, struct error *e)
 {
-    size_t n = strlen(r->suite->name) + 32;
-    char *name = memory_new(n, 1, "a path", e);
-    if (!name) return ERROR_IO;
-    snprintf(name, n, "samples_%s.jsonl", r->suite->name);
-    char *path = path_join(folder, name, e);
-    free(name);
+    char *path = samples_path(folder, r->suite->name, e);
     struct output out;
     int status = path ? output_open(&out, path, e) : ERROR_IO;
     free(path);
@@ -96,33 +101,43 @@ static int write_samples(const char *folder, const struct suite_result *r, struc
     return output_commit(&out, e);
 }
 
-/* Samples of suites that an earlier run in this folder had and this one has not would pass for this one's. */
-static int remove_stale(const char *folder, const struct suite_result *results, size_t n, struct error *e)
+static bool has_suite(const struct suite_result *results, size_t n, const char *name)
 {
-    DIR *dir = opendir(folder);
-    if (!dir) return error_errno(e, folder, "list");
-    for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        size_t length = strlen(entry->d_name);
-        if (length < 14 || memcmp(entry->d_name, "samples_", 8) || strcmp(entry->d_name + length - 6, ".jsonl"))
-            continue;
-        bool ours = false;
-        for (size_t i = 0; i < n && !ours; i++) {
-            const char *name = results[i].suite->name;
-            ours = strlen(name) == length - 14 && memcmp(entry->d_name + 8, name, length - 14) == 0;
-        }
-        if (!ours) unlinkat(dirfd(dir), entry->d_name, 0);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(results[i].suite->name, name) == 0) return true;
+    return false;
+}
+
+/* An earlier run in this folder goes before this one comes: its run.json first, so that it never stands beside samples
+ * that are not its own, then its samples of suites that this run has not. What else lies there is not ours. */
+static int remove_earlier(const char *folder, const char *path, const struct suite_result *results, size_t n,
+                          struct error *e)
+{
+    struct error none;
+    size_t i;
+    const json_t *suite;
+    json_t *earlier = path_exists(path) ? json_read_file(path, &none) : NULL;
+    int status = unlink(path) && errno != ENOENT ? error_errno(e, path, "remove") : 0;
+    json_array_foreach(json_object_get(earlier, "suites"), i, suite)
+    {
+        const char *name = json_string_value(json_object_get(suite, "name"));
+        if (status || !name || !suite_name_fits(name) || has_suite(results, n, name)) continue;
+        char *samples = samples_path(folder, name, e);
+        status = samples ? 0 : ERROR_IO;
+        if (samples) unlink(samples);
+        free(samples);
     }
-    closedir(dir);
-    return 0;
+    json_decref(earlier);
+    return status;
 }
 
 int run_write(const char *folder, const json_t *run, const struct suite_result *results, size_t n, struct error *e)
 {
-    int status = folder_make(folder, e);
-    if (!status) status = remove_stale(folder, results, n, e);
+    char *path = path_join(folder, "run.json", e);
+    int status = path ? folder_make(folder, e) : ERROR_IO;
+    if (!status) status = remove_earlier(folder, path, results, n, e);
     for (size_t i = 0; i < n && !status; i++) status = write_samples(folder, &results[i], e);
-    char *path = status ? NULL : path_join(folder, "run.json", e);
-    if (!status) status = path ? json_write_file(path, run, e) : ERROR_IO;
+    if (!status) status = json_write_file(path, run, e);
     free(path);
     return status;
 }

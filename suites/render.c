@@ -108,20 +108,21 @@ static int take_choices(struct item *it, const struct suite *s, struct error *e)
     return status;
 }
 
-/* The right choice: a number is its index; a text is that of a choice, else digits are its index. */
+/* The right choice: digits are its index, a text is its text. As in lm-evaluation-harness it is the other way round where
+ * doc_to_target is the bare name of a field that holds a text: then digits may be the text of a choice. */
 static int find_gold(struct item *it, const struct suite *s, struct error *e)
 {
     char *text;
     json_t *v;
     int status = value_of(&s->target, it->doc, &v, e);
-    const bool is_index = json_is_integer(v);
+    const bool is_index = json_is_integer(v), is_field = json_is_string(v) && !template_is_value(&s->target);
     json_decref(v);
     if (!status) status = render(&s->target, it->doc, &text, e);
     if (status) return status;
     size_t n = it->n_targets, at = n;
-    for (size_t i = 0; i < n && at == n && !is_index; i++)
+    const bool is_number = *text && strlen(text) < 10 && !text[strspn(text, "0123456789")];
+    for (size_t i = 0; i < n && at == n && !is_index && (is_field || !is_number); i++)
         if (strcmp(text, it->targets[i]) == 0) at = i;
-    bool is_number = *text && strlen(text) < 10 && !text[strspn(text, "0123456789")];
     if (at == n && is_number) at = (size_t)strtoul(text, NULL, 10);
     it->gold = at;
     if (at >= n)

@@ -37,12 +37,9 @@ static int choose_decoding(const struct running *r, struct error *e)
 {
     struct suite *s = r->result->suite;
     const struct run_options *o = r->options;
-    char spec[DECODE_SPEC + 32];
     if (s->kind != OUTCOME_GENERATION) return 0;
-    if (o->decode) s->decode = *o->decode; /* the name stays the suite's: so runs by two strategies compare */
-    if (!o->seed || s->decode.kind != DECODE_SAMPLE || strstr(s->decode.spec, ",seed=")) return 0;
-    snprintf(spec, sizeof spec, "%s,seed=%llu", s->decode.spec, (unsigned long long)o->seed);
-    return decode_parse(&s->decode, spec, e);
+    int status = o->decode ? suite_override(s, o->decode, e) : 0;
+    return !status && o->seed ? decode_seed(&s->decode, *o->seed, e) : status;
 }
 
 /* The documents that are asked for by the suite's name, or by its task's. */
@@ -89,17 +86,22 @@ static json_t *journal_parts(const struct running *r)
                      "isa", exact ? NULL : kernels_get()->name);
 }
 
-/* Items (or windows) all of whose requests are done. */
-static int count_done(const struct running *r, size_t *done, size_t *total, struct error *e)
+/* Items (or windows) all of whose requests are done, and whether any request is. */
+static int count_done(const struct running *r, size_t *done, size_t *total, bool *any, struct error *e)
 {
     const struct requests *q = &r->requests;
     *total = outcomes_count(r->result->suite, q, r->result->n_items);
     bool *left = memory_new(*total, sizeof *left, "items", e);
     if (!left) return ERROR_IO;
-    for (size_t i = 0; i < q->n_groups; i++)
+    *any = false;
+    for (size_t i = 0; i < q->n_groups; i++) {
+        *any = *any || q->groups[i].done;
         if (!q->groups[i].done) left[outcomes_index(r->result->suite, q, i)] = true;
-    for (size_t i = 0; i < q->n_generations; i++)
+    }
+    for (size_t i = 0; i < q->n_generations; i++) {
+        *any = *any || q->generations[i].ended;
         if (!q->generations[i].ended) left[q->item_of[i]] = true;
+    }
     *done = *total;
     for (size_t i = 0; i < *total; i++) *done -= left[i];
     free(left);
@@ -114,8 +116,7 @@ static int resume(struct running *r, struct error *e)
     if (!o->folder) return 0;
     int status = journal_open(&r->journal, o->folder, r->result->suite->name, r->parts, o->fresh, e);
     if (!status) status = journal_resume(r->journal, &r->requests, model_hyper(r->m)->vocab, e);
-    if (!status) status = count_done(r, &done, &total, e);
-    r->result->resumed = done > 0;
+    if (!status) status = count_done(r, &done, &total, &r->result->resumed, e);
     if (!status && done && o->resumed) o->resumed(o->user, r->result->suite->name, done, total);
     return status;
 }
@@ -140,29 +141,36 @@ static bool report(void *user, size_t done, size_t total, int64_t tokens)
 
 static bool report_windows(void *user, size_t done, size_t total) { return report(user, done, total, 0); }
 
+/* Of a window that is done beside the baseline: as if the scheduler had done it. */
+static int keep_window(void *user, const struct walk *w, size_t window, struct error *e)
+{
+    struct running *r = user;
+    struct group *g = &r->requests.groups[window];
+    g->parts->loglikelihood = w->subjects[1].loglikelihoods[window];
+    if (g->done) return 0;
+    g->done = true;
+    return keep(r, window, e);
+}
+
 /* Beside the baseline's model a suite of documents runs in lockstep with it; to the scheduler it is done then. */
 static int run_beside(struct running *r, struct error *e)
 {
     const struct run_options *o = r->options;
-    struct requests *q = &r->requests;
     if (!o->baseline.model || !distance_applies(r->result->suite)) return 0;
+    const struct model *const both[] = {o->baseline.model, r->m};
+    struct error ignored; /* protocols that need not be the same (--force) may be of models that cannot walk together */
+    if (!o->baseline.run && walk_check(both, 2, r->requests.context, &ignored)) return 0;
     const struct distance_options how = {
         .baseline = o->baseline.model,
         .name = o->baseline.name,
         .folder = o->folder,
         .fresh = o->fresh,
-        .walk = {.batch = o->batch, .worst = 10, .user = r, .progress = report_windows},
+        .walk = {.batch = o->batch, .worst = 10, .user = r, .progress = report_windows, .whole = keep_window},
         .resampling = o->resampling};
-    bool *before = memory_new(q->n_groups, sizeof *before, "requests", e);
-    if (!before) return ERROR_IO;
-    for (size_t i = 0; i < q->n_groups; i++) before[i] = q->groups[i].done;
     const double start = seconds_now();
-    int status = distance_measure(&r->divergence, &r->result->beside, r->m, r->result->suite, q, r->result->n_items,
-                                  r->parts, &how, e);
-    for (size_t i = 0; i < q->n_groups && !status; i++)
-        if (!before[i]) status = keep(r, i, e);
+    int status = distance_measure(&r->divergence, &r->result->beside, r->m, r->result->suite, &r->requests,
+                                  r->result->n_items, r->parts, &how, e);
     r->seconds += seconds_now() - start - r->result->beside;
-    free(before);
     return status;
 }
 

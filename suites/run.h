@@ -26,7 +26,7 @@ struct run_options {
         const struct model *model; /* MAY: its model, for the divergence in suites of documents, */
         const char *name;          /* and its name as a subject */
     } baseline;
-    uint64_t seed; /* of draws of texts, where the strategy names none; 0: its default */
+    const int64_t *seed; /* MAY: of draws of texts, where the strategy names none */
     const char
         *folder;       /* MAY: where a journal lies by which a run that was stopped goes on; NULL: nothing is written */
     const char *build; /* version and commit: results of another one do not count */

@@ -46,7 +46,7 @@ struct schedule {
 
 struct tally {
     int64_t asked;    /* tokens of all contexts and continuations, of prompts and their answers */
-    int64_t computed; /* of these, tokens that go through the model; asked - computed are saved */
+    int64_t computed; /* tokens that go through the model, all beams counted; asked - computed are saved */
     int64_t scored;   /* tokens whose likelihood is taken */
     int64_t fed;      /* tokens that went through the model in this call */
 };

@@ -172,6 +172,17 @@ int suite_decode(struct suite *s, const struct decode *how, struct error *e)
     return 0;
 }
 
+int suite_override(struct suite *s, const struct decode *how, struct error *e)
+{
+    if (s->kind != OUTCOME_GENERATION) return 0;
+    char *name = memory_string(json_string_value(json_object_get(s->settings, "task")), e);
+    if (!name) return ERROR_IO;
+    free(s->name);
+    s->name = name;
+    s->decode = *how;
+    return 0;
+}
+
 void suite_free(struct suite *s)
 {
     if (!s) return;

@@ -95,6 +95,8 @@ void suite_free(struct suite *s);
 /* Another decoding strategy, and the name that tells it from others: task.strategy. Nothing happens to a suite that
  * generates no texts. */
 int suite_decode(struct suite *s, const struct decode *how, struct error *e);
+/* Another strategy under the task's own name, so that runs by two strategies compare. */
+int suite_override(struct suite *s, const struct decode *how, struct error *e);
 /* The names of all suites that ship, sorted (groups left out), in a NULL-terminated array; free with names_free(). */
 int suite_names(char ***out, struct error *e);
 /* The suites that `name_or_path` stands for: itself, one for each of its decoding strategies, or what a group lists

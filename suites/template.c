@@ -52,8 +52,8 @@ static int parse_parts(struct template *t, const char *where, struct error *e)
     size_t capacity = 0;
     const char *at = t->source;
     if (has_statement(at))
-        return error_set(e, ERROR_INPUT, "%s: {%% and {# are not accepted: a template has text and {{field}} only",
-                         where);
+        return error_set(e, ERROR_INPUT,
+                         "%s: {%% and {# are not accepted: a template has text and {{expressions}} only", where);
     for (const char *open; (open = strstr(at, "{{"));) {
         const char *close = strstr(open + 2, "}}");
         if (!close) return error_set(e, ERROR_INPUT, "%s: a {{ has no }} after it", where);

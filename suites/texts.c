@@ -67,8 +67,8 @@ static int plan(struct texts *t, struct sequence *sequences, struct error *e)
     return 0;
 }
 
-/* Sequences at a time whose caches, logits and activations fit. What prompts share is held in place of the sequences'
- * own, so each counts with its whole prompt. */
+/* Sequences at a time whose caches, logits and activations fit, were all their prompts in one pass. What prompts share
+ * is held in place of the sequences' own, so each counts with its whole prompt. */
 static int bound(const struct texts *t, size_t *batch, struct error *e)
 {
     const struct hyper *h = model_hyper(t->m);
@@ -86,8 +86,10 @@ static int bound(const struct texts *t, size_t *batch, struct error *e)
     }
     size_t fixed = model_pass_bytes(t->m, longest);
     if (fixed + each > memory) return schedule_refuse(t->how, t->request[largest], fixed + each, e);
-    size_t texts = (memory - fixed) / each;
-    *batch = texts < t->how->batch / beams ? texts * beams : t->how->batch;
+    size_t most = t->how->batch / beams, texts = (memory - fixed) / each;
+    if (texts > most) texts = most ? most : 1;
+    while (texts > 1 && texts * each + model_pass_bytes(t->m, (int64_t)texts * longest) > memory) texts--;
+    *batch = texts * beams;
     return 0;
 }
 

@@ -2,6 +2,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
 #include "engine/kernels/kernels.h"
+#include "suites/journal.h"
 #include "suites/outcomes.h"
 #include "suites/reference.h"
 
@@ -41,14 +42,6 @@ int walk_check(const struct model *const *models, size_t n, int64_t context, str
 
 /* --- passes --- */
 
-/* One subject at one token. */
-struct position {
-    double loglikelihood;
-    struct divergence divergence; /* of a candidate */
-    int32_t top;
-    double chance_top;
-};
-
 struct walker {
     struct walk *w;
     const struct model *const *models;
@@ -56,8 +49,8 @@ struct walker {
     const struct suite *suite;
     const struct requests *q;
     const struct walk_options *how;
-    struct position *positions; /* [slice, subjects] */
-    float *logits;              /* [models, slice, vocab] */
+    struct walk_past past;
+    float *logits; /* [models, slice, vocab] */
     int64_t slice, vocab;
     struct summary *summaries; /* [slice] of the baseline, from the reference or for the output, or NULL */
     int32_t *kept_ids;         /* [slice, k] */
@@ -68,9 +61,10 @@ struct walker {
     struct span *spans;
     struct cache **caches; /* [most groups] */
     int32_t *fed, *targets;
-    float **hidden; /* [models] of [rows, width] */
+    float **hidden;             /* [models] of [rows, width] */
+    struct position *positions; /* [rows, subjects] */
     int64_t n_fed, n_rows;
-    int64_t scored; /* rows of earlier passes */
+    int64_t scored; /* rows of the windows that are done */
     /* where the next row belongs */
     size_t group, outcome;
     int64_t row, position;
@@ -78,8 +72,8 @@ struct walker {
 
 static int64_t fed_by(const struct group *g) { return g->n_context + g->parts->n - 1; }
 
-/* The next windows that go through the models together. */
-static void choose_groups(struct walker *x, size_t most)
+/* The next windows that go through the models together, none where the first of them was done before. */
+static void choose_groups(struct walker *x, size_t most, struct position *const *done)
 {
     const struct requests *q = x->q;
     x->n_groups = 0;
@@ -87,6 +81,7 @@ static void choose_groups(struct walker *x, size_t most)
     while (x->done + x->n_groups < q->n_groups && x->n_groups < most) {
         const struct group *g = &q->groups[x->done + x->n_groups];
         if (x->n_groups && x->n_fed + fed_by(g) > PASS_TOKENS) break;
+        if (done && done[x->done + x->n_groups]) break;
         x->n_fed += fed_by(g);
         x->n_rows += g->parts->n;
         x->n_groups++;
@@ -149,9 +144,9 @@ static int recall(struct walker *x, int64_t at, int64_t n, struct error *e)
 {
     int status = 0;
     for (int64_t i = 0; i < n && !status; i++) {
-        struct position *to = &x->positions[(size_t)i * x->w->n_subjects];
+        struct position *to = &x->positions[(size_t)(at + i) * x->w->n_subjects];
         struct summary *s = &x->summaries[i];
-        status = reference_row(x->how->baseline, x->scored + at + i, s, &to->loglikelihood, e);
+        status = reference_row(x->how->baseline, x->scored + i, s, &to->loglikelihood, e);
         to->top = (int32_t)s->top;
         for (int64_t k = 0; k < s->k && !status; k++)
             if (s->ids[k] == s->top) to->chance_top = exp((double)s->logs[k]);
@@ -159,12 +154,13 @@ static int recall(struct walker *x, int64_t at, int64_t n, struct error *e)
     return status;
 }
 
-/* All subjects at row i of the slice. The log-likelihood is the scheduler's, to the bit: a perplexity is the same
+/* All subjects at row i of the slice from row `at` on. The log-likelihood is the scheduler's, to the bit: a perplexity is the same
  * whichever command takes it. */
-static void score_row(const struct walker *x, int64_t i, int32_t target)
+static void score_row(const struct walker *x, int64_t at, int64_t i)
 {
     const struct kernels *k = kernels_get();
-    struct position *to = x->positions + (size_t)i * x->w->n_subjects;
+    const int32_t target = x->targets[at + i];
+    struct position *to = x->positions + (size_t)(at + i) * x->w->n_subjects;
     struct prediction baseline = {0};
     for (size_t m = 0; m < x->n_models; m++) {
         const size_t subject = x->first + m;
@@ -198,8 +194,7 @@ static int check_position(const struct walker *x, const struct position *p, size
 }
 
 /* Into the list of the worst, which is descending; of equals the first stays before. */
-static void keep_worst(const struct walker *x, size_t subject, const struct position *base, const struct position *p,
-                       int32_t target)
+static void keep_worst(const struct walker *x, size_t subject, const struct position *base, const struct position *p)
 {
     struct walked *s = &x->w->subjects[subject];
     const double kl = p->divergence.kl;
@@ -216,7 +211,7 @@ static void keep_worst(const struct walker *x, size_t subject, const struct posi
                                   .position = x->position,
                                   .group = x->group,
                                   .row = x->row,
-                                  .target = target,
+                                  .target = x->q->groups[x->group].parts->ids[x->row],
                                   .baseline = {base->top, base->chance_top, exp(base->loglikelihood)},
                                   .candidate = {p->top, p->chance_top, exp(p->loglikelihood)}};
 }
@@ -233,15 +228,15 @@ static void step(struct walker *x)
     x->outcome = outcome;
 }
 
-/* Adds a slice's positions, in order, to the windows and outcomes they belong to. */
-static int collect(struct walker *x, int64_t at, int64_t n, struct error *e)
+/* Adds the next n positions, in order, to the windows and outcomes they belong to. */
+static int collect(struct walker *x, const struct position *positions, int64_t n, struct error *e)
 {
     struct walk *w = x->w;
     for (int64_t i = 0; i < n; i++, step(x)) {
-        const struct position *base = &x->positions[(size_t)i * w->n_subjects];
+        const struct position *base = &positions[(size_t)i * w->n_subjects];
+        const int64_t token = x->scored++;
         for (size_t s = 0; s < w->n_subjects; s++) {
             const struct position *p = base + s;
-            const int64_t token = x->scored + at + i;
             int status = check_position(x, p, s, e);
             if (status) return status;
             w->subjects[s].loglikelihoods[x->group] += p->loglikelihood;
@@ -250,7 +245,7 @@ static int collect(struct walker *x, int64_t at, int64_t n, struct error *e)
             w->subjects[s].reverse[token] = p->divergence.reverse;
             w->subjects[s].change[token] = p->divergence.change;
             divergence_add(&p->divergence, w->subjects[s].sums + x->outcome * DIVERGENCE_WIDTH);
-            keep_worst(x, s, base, p, x->targets[at + i]);
+            keep_worst(x, s, base, p);
         }
         if (x->how->save) reference_add(x->how->save, &x->summaries[i], base->loglikelihood);
     }
@@ -266,8 +261,8 @@ static int score_pass(struct walker *x, struct error *e)
         for (size_t m = 0; m < x->n_models && !status; m++) status = logits_of(x, m, at, n, e);
         if (status) return status;
 #pragma omp parallel for schedule(static)
-        for (int64_t i = 0; i < n; i++) score_row(x, i, x->targets[at + i]);
-        status = collect(x, at, n, e);
+        for (int64_t i = 0; i < n; i++) score_row(x, at, i);
+        status = collect(x, x->positions + (size_t)at * x->w->n_subjects, n, e);
     }
     return status;
 }
@@ -314,7 +309,8 @@ static int measure_floor(struct walker *x, float *alone, struct error *e)
 static int find_floor(struct walker *x, struct error *e)
 {
     if (x->n_models < 2 || x->first) return 0;
-    choose_groups(x, FLOOR_WINDOWS);
+    if (x->past.floor.windows) return x->w->floor = x->past.floor, 0;
+    choose_groups(x, FLOOR_WINDOWS, NULL);
     lay_out(x);
     const double seconds = x->w->subjects[0].seconds;
     float *alone =
@@ -322,7 +318,7 @@ static int find_floor(struct walker *x, struct error *e)
     int status = alone ? measure_floor(x, alone, e) : ERROR_IO;
     free(alone);
     x->w->subjects[0].seconds = seconds; /* no part of what the baseline costs */
-    return status;
+    return !status && x->how->journal ? journal_floor(x->how->journal, &x->w->floor, e) : status;
 }
 
 /* --- room --- */
@@ -372,10 +368,11 @@ static int open_summaries(struct walker *x, struct error *e)
 static int open_passes(struct walker *x, struct error *e)
 {
     enum { LOGITS = 4 * 1024 * 1024 }; /* that are held at a time, of all models */
-    choose_groups(x, FLOOR_WINDOWS);
+    choose_groups(x, FLOOR_WINDOWS, NULL);
     size_t groups = x->n_groups;
     int64_t fed = x->n_fed, rows = x->n_rows;
-    for (choose_groups(x, x->how->batch); x->n_groups; x->done += x->n_groups, choose_groups(x, x->how->batch)) {
+    for (; x->done < x->q->n_groups; x->done += x->n_groups ? x->n_groups : 1) {
+        choose_groups(x, x->how->batch, x->past.windows);
         if (x->n_groups > groups) groups = x->n_groups;
         if (x->n_fed > fed) fed = x->n_fed;
         if (x->n_rows > rows) rows = x->n_rows;
@@ -384,7 +381,7 @@ static int open_passes(struct walker *x, struct error *e)
     x->vocab = model_hyper(x->models[0])->vocab;
     x->slice = LOGITS / x->vocab / (int64_t)x->n_models;
     if (x->slice < 8) x->slice = 8;
-    x->positions = memory_new((size_t)x->slice, x->w->n_subjects * sizeof *x->positions, "results", e);
+    x->positions = memory_new((size_t)rows, x->w->n_subjects * sizeof *x->positions, "results", e);
     x->logits = memory_new((size_t)x->slice * x->n_models, (size_t)x->vocab * sizeof *x->logits, "logits", e);
     x->spans = memory_new(groups, sizeof *x->spans, "a batch", e);
     x->caches = memory_new(groups, sizeof(struct cache *), "a batch", e);
@@ -417,19 +414,47 @@ static void close_passes(struct walker *x)
 
 /* --- the walk --- */
 
+/* The windows at hand, whose positions lie one behind the other, are done. */
+static int keep_windows(struct walker *x, const struct position *positions, size_t n, struct error *e)
+{
+    const struct walk_options *how = x->how;
+    int status = 0;
+    for (const size_t end = x->done + n; x->done < end && !status; x->done++) {
+        const int64_t tokens = x->q->groups[x->done].parts->n;
+        if (how->journal && !x->past.windows[x->done])
+            status = journal_window(how->journal, x->done, positions, tokens, x->w->n_subjects, e);
+        if (!status && how->whole) status = how->whole(how->user, x->w, x->done, e);
+        positions += (size_t)tokens * x->w->n_subjects;
+    }
+    return status;
+}
+
+static int compute_windows(struct walker *x, struct error *e)
+{
+    int status = 0;
+    choose_groups(x, x->how->batch, x->past.windows);
+    lay_out(x);
+    for (size_t m = 0; m < x->n_models && !status; m++) status = forward(x, m, 0, x->n_groups, x->hidden[m], e);
+    if (!status) status = score_pass(x, e);
+    if (!status) status = keep_windows(x, x->positions, x->n_groups, e);
+    if (!status && x->how->progress && !x->how->progress(x->how->user, x->done, x->q->n_groups))
+        status = error_set(e, ERROR_INTERRUPTED, "interrupted");
+    return status;
+}
+
+/* A window that was done before goes the way of one that was computed just now, so that all sums are the same bits. */
 static int walk_through(struct walker *x, struct error *e)
 {
-    const size_t total = x->q->n_groups, batch = x->how->batch;
     int status = 0;
     x->outcome = outcomes_index(x->suite, x->q, 0);
-    for (choose_groups(x, batch); x->n_groups && !status; choose_groups(x, batch)) {
-        lay_out(x);
-        for (size_t m = 0; m < x->n_models && !status; m++) status = forward(x, m, 0, x->n_groups, x->hidden[m], e);
-        if (!status) status = score_pass(x, e);
-        x->done += x->n_groups;
-        x->scored += x->n_rows;
-        if (!status && x->how->progress && !x->how->progress(x->how->user, x->done, total))
-            status = error_set(e, ERROR_INTERRUPTED, "interrupted");
+    while (x->done < x->q->n_groups && !status) {
+        const struct position *before = x->past.windows ? x->past.windows[x->done] : NULL;
+        if (before) {
+            status = collect(x, before, x->q->groups[x->done].parts->n, e);
+            if (!status) status = keep_windows(x, before, 1, e);
+        } else {
+            status = compute_windows(x, e);
+        }
     }
     return status;
 }
@@ -454,11 +479,14 @@ int lockstep_walk(struct walk *w, const struct model *const *models, size_t n_mo
     struct walker x = {.w = w, .models = models, .n_models = n_models, .first = first, .suite = s, .q = q, .how = o};
     int status = walk_check(models, n_models, q->context, e);
     if (!status) status = open_results(&x, n_items, e);
+    if (!status && o->journal)
+        status = journal_walk(o->journal, q, w->n_subjects, model_hyper(models[0])->vocab, &x.past, e);
     if (!status) status = open_passes(&x, e);
     if (!status) status = find_floor(&x, e);
     if (!status) status = walk_through(&x, e);
     if (!status) sum_outcomes(w, s, q);
     close_passes(&x);
+    walk_past_free(&x.past, q->n_groups);
     if (status) walk_free(w);
     return status;
 }
@@ -466,6 +494,13 @@ int lockstep_walk(struct walk *w, const struct model *const *models, size_t n_mo
 void walk_results(const struct walk *w, size_t subject, struct requests *q)
 {
     for (size_t g = 0; g < w->n_groups; g++) q->groups[g].parts->loglikelihood = w->subjects[subject].loglikelihoods[g];
+}
+
+void walk_past_free(struct walk_past *p, size_t n_groups)
+{
+    for (size_t i = 0; p->windows && i < n_groups; i++) free(p->windows[i]);
+    free(p->windows);
+    *p = (struct walk_past){0};
 }
 
 void walk_free(struct walk *w)

@@ -17,8 +17,10 @@
 #include "metrics/divergence.h"
 #include "suites/requests.h"
 
+struct journal;
 struct reference;
 struct reference_output;
+struct walk;
 
 enum { WALK_WORST_MOST = 1000 };
 
@@ -28,9 +30,22 @@ struct walk_options {
     /* MAY: the baseline's predictions from a file (suites/reference.h); all models are candidates then. */
     const struct reference *baseline;
     struct reference_output *save; /* MAY: gets the baseline's predictions; the caller commits it */
+    /* MAY: gets every window as soon as it is whole; what it has is not computed again, and every number is the same bits
+     * (suites/journal.h). Not beside `save`. */
+    struct journal *journal;
     void *user;
     /* MAY: windows as they get done; false stops with ERROR_INTERRUPTED. */
     bool (*progress)(void *user, size_t done, size_t total);
+    /* MAY: told of every window, in order, as soon as its log-likelihoods are there; an error code ends the walk. */
+    int (*whole)(void *user, const struct walk *w, size_t window, struct error *e);
+};
+
+/* One subject at one token. */
+struct position {
+    double loglikelihood;
+    struct divergence divergence; /* of a candidate */
+    int32_t top;                  /* the token it finds the most likely, */
+    double chance_top;            /* and its probability; not where a single subject walks */
 };
 
 /* A token at which a candidate is far from the baseline. */
@@ -67,6 +82,12 @@ struct noise_floor {
     double kl, largest, same_top; /* mean and maximum, nats; share */
 };
 
+/* What a walk's journal has of it. */
+struct walk_past {
+    struct noise_floor floor;
+    struct position **windows; /* [n_groups] of [tokens of the window, subjects]; NULL: is not there */
+};
+
 struct walk {
     size_t n_subjects; /* models, and the reference before them */
     size_t n_groups;   /* windows */
@@ -87,5 +108,6 @@ int lockstep_walk(struct walk *w, const struct model *const *models, size_t n_mo
 /* A subject's log-likelihoods into the requests' parts, for outcomes_make(). */
 void walk_results(const struct walk *w, size_t subject, struct requests *q);
 void walk_free(struct walk *w);
+void walk_past_free(struct walk_past *p, size_t n_groups);
 
 #endif

@@ -115,10 +115,12 @@ static int scalar_value(struct loader *l, json_t **out)
     return (*out = json_stringn(s, n)) ? 0 : no_memory(l); /* libyaml has checked that it is UTF-8 */
 }
 
-/* Notes the line of the current event under the current place. */
+/* Notes the line of the current event under the current place. Places longer than any that is asked for have none: a list
+ * under many long keys would take a thousand times the file's bytes. */
 static int note_line(struct loader *l)
 {
     if (l->place.failed) return no_memory(l);
+    if (l->place.length >= YAML_PLACE_BYTES) return 0;
     json_t *line = json_integer((json_int_t)event_line(l));
     return json_object_set_new(l->y->lines, text_c(&l->place), line) ? no_memory(l) : 0;
 }

@@ -18,7 +18,7 @@
 #include <jansson.h>
 #include <stddef.h>
 
-enum { YAML_BYTES = 256 * 1024, YAML_DEPTH = 16, YAML_KEY_BYTES = 128 };
+enum { YAML_BYTES = 256 * 1024, YAML_DEPTH = 16, YAML_KEY_BYTES = 128, YAML_PLACE_BYTES = 256 };
 
 struct yaml {
     char *path;

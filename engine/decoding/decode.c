@@ -71,12 +71,14 @@ static int put(struct decode *d, const struct setting *s, const char *name, cons
     case REAL:
         if (!number_real(value, &real) || real < s->low || real > s->high)
             return error_set(e, ERROR_USAGE, "%s: must be a number from %g to %g", name, s->low, s->high);
+        real += 0.0; /* -0 is 0, and they are written alike */
         memcpy((char *)d + s->at, &real, sizeof real);
         return 0;
     case WHOLE:
-        if (!number_whole(value, &whole) || (double)whole < s->low || (double)whole > s->high)
+        if (!number_whole(value, &whole) || whole < (int64_t)s->low || whole > (int64_t)s->high)
             return error_set(e, ERROR_USAGE, "%s: must be a whole number from %.16g to %.16g", name, s->low, s->high);
         memcpy((char *)d + s->at, &whole, sizeof whole);
+        if (s->at == offsetof(struct decode, seed)) d->seeded = true;
         return 0;
     case STOPPING:
         for (int i = 0; i < STOPPINGS; i++)
@@ -102,6 +104,16 @@ static void canonize(struct decode *d)
     }
     snprintf(d->spec, sizeof d->spec, "%s", text_c(&t));
     text_free(&t);
+}
+
+int decode_seed(struct decode *d, int64_t seed, struct error *e)
+{
+    if (d->kind != DECODE_SAMPLE || d->seeded) return 0;
+    if (seed < 0 || seed > (int64_t)0x1p53)
+        return error_set(e, ERROR_USAGE, "seed: must be a whole number from 0 to 2^53");
+    d->seed = seed;
+    canonize(d);
+    return 0;
 }
 
 /* "NAME: no such WHAT, did you mean "x"? (known: a, b)" */

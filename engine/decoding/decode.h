@@ -41,12 +41,16 @@ struct decode {
     double top_p, min_p, typical_p;
     double repetition_penalty; /* 1: none */
     int64_t seed;
+    bool seeded;    /* it was named: decode_seed() leaves it */
     unsigned given; /* what decode_set() was told, for decode_settle() */
 };
 
 struct decode decode_greedy(void);
 /* ERROR_USAGE names the setting and what would be right, for an unknown name the nearest. */
 int decode_parse(struct decode *out, const char *spec, struct error *e);
+
+/* The seed of samples whose strategy names none. ERROR_USAGE beyond 0 .. 2^53. */
+int decode_seed(struct decode *d, int64_t seed, struct error *e);
 
 /* True for the keys of decode_set(): do_sample, num_beams, length_penalty, early_stopping, temperature, top_k, top_p,
  * min_p, typical_p, repetition_penalty, seed. */

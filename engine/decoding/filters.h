@@ -6,7 +6,8 @@
  *     int32_t id = candidates_draw(c, n, random_unit(&r));
  *
  * The order is Hugging Face's: repetition penalty, temperature, top-k, top-p, min-p, typical-p, each on what the one
- * before left, its probabilities adding up to 1 again. At least one token is always left. */
+ * before left, its probabilities adding up to 1 again. At least one token is always left. Of tokens that tie with the
+ * last one kept, Hugging Face's top-k and typical-p keep all; here the lower ids. */
 #ifndef KERF_ENGINE_DECODING_FILTERS_H
 #define KERF_ENGINE_DECODING_FILTERS_H
 

@@ -23,6 +23,8 @@ static int add_line(struct sentence *x, const char *s, size_t n, struct error *e
 {
     const char *tab = memchr(s, '\t', n), separator = tab ? '\t' : ' ';
     const char *first = memchr(s, separator, n), *last = memrchr(s, separator, n);
+    if (memchr(s, '\r', n))
+        return error_set(e, ERROR_INPUT, "has a \"\\r\" in it; lines end with \"\\n\" or \"\\r\\n\"");
     if (!first) return error_set(e, ERROR_INPUT, "has one column, where a token and its tag are due");
     size_t token = (size_t)(first - s), tag = n - (size_t)(last + 1 - s);
     if (!token || !tag) return error_set(e, ERROR_INPUT, "%s", token ? "has no tag" : "has no token");

@@ -65,3 +65,18 @@ void strip(const char **s, size_t *n)
         *n -= size;
     }
 }
+
+void text_replace(struct text *t, const char *from, const char *to)
+{
+    struct text out = {0};
+    size_t n = strlen(from);
+    const char *at = text_c(t), *end = at + t->length;
+    for (const char *found; (found = memmem(at, (size_t)(end - at), from, n)); at = found + n) {
+        text_bytes(&out, at, (size_t)(found - at));
+        text_add(&out, to);
+    }
+    text_bytes(&out, at, (size_t)(end - at));
+    out.failed = out.failed || t->failed;
+    text_free(t);
+    *t = out;
+}

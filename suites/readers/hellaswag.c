@@ -10,7 +10,6 @@
 #include "suites/readers/fields.h"
 #include "suites/readers/lines.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
 
@@ -26,50 +25,33 @@ static void add_capitalized(struct text *t, const char *s)
     }
 }
 
-/* The end of the mark in brackets that s, which begins with one, begins with; NULL where it is none. */
-static const char *mark_end(const char *s)
+/* Without the marks in brackets. A mark begins at the first "[", ends at the next "]" and is within a line. */
+static void add_unmarked(struct text *t, const char *s)
 {
-    const char *end = s + strcspn(s + 1, "]\n") + 1;
-    return *end == ']' ? end + 1 : NULL;
-}
-
-/* Without marks: " [title]" becomes ". ", any other is dropped. */
-static void add_unmarked(struct text *t, const char *s, size_t n)
-{
-    static const char title[] = " [title]";
-    for (const char *end = s + n, *after; s < end;) {
-        if (strncmp(s, title, sizeof title - 1) == 0) {
-            text_add(t, ". ");
-            s += sizeof title - 1;
-        } else if (*s == '[' && (after = mark_end(s))) {
-            s = after;
-        } else {
-            text_char(t, *s++);
-        }
+    for (const char *end; *s; s = end) {
+        end = s + strcspn(s, "[");
+        text_bytes(t, s, (size_t)(end - s));
+        if (!*end) break;
+        s = end;
+        end += strcspn(end, "]\n");
+        if (*end == ']')
+            end++;
+        else
+            text_bytes(t, s, (size_t)(end - s));
     }
-}
-
-/* Two spaces become one, from left to right and once. */
-static void join_spaces(struct text *t)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < t->length; i++) {
-        t->bytes[n++] = t->bytes[i];
-        if (t->bytes[i] == ' ' && i + 1 < t->length && t->bytes[i + 1] == ' ') i++;
-    }
-    t->length = n;
 }
 
 static json_t *prepared(const char *s)
 {
-    struct text t = {0};
+    struct text marked = {0}, t = {0};
     size_t n = strlen(s);
     strip(&s, &n);
-    char *stripped = strndup(s, n);
-    if (stripped) add_unmarked(&t, stripped, n);
-    join_spaces(&t);
-    json_t *v = !stripped || t.failed ? NULL : json_stringn(text_c(&t), t.length);
-    free(stripped);
+    text_bytes(&marked, s, n);
+    text_replace(&marked, " [title]", ". ");
+    add_unmarked(&t, text_c(&marked));
+    text_replace(&t, "  ", " ");
+    json_t *v = marked.failed || t.failed ? NULL : json_stringn(text_c(&t), t.length);
+    text_free(&marked);
     text_free(&t);
     return v;
 }

@@ -8,22 +8,6 @@
 
 #include <string.h>
 
-/* Replaces the text by one with every `from` made `to`, from left to right. */
-static void replace(struct text *t, const char *from, const char *to)
-{
-    struct text out = {0};
-    size_t n = strlen(from);
-    const char *at = text_c(t), *end = at + t->length;
-    for (const char *found; (found = memmem(at, (size_t)(end - at), from, n)); at = found + n) {
-        text_bytes(&out, at, (size_t)(found - at));
-        text_add(&out, to);
-    }
-    text_bytes(&out, at, (size_t)(end - at));
-    out.failed = out.failed || t->failed;
-    text_free(t);
-    *t = out;
-}
-
 /* Takes away the white space inside pairs of marks: "( a )" becomes "(a)". A pair ends at the first closing mark. */
 static void tighten(struct text *t, char open, char close)
 {
@@ -48,7 +32,7 @@ static void tighten(struct text *t, char open, char close)
 
 static void replace_all(struct text *t, const char *const (*pairs)[2])
 {
-    for (; (*pairs)[0]; pairs++) replace(t, (*pairs)[0], (*pairs)[1]);
+    for (; (*pairs)[0]; pairs++) text_replace(t, (*pairs)[0], (*pairs)[1]);
 }
 
 /* (Its rule for "/' 5/" is left out: it would write the rule's own text into the page, and no page has it.) */

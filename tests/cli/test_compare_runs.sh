@@ -16,6 +16,9 @@ cut -d, -f10-60 "$folder/now/leaderboard.csv" >"$folder/a"
 cut -d, -f10-60 "$folder/again/leaderboard.csv" >"$folder/b"
 expect_equal "leaderboard" "$(cat "$folder/a")" "$(cat "$folder/b")"
 
+run compare "$runs/$L-f32" "$runs/$L-int8-absmax" --suite stories --out "$folder/again"
+expect_error 2 '--suite: is for subjects that are run'
+
 # So does one of each kind.
 run compare "$runs/$L-f32" $L@int8:absmax --limit 4 --suite stories --suite reviews --suite translation --no-divergence --out "$folder/mixed"
 expect_status 0
@@ -42,6 +45,27 @@ cp -r "$runs/$L-f32" "$folder/broken"
 sed -i '2s/"statistics"/"statistic"/' "$folder/broken/samples_stories.jsonl"
 run compare "$runs/$L-f32" "$folder/broken" --out "$folder/none"
 expect_error 3 'broken/samples_stories.jsonl: line 2: statistics: is missing'
+
+# A folder of its own for every subject, whatever the names; what is read for the comparison is not written over.
+folders() { sed -n 's/^   "run": "\(.*\)",*$/\1/p' "$1/compare.json" | paste -sd ' '; }
+mkdir "$folder/models"
+for name in m m.2; do ln -s "$root/datasets/millbrook/gpt2" "$folder/models/$name"; done
+run compare "$folder/models/m.2" "$folder/models/m" "$folder/models/m" "$folder/models/m/" "$folder/models/m/." --suite endings --limit 2 --out "$folder/names"
+expect_status 0
+expect_equal "folders" "runs/m.2 runs/m runs/m.3 runs/- runs/-.2" "$(folders "$folder/names")"
+cp -r "$folder/names/runs/m" "$kept/m"
+run compare "$folder/names/runs/m" "$folder/models/m@int8:absmax" "$folder/models/m" --suite endings --limit 2 --out "$folder/names"
+expect_status 0
+expect_equal "folders" "$folder/names/runs/m runs/m-int8-absmax runs/m.2" "$(folders "$folder/names")"
+expect_same_file "$kept/m/run.json" "$folder/names/runs/m/run.json"
+
+# Models whose windows cannot be laid side by side: --force shows them without a divergence.
+cp -r "$root/datasets/millbrook/llama" "$folder/models/short"
+sed -i 's/"max_position_embeddings": 512/"max_position_embeddings": 128/' "$folder/models/short/config.json"
+run compare "$folder/models/short" $L --suite stories --limit 2 --force --out "$folder/short"
+expect_status 0
+expect_stdout_match "n/a: stories of $L: context is 512, the baseline's is 128"
+expect_equal "divergences" 0 "$(grep -c '"kl_divergence"' "$folder/short/compare.json")"
 
 # Two strategies of one subject: a column each.
 run compare $L --suite translation --limit 6 --decode greedy --decode beam:2 --out "$folder/decode"

@@ -75,6 +75,34 @@ expect_status 0
 run_fetch --offline-check
 expect_status 0
 
+# A folder whose files are not all there is not taken for whole, whatever stopped its run.
+rm -r "$into/box/test" "$into/SHA256SUMS"
+mkdir -p "$into/box/test/b_test.csv"
+run_fetch box
+expect_status 4
+rmdir "$into/box/test/b_test.csv"
+run_fetch box
+expect_status 0
+expect_same_file "$mirror/box/test/b_test.csv" "$into/box/test/b_test.csv"
+run_fetch --offline-check unsure
+expect_status 0
+expect_stdout_match '^unknown  unsure/copy.txt: [0-9a-f]{64}, nothing to check it against$'
+
+# Names and mirrors may have spaces and what a shell or curl would expand.
+mkdir -p "$mirror/odd" "$folder/a [b] {c,d}"
+printf 'x\n' | tee "$mirror/odd/a  b" "$mirror/odd/*" >"$mirror/odd/c"
+tar -C "$mirror" -cf "$folder/a [b] {c,d}/odd.tar" odd
+cp "$folder/a [b] {c,d}/odd.tar" "$mirror"
+row odd - odd.tar - 'odd/*' odd/ -
+run_fetch --mirror "file://$folder/a [b] {c,d}" odd
+expect_status 0
+run_fetch odd
+expect_stdout 'odd/ is here'
+run_fetch --offline-check odd
+expect_equal "good files" "good     odd/*
+good     odd/a  b
+good     odd/c" "$(cat "$kept/stdout")"
+
 # Errors leave nothing behind.
 run_fetch wrong
 expect_status 1
@@ -99,6 +127,17 @@ run_fetch --nothing
 expect_error 2 '--nothing: unknown option'
 run_fetch --into
 expect_error 2 '--into needs a value'
+run_fetch --into "$table" plain
+expect_status 4
+cp "$table" "$folder/out.tsv"
+row out - plain.txt - - out/../../plain.txt -
+run_fetch out
+expect_error 2 'a row has the path out/../../plain.txt, which leads out'
+cp "$folder/out.tsv" "$table"
+printf 'short\trow\n' >>"$table"
+run_fetch plain
+expect_error 2 'a row has 2 columns, not 10'
+cp "$folder/out.tsv" "$table"
 
 # The shipped table: every suite it names ships, and its data lie where the table says.
 while IFS=$'\t' read -r set suites licence url bytes sha256 member path file_sha256 what; do

@@ -170,6 +170,8 @@ done <<'CASES'
 2|--worst: must be 0 to 1000|$L --file $text --worst 1001
 2|--reference and --save-reference: one of them|$L --file $text --reference a --save-reference b
 2|--save-reference|$L --file $text --save-reference $text
+2|--save-reference .*cut.kref: is read by this command|$L@gguf:q4_k --imatrix $folder/cut.kref --file $text --save-reference $folder/cut.kref
+3|stride: 4294967298 is not between 1 and the window of 512|$L --file $text --protocol strided --stride 4294967298
 3|stride: 65 is not between 1 and the window of 64 tokens|$L --file $text --protocol strided --context 64 --stride 65
 3|cut.kref: offset 0x18: tokens: .*write it again|$L --file $text --reference $folder/cut.kref
 3|text.txt: offset 0x0: magic: is no reference file|$L --file $text --reference $text

@@ -19,7 +19,7 @@ expect_same_run() { # EXPECTED GOT
 }
 
 lines() { # FOLDER: lines of results in its journals
-    cat "$1"/journal/*.jsonl 2>/dev/null | grep -c '^{"g'
+    cat "$1"/journal/*.jsonl 2>/dev/null | grep -cE '^\{"(g|window)'
 }
 
 eval_into() { # FOLDER, OPTIONS
@@ -35,34 +35,38 @@ expect_stderr_line '^wrote '
 total=$(lines "$whole")
 
 # Killed again and again, some lines further each time and at some moment after that; nothing that is there is lost.
+kill_again() { # FOLDER, LINES further at most, COMMAND...
+    local out=$1 step=$2 kills=0 now=0 try process wanted before
+    shift 2
+    for try in $(seq 12); do
+        command_line="kerf $1, killed for the $try. time"
+        "$kerf" "$@" --out "$out" --batch 3 >"$kept/stdout" 2>"$kept/stderr" &
+        process=$!
+        wanted=$((now + RANDOM % step))
+        while [ "$(lines "$out")" -le "$wanted" ] && kill -0 "$process" 2>/dev/null; do sleep 0.02; done
+        sleep "0.0$((RANDOM % 10))"
+        kill -KILL "$process" 2>/dev/null
+        wait "$process" 2>/dev/null
+        status=$?
+        [ "$status" -eq 0 ] && break
+        expect_status 137
+        kills=$((kills + 1))
+        before=$now
+        now=$(lines "$out")
+        [ "$now" -gt "$before" ] || fail "more than $before lines" "$now"
+    done
+    [ "$kills" -gt 2 ] || fail "more than 2 kills" "$kills"
+}
+
 out=$folder/killed
-kills=0
-now=0
-for try in $(seq 12); do
-    command_line="kerf eval, killed for the $try. time"
-    "$kerf" eval $L $suites --limit "$limit" --out "$out" --batch 3 >"$kept/stdout" 2>"$kept/stderr" &
-    process=$!
-    wanted=$((now + RANDOM % 12))
-    while [ "$(lines "$out")" -le "$wanted" ] && kill -0 "$process" 2>/dev/null; do sleep 0.02; done
-    sleep "0.0$((RANDOM % 10))"
-    kill -KILL "$process" 2>/dev/null
-    wait "$process" 2>/dev/null
-    status=$?
-    [ "$status" -eq 0 ] && break
-    expect_status 137
-    kills=$((kills + 1))
-    before=$now
-    now=$(lines "$out")
-    [ "$now" -gt "$before" ] || fail "more than $before lines" "$now"
-done
-[ "$kills" -gt 2 ] || fail "more than 2 kills" "$kills"
+kill_again "$out" 12 eval $L $suites --limit "$limit"
 eval_into "$out"
 expect_status 0
 expect_stdout_match '^  perplexity '
 grep -Eq "^note: stories: [1-9][0-9]* of $limit items were done before \(--fresh does them again\)$" "$kept/stderr" ||
     fail "a note about the items of stories" "$(cat "$kept/stderr")"
 expect_same_run "$whole" "$out"
-expect_equal "lines in the journal of a run killed $kills times" "$total" "$(lines "$out")"
+expect_equal "lines in the journal of a run that was killed" "$total" "$(lines "$out")"
 
 # Torn and changed lines: what they stood for is done again.
 for file in "$out"/journal/*.jsonl; do
@@ -151,6 +155,35 @@ kill -KILL "$process"
 wait "$process" 2>/dev/null
 run eval $L --suite reviews --limit 1 --out "$folder/two"
 expect_status 0
+
+# A comparison walks through documents with both models at once, and goes on in the middle of that too.
+pair="$L@f32 @int8:absmax --suite stories --limit 60"
+run compare $pair --out "$folder/walked"
+expect_status 0
+out=$folder/stopped
+kill_again "$out" 40 compare $pair
+run compare $pair --out "$out"
+expect_status 0
+expect_same_comparison() {
+    for subject in $L-f32 $L-int8-absmax; do expect_same_run "$folder/walked/runs/$subject" "$out/runs/$subject"; done
+    timeless "$folder/walked/compare.json" >"$kept/expected.json"
+    timeless "$out/compare.json" >"$kept/got.json"
+    expect_same_file "$kept/expected.json" "$kept/got.json"
+}
+expect_same_comparison
+expect_equal "lines of 60 windows, each of two models and of the walk" 180 "$(lines "$out")"
+for file in "$out"/journal/*.jsonl; do
+    truncate -s -5 "$file"
+    sed -i '2s/[0-9]/x/; 7s/[0-9]/x/' "$file"
+done
+run compare $pair --out "$out"
+expect_status 0
+expect_same_comparison
+
+# What the candidate did there is done for kerf eval as well.
+run eval $L@int8:absmax --suite stories --limit 60 --out "$out"
+expect_status 0
+grep -q '^note: stories: 60 of 60 items were done before' "$kept/stderr" || fail "a note of 60" "$(cat "$kept/stderr")"
 
 # Comparisons have their journals in common.
 run compare $L@f32 @int8:absmax --suite endings --limit 20 --out "$folder/compare"

@@ -52,6 +52,15 @@ expect_stdout_match '^ *"items": 4,$'
 run score --metric bleu --ref hyp --ref ref ref
 expect_stdout_match '^bleu: nrefs:2\|'
 
+# Empty ones do not count: sacreBLEU's signature has "var" where the number of the others varies.
+printf '\n\nNo.\n\n' >partly
+run score --metric bleu,chrf,ter --ref ref --ref partly hyp
+expect_status 0
+expect_equal "signatures" 3 "$(grep -c ': nrefs:var|' "$kept/stdout")"
+printf '\n\n\n\n' >blank
+run score --metric bleu --ref ref --ref blank hyp
+expect_stdout_match '^bleu: nrefs:1\|'
+
 # Settings reach the metrics that take them, and change signature and fingerprint; the candidates do not.
 run score --metric bleu,chrf --ref ref hyp --json
 plain=$(field fingerprint) value=$(score_of bleu 0)
@@ -76,6 +85,9 @@ run_with hyp score --metric bleu --ref ref - --json
 expect_status 0
 expect_near "bleu of standard input" "$value" "$(score_of bleu 0)" 0
 expect_stdout_match '"path": "standard input"'
+run score --metric bleu --ref <(cat ref) <(cat hyp) --json
+expect_status 0
+expect_near "bleu of pipes" "$value" "$(score_of bleu 0)" 0
 printf '\xef\xbb\xbf' | cat - hyp >marked
 run score --metric bleu --ref ref marked --json
 expect_near "bleu behind a byte order mark" "$value" "$(score_of bleu 0)" 0
@@ -232,6 +244,8 @@ bad_columns '1,$d;a\\n' 'bad.conll: (has no tokens|is empty)$'
 
 run score --metric bleu --ref missing hyp
 expect_error 4 'missing: .*No such file'
+run score --metric bleu --ref ref .
+expect_error 4 '\.: .*directory'
 : >empty
 run score --metric bleu --ref ref empty
 expect_error 3 'empty: is empty$'

@@ -136,6 +136,7 @@ static void broken_data_is_named_with_its_line(void **state)
         {"piqa", NULL, BYTES("{\"goal\": \"g\", \"sol1\": \"x\", \"sol2\": \"y\"}"), "F: line 1: label: is missing"},
         {"piqa", NULL, BYTES("{\"goal\": \"g\", \"sol1\": \"x\", \"label\": 0}"), "F: line 1: sol2: is missing"},
         {"conll", NULL, BYTES("a\tO\nb\n"), "F: line 2: has one column, where a token and its tag are due"},
+        {"conll", NULL, BYTES("a\tO\rb\tO\r"), "F: line 1: has a \"\\r\" in it; lines end with"},
         {"conll", NULL, BYTES("a O\n\nb\xFF O\n"), "F: line 3: byte 2: 0xFF: is not UTF-8"},
         {"jsonl", NULL, BYTES("{}\n[]\n"), "F: line 2: is not a JSON object"},
         {"json", NULL, BYTES("{}"), "F: must be a list of objects; a list further in is named by"},
@@ -222,6 +223,26 @@ static void files_cut_short_do_no_harm(void **state)
     }
 }
 
+/* Eight million brackets that nothing closes take no time. (Looking for the end of each took hours.) */
+static void brackets_without_an_end_do_no_harm(void **state)
+{
+    (void)state;
+    enum { BRACKETS = 8000000 };
+    static const char before[] = "{\"ctx\": \"c\", \"activity_label\": \"a\", \"ctx_a\": \"",
+                      after[] = "\", \"ctx_b\": \"b\", \"endings\": [\"x\", \"y\"], \"label\": 0}";
+    size_t size = sizeof before - 1 + BRACKETS + sizeof after - 1, documents = 0;
+    struct error e = {0};
+    char *data = malloc(size);
+    assert_non_null(data);
+    memcpy(data, before, sizeof before - 1);
+    memset(data + sizeof before - 1, '[', BRACKETS);
+    memcpy(data + size - (sizeof after - 1), after, sizeof after - 1);
+    const struct reader_source source = {"F", data, size, NULL};
+    assert_ok(reader_find("hellaswag")->read(&source, count, &documents, &e), &e);
+    assert_int_equal(documents, 1);
+    free(data);
+}
+
 static void items_say_which_document(void **state)
 {
     (void)state;
@@ -284,6 +305,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(broken_data_is_named_with_its_line),
         cmocka_unit_test(files_cut_short_do_no_harm),
+        cmocka_unit_test(brackets_without_an_end_do_no_harm),
         cmocka_unit_test(items_say_which_document),
     };
     return cmocka_run_group_tests_name("corrupt/data", tests, NULL, NULL);

@@ -324,6 +324,26 @@ static void huge_files_are_refused(void **state)
     folder_remove(folder);
 }
 
+/* The line of every place is kept, but not of every entry of a list whose place is as long as a page. */
+static void long_places_are_not_kept(void **state)
+{
+    (void)state;
+    struct error e = {0};
+    struct yaml y;
+    struct text t = {0};
+    for (int i = 0; i < 10; i++) text_printf(&t, "%s%0120d: ", i ? "{" : "", i);
+    text_add(&t, "[");
+    for (int i = 0; i < 5000; i++) text_add(&t, "1, ");
+    text_add(&t, "1]}}}}}}}}}\n");
+    char *folder = folder_temporary(), *path = file_put(folder, "t.yaml", text_c(&t), t.length);
+    assert_ok(yaml_file_read(&y, path, &e), &e);
+    assert_int_equal(json_object_size(y.lines), 2);
+    yaml_file_free(&y);
+    text_free(&t);
+    free(path);
+    folder_remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +352,7 @@ int main(void)
         cmocka_unit_test(scalars_have_the_types_of_the_core_schema),
         cmocka_unit_test(groups_are_checked),
         cmocka_unit_test(huge_files_are_refused),
+        cmocka_unit_test(long_places_are_not_kept),
     };
     return cmocka_run_group_tests_name("corrupt/suite_file", tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@ static void test_canonical(void **state)
         {"beam:4", "beam:4"},
         {"beam:1,early-stopping=FALSE,length-penalty=1.0", "beam:1"},
         {"beam:004,early-stopping=never,length-penalty=-0.5", "beam:4,length-penalty=-0.5,early-stopping=never"},
+        {"beam:4,length-penalty=-0", "beam:4,length-penalty=0"},
         {"sample", "sample"},
         {"sample,seed=1234,temperature=1,top-k=0,top-p=1,min-p=0,typical-p=1,repetition-penalty=1", "sample"},
         {"sample,seed=7,repetition-penalty=.5,typical-p=9e-1,min-p=0.05,top-p=0.95,top-k=40,temperature=0.70",
@@ -66,6 +67,7 @@ static void test_refused(void **state)
         {"sample,top-k=1.5", "top-k: must be"},
         {"sample,seed=99999999999999999999", "seed: must be a whole number from 0 to 9007199254740992"},
         {"sample,seed=1,seed=2", "seed: given twice"},
+        {"sample,seed=9007199254740993", "from 0 to 9007199254740992"},
         {"greedy,repetition-penalty=0", "repetition-penalty: must be a number from 0.01 to 100"},
         {"beam:2,early-stopping=maybe", "early-stopping: must be false, true or never"},
     };

@@ -225,6 +225,26 @@ static void test_bound(void **state)
     }
 }
 
+/* Chances of all others that are too small for a double are no reason for an infinite divergence. */
+static void test_far(void **state)
+{
+    (void)state;
+    const float sure[] = {0, -2000, -2000}, even[] = {0, 0, 0}, alone[] = {0, -INFINITY, -INFINITY};
+    const struct prediction p = prediction_of(sure, 3), q = prediction_of(even, 3), r = prediction_of(alone, 3);
+    const struct divergence whole = divergence_of(&p, &q, 1, 1);
+    struct summary s = summary_of(&p, 1);
+    struct divergence d = divergence_from_summary(&s, &q, 1, 1);
+    assert_close(d.kl, whole.kl, 1e-6);
+    assert_close(d.reverse, whole.reverse, 1e-3); /* what is merged is equal; -2000 in float32 */
+    d = divergence_from_summary(&s, &r, 1, 1);
+    assert_true(d.kl == 0 && d.reverse == 0);
+    summary_release(&s);
+    s = summary_of(&q, 1);
+    assert_close(divergence_from_summary(&s, &p, 1, 1).kl, whole.reverse, 1e-3);
+    assert_true(isinf(divergence_from_summary(&s, &r, 1, 1).kl)); /* the candidate excludes what may come */
+    summary_release(&s);
+}
+
 static double value_of(const char *name, const double *stats, size_t n)
 {
     size_t i = 0;
@@ -273,6 +293,7 @@ int main(void)
                                        cmocka_unit_test(test_equal),       cmocka_unit_test(test_not_negative),
                                        cmocka_unit_test(test_extremes),    cmocka_unit_test(test_position),
                                        cmocka_unit_test(test_metrics),     cmocka_unit_test(test_summary),
-                                       cmocka_unit_test(test_bound),       cmocka_unit_test(test_quantiles)};
+                                       cmocka_unit_test(test_bound),       cmocka_unit_test(test_far),
+                                       cmocka_unit_test(test_quantiles)};
     return cmocka_run_group_tests_name("metrics/divergence", tests, NULL, NULL);
 }

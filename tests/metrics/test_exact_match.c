@@ -1,6 +1,7 @@
 /* What the options of exact_match make equal, in lm-evaluation-harness's order. */
 #include "tests/metrics/close.h"
 
+#include "engine/base/memory.h"
 #include "metrics/metric.h"
 
 #include <string.h>
@@ -110,12 +111,38 @@ static void test_refused(void **state)
     measure_close(&m);
 }
 
+/* Few steps at each of very many places are many steps. */
+static void test_steps_of_long_texts(void **state)
+{
+    (void)state;
+    enum { LENGTH = 1000000 };
+    struct measure m;
+    struct error e;
+    char *text = memory_new(LENGTH + 1, 1, "a text", &e);
+    memset(text, 'x', LENGTH);
+    const char *const reference = text;
+    const struct outcome o = {.kind = OUTCOME_GENERATION, .text = text, .references = &reference, .n_references = 1};
+    double stats[2];
+    assert_ok(measure_open(&m, "exact_match", OUTCOME_GENERATION, &e), &e);
+    assert_ok(measure_set(&m, "regexes_to_ignore", "x+$", &e), &e);
+    assert_ok(measure_accumulate(&m, &o, stats, &e), &e);
+    assert_ok(measure_set(&m, "regexes_to_ignore", "[^x]", &e), &e);
+    assert_ok(measure_accumulate(&m, &o, stats, &e), &e);
+    measure_close(&m);
+    assert_ok(measure_open(&m, "exact_match", OUTCOME_GENERATION, &e), &e);
+    assert_ok(measure_set(&m, "regexes_to_ignore", "x*[yz]", &e), &e);
+    assert_error(measure_accumulate(&m, &o, stats, &e), &e, ERROR_INPUT, "regexes_to_ignore: match");
+    measure_close(&m);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_one_reference_is_enough),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_steps_of_long_texts),
     };
     return cmocka_run_group_tests_name("metrics/exact_match", tests, NULL, NULL);
 }

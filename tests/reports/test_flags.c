@@ -64,6 +64,12 @@ static void test_canaries_are_flagged(void **state)
     assert_null(strstr(strstr(t, "0.496!") + 6, "!  "));
     assert_has(t, "! endings of millbrook-llama@gguf:q4_0: acc 0.26 is ");
     assert_null(strchr(t, '\033'));
+    assert_null(strstr(t, "mean little")); /* it is neither the baseline's nor the answer's */
+    free(t);
+    json_t *c = comparison();
+    edit(c, "canaries/0/subject", "0");
+    t = terminal(c);
+    assert_has(t, "no significant loss in 500 items a suite; but values marked ! mean little");
     free(t);
     t = markdown(comparison());
     assert_has(t, "0.496!");
@@ -91,7 +97,9 @@ static void test_a_run_shows_its_own(void **state)
 /* A distance has no difference, and is no loss that the answer would count. */
 static void test_distances_stand_alone(void **state)
 {
-    char *with = terminal(comparison()), *without = terminal(golden(COMPARISON));
+    json_t *c = comparison();
+    json_object_del(c, "canaries");
+    char *with = terminal(c), *without = terminal(golden(COMPARISON));
     assert_has(with, "kl_divergence");
     assert_has(with, "0.0123");
     assert_has(with, "[0.0110, 0.0140]");

@@ -157,22 +157,28 @@ static void test_a_suite_may_be_missing(void **state)
     release(&b);
 }
 
-/* A divergence counts from the subject it was measured from, and from no other. */
+/* A divergence counts from the subject it was measured from, and from no other: not from one that was calibrated with
+ * another text or weighed by another matrix. */
 static void test_divergence_is_from_this_baseline(void **state)
 {
     struct error e;
-    for (int same = 0; same < 2; same++) {
+    static const char *const from[][3] = {{"a", "c", "i"}, {"z", "c", "i"}, {"a", "z", "i"}, {"a", "c", "z"}};
+    for (size_t k = 0; k < 4; k++) {
         struct made a, b;
         make(&a, "a", 512, 0, 20);
         make(&b, "b", 512, 0, 20);
+        json_t *subject = json_object_get(a.run, "subject");
+        json_object_set_new(subject, "calibration", json_pack("{s:s}", "sha256", "c"));
+        json_object_set_new(subject, "imatrix_sha256", json_string("i"));
         json_object_set_new(b.record, "divergence",
-                            json_pack("{s:{s:s, s:s, s:s}, s:[{s:s, s:f, s:f, s:[f, f], s:s, s:s}]}", "baseline",
-                                      "sha256", same ? "a" : "z", "backend", "f32", "math", "exact", "metrics", "name",
+                            json_pack("{s:{s:s, s:s, s:s, s:s, s:s}, s:[{s:s, s:f, s:f, s:[f, f], s:s, s:s}]}",
+                                      "baseline", "sha256", from[k][0], "backend", "f32", "math", "exact",
+                                      "calibration_sha256", from[k][1], "imatrix_sha256", from[k][2], "metrics", "name",
                                       "kl_divergence", "value", 0.25, "stderr", 0.01, "ci95", 0.23, 0.27, "better",
                                       "lower", "unit", "nat"));
         json_t *c = compare_record((struct contender[]){a.contender, b.contender}, 2, &plain, &e);
-        assert_int_equal(json_array_size(json_object_get(c, "rows")), 1 + same);
-        if (same) assert_true(number(cell(c, 1, 1), "value") == 0.25);
+        assert_int_equal(json_array_size(json_object_get(c, "rows")), k ? 1 : 2);
+        if (!k) assert_true(number(cell(c, 1, 1), "value") == 0.25);
         json_decref(c);
         release(&a);
         release(&b);

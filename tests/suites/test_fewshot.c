@@ -189,6 +189,28 @@ static void examples_come_from_elsewhere(void **state)
     folder_remove(folder);
 }
 
+/* A set of copies of one document is refused, where a search for others would take the square of their number. */
+static void copies_without_end_are_refused(void **state)
+{
+    (void)state;
+    struct error e = {0};
+    struct text data = {0}, keys = {0};
+    struct item *items;
+    size_t n;
+    char *folder = folder_temporary();
+    for (int i = 0; i < 20000; i++) text_add(&data, "7\t1\n");
+    text_add(&data, "8\t0\n");
+    free(file_put(folder, "t.tsv", text_c(&data), data.length));
+    text_printf(&keys, "%snum_fewshot: 1\nfewshot_config: {sampler: first_n}\n", questions);
+    struct suite *s = make(folder, text_c(&keys));
+    assert_error(suite_items(s, 1, NULL, &items, &n, &e), &e, ERROR_INPUT,
+                 "t.tsv: num_fewshot: document 0 is due 1 examples, and more than 10000 documents equal it");
+    suite_free(s);
+    text_free(&data);
+    text_free(&keys);
+    folder_remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +218,7 @@ int main(void)
         cmocka_unit_test(draws_leave_the_item_out_and_repeat_nothing),
         cmocka_unit_test(a_draw_depends_on_seed_and_index_alone),
         cmocka_unit_test(examples_come_from_elsewhere),
+        cmocka_unit_test(copies_without_end_are_refused),
     };
     return cmocka_run_group_tests_name("suites/fewshot", tests, NULL, NULL);
 }

@@ -45,7 +45,7 @@ static void answers_are_filtered(void **state)
         {"[{\"function\": \"majority_vote\"}]", "{}", "[\"a\", \"b\", \"b\", \"a\", \"c\"]",
          "a"}, /* the first of equals */
         {"[{\"function\": \"majority_vote\"}]", "{}", "[\"a\", \"b\", \"b\"]", "b"},
-        {"[{\"function\": \"remove_whitespace\"}]", "{}", "[\"  a\", \"b \", \"\"]", " a|b |"},
+        {"[{\"function\": \"remove_whitespace\"}]", "{}", "[\"  a\", \"b \", \"\", \" \\n\"]", "a|b ||"},
         {"[{\"function\": \"lowercase\"}]", "{}", "[\"ÉTÉ\", \"A\"]", "été|a"},
         {"[{\"function\": \"uppercase\"}]", "{}", "[\"été\", \"a\"]", "ÉTÉ|A"},
         {"[{\"function\": \"map\", \"mapping_dict\": {\"A\": \"one\", \"B\": 2}, \"default_value\": 0}]", "{}",

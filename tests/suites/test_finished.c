@@ -125,6 +125,12 @@ static void test_what_was_changed_is_refused(void **state)
                    "a list of at most 2 numbers");
     assert_refused(f, "samples_endings.jsonl", "\"statistics\":{\"acc\":[", "\"statistics\":{\"acc\":[\"1\",",
                    "statistics.acc");
+    /* numbers that are well-formed and are not those of the run */
+    assert_refused(f, "samples_endings.jsonl", "\"statistics\":{\"acc\":[", "\"statistics\":{\"acc\":[3",
+                   "metrics[0]: acc is ");
+    assert_refused(f, "run.json", "\"value\": ", "\"value\": 7", "metrics[0]: acc is 7");
+    assert_refused(f, "run.json", "\"value\": ", "\"value\": null, \"other\": ", "metrics[0]: acc is nan");
+    assert_refused(f, "run.json", "\"value\": ", "\"value\": \"x\", \"other\": ", "value: must be a number or null");
 }
 
 int main(void)

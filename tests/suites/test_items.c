@@ -104,6 +104,12 @@ static void documents_become_items(void **state)
         {"multiple_choice",
          "doc_to_text: x\ndoc_to_choice: '{{y.replace(\"1\", \"p q\").split(\" \")}}'\ndoc_to_target: q\n", "acc", "a",
          "p|q", "", 1},
+        /* digits are an index, of a bare field's text first the choice */
+        {"multiple_choice", "doc_to_text: x\ndoc_to_choice: ['1', '{{x}}']\ndoc_to_target: '{{y}}'\n", "acc", "a",
+         "1|a", "", 1},
+        {"multiple_choice", "doc_to_text: x\ndoc_to_choice: ['1', '0']\ndoc_to_target: 0\n", "acc", "a", "1|0", "", 0},
+        {"multiple_choice", "doc_to_text: x\ndoc_to_choice: ['1', '{{x}}']\ndoc_to_target: y\n", "acc", "a", "1|a", "",
+         0},
         /* doc_to_text is an index, a number: the choices are contexts */
         {"multiple_choice",
          "description: 'D. '\ndoc_to_text: '{{y.split(\"|\").index(\"1\")}}'\ndoc_to_choice: ['{{x}} p', 'q']\n"

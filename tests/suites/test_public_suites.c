@@ -181,6 +181,24 @@ static void gsm8k_has_five_solved_examples(void **state)
     items_free(x, 1);
 }
 
+/* 256 new tokens where a task says nothing else, and the three metrics of its WMT tasks. */
+static void limits_and_metrics_are_the_harness_s(void **state)
+{
+    static const char *const names[] = {"gsm8k", "squad", "squad2", "xquad_en", "wmt22_de_en"};
+    static const char *const metrics[] = {"bleu", "ter", "chrf"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct error e = {0};
+        struct suite *s;
+        assert_ok(suite_load(&s, names[i], &e), &e);
+        assert_int_equal(s->max_tokens, 256);
+        if (strcmp(names[i], "wmt22_de_en") == 0) {
+            assert_int_equal(s->n_scores, 3);
+            for (size_t k = 0; k < 3; k++) assert_string_equal(s->scores[k].name, metrics[k]);
+        }
+        suite_free(s);
+    }
+}
+
 /* Every suite of the group is tried above. */
 static void the_group_has_them_all(void **state)
 {
@@ -219,7 +237,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(prompts_are_the_harness_s),        cmocka_unit_test(wikitext_counts_what_is_not_scored),
         cmocka_unit_test(gsm8k_has_five_solved_examples),   cmocka_unit_test(the_group_has_them_all),
-        cmocka_unit_test(missing_data_names_the_way_to_it),
+        cmocka_unit_test(missing_data_names_the_way_to_it), cmocka_unit_test(limits_and_metrics_are_the_harness_s),
     };
     return cmocka_run_group_tests_name("suites/public_suites", tests, write_files, remove_files);
 }

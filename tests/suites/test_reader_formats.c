@@ -55,6 +55,14 @@ static void hellaswag_is_prepared_as_the_harness_does(void **state)
                  " \"endings\": [\" is  here. \", \"a [step] b   c [substeps] d] e\"],"
                  " \"query\": \"Roof: A man.. Sits [x He says\\u00e9\","
                  " \"choices\": [\"is here.\", \"a b  c d] e\"]}]");
+    /* " [title]" goes before the marks do, also within one */
+    assert_reads(
+        "hellaswag", NULL,
+        "{\"ctx\": \"c\", \"activity_label\": \"R\", \"ctx_a\": \"[a [title] b] c\", \"ctx_b\": \"[d\\ne] f\","
+        " \"label\": 1, \"endings\": [\"x [y [title] z\", \"[[a] b] [\"]}",
+        "[{\"ctx\": \"c\", \"activity_label\": \"R\", \"ctx_a\": \"[a [title] b] c\", \"ctx_b\": \"[d\\ne] f\","
+        " \"label\": 1, \"endings\": [\"x [y [title] z\", \"[[a] b] [\"], \"query\": \"R: c [d\\ne] f\","
+        " \"choices\": [\"x [y. z\", \" b] [\"]}]");
     /* without the parts nothing is added */
     assert_reads("hellaswag", NULL, "{\"ctx\": \"c\", \"ctx_a\": \"a\", \"endings\": [\"x\", \"y\"], \"label\": 0}",
                  "[{\"ctx\": \"c\", \"ctx_a\": \"a\", \"endings\": [\"x\", \"y\"], \"label\": 0}]");

@@ -1,7 +1,10 @@
 /* What run.json says of a subject beyond its name: what its backend counted, and what it was made with. */
 #include "engine/backends/pack.h"
+#include "engine/base/file.h"
 #include "suites/run.h"
 #include "tests/testing.h"
+
+#include <stdlib.h>
 
 /* The subject of a run of a few items. To be released. */
 static json_t *subject_of(const struct model *m, bool runs)
@@ -127,9 +130,53 @@ static void test_calibration(void **state)
     model_close(m);
 }
 
+/* --- runs one after the other in one folder --- */
+
+static bool has_file(const char *folder, const char *name)
+{
+    char *path = path_join(folder, name, NULL);
+    const bool is = path_exists(path);
+    free(path);
+    return is;
+}
+
+/* A run takes the place of the earlier one; what is not the earlier one's stays. One whose samples cannot be written
+ * leaves no run.json that says of them what it said of others. */
+static void test_earlier_runs(void **state)
+{
+    (void)state;
+    struct error e;
+    struct model *m = model_shipped("gpt2", NULL);
+    struct suite_result r[2];
+    const struct run_options options = {.limit = 1, .batch = 4, .resampling = {.resamples = 10}};
+    assert_ok(suite_run(m, "endings", &options, &r[0], &e), &e);
+    assert_ok(suite_run(m, "reviews", &options, &r[1], &e), &e);
+    json_t *both = run_record(m, "a@b", "a", 1.5, r, 2, &e), *one = run_record(m, "a@b", "a", 1.5, r, 1, &e);
+    char *folder = folder_temporary();
+    free(file_put(folder, "samples_others_2024-05-01.jsonl", "{}", 2));
+    assert_ok(run_write(folder, both, r, 2, &e), &e);
+    assert_true(has_file(folder, "samples_endings.jsonl") && has_file(folder, "samples_reviews.jsonl"));
+    assert_ok(run_write(folder, one, r, 1, &e), &e);
+    assert_true(has_file(folder, "run.json") && has_file(folder, "samples_endings.jsonl"));
+    assert_false(has_file(folder, "samples_reviews.jsonl"));
+    assert_true(has_file(folder, "samples_others_2024-05-01.jsonl"));
+
+    char *blocked = path_join(folder, "samples_reviews.jsonl", &e);
+    assert_ok(folder_make(blocked, &e), &e);
+    assert_error(run_write(folder, both, r, 2, &e), &e, ERROR_IO, "samples_reviews.jsonl: ");
+    assert_false(has_file(folder, "run.json"));
+    free(blocked);
+    folder_remove(folder);
+    json_decref(both);
+    json_decref(one);
+    for (size_t i = 0; i < 2; i++) suite_result_free(&r[i]);
+    model_close(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_plain), cmocka_unit_test(test_outliers),
-                                       cmocka_unit_test(test_outliers_of_nothing), cmocka_unit_test(test_calibration)};
+                                       cmocka_unit_test(test_outliers_of_nothing), cmocka_unit_test(test_calibration),
+                                       cmocka_unit_test(test_earlier_runs)};
     return cmocka_run_group_tests_name("suites/record", tests, NULL, NULL);
 }

@@ -354,6 +354,48 @@ static void test_memory(void **state)
     model_close(m);
 }
 
+enum { TEXTS = 24, PROMPT = 40 };
+
+/* done: how many texts were whole at the step before. */
+struct steps {
+    size_t before, largest;
+};
+
+static bool count_step(void *user, size_t done, size_t total, int64_t tokens)
+{
+    struct steps *s = user;
+    (void)total, (void)tokens;
+    if (done - s->before > s->largest) s->largest = done - s->before;
+    s->before = done;
+    return true;
+}
+
+/* Texts of one token each, so that what is whole after a step was one pass: it fits the memory, prompts and all. */
+static void test_memory_of_texts(void **state)
+{
+    (void)state;
+    struct model *m = model_shipped("llama", NULL);
+    struct error e;
+    const struct decode greedy = decode_greedy();
+    int32_t prompts[TEXTS][PROMPT];
+    struct generation all[TEXTS];
+    for (int32_t i = 0; i < TEXTS; i++) {
+        for (int32_t t = 0; t < PROMPT; t++) prompts[i][t] = (i * 7 + t * 3) % 200 + 5;
+        all[i] = (struct generation){.prompt = prompts[i], .n_prompt = PROMPT, .limit = 1};
+    }
+    const size_t each = (PROMPT + 1) * cache_position_bytes(m) +
+                        (size_t)(model_hyper(m)->vocab + model_hyper(m)->width) * sizeof(float);
+    struct steps steps = {0};
+    const struct schedule how = {
+        .batch = TEXTS, .memory = model_pass_bytes(m, PROMPT) + TEXTS * each, .user = &steps, .progress = count_step};
+    assert_ok(generate_texts(m, &greedy, all, TEXTS, &how, &(struct tally){0}, &e), &e);
+    assert_int_equal(steps.before, TEXTS);
+    assert_true(steps.largest > 1);
+    assert_true(steps.largest * each + model_pass_bytes(m, (int64_t)steps.largest * PROMPT) <= how.memory);
+    for (size_t i = 0; i < TEXTS; i++) generation_free(&all[i]);
+    model_close(m);
+}
+
 static void test_does_not_fit(void **state)
 {
     (void)state;
@@ -408,6 +450,7 @@ int main(void)
                                        BOTH(test_shared),
                                        cmocka_unit_test(test_done_before),
                                        cmocka_unit_test(test_memory),
+                                       cmocka_unit_test(test_memory_of_texts),
                                        cmocka_unit_test(test_does_not_fit),
                                        cmocka_unit_test(test_interrupted)};
     return cmocka_run_group_tests_name("suites/scheduler", tests, NULL, NULL);

@@ -109,7 +109,7 @@ static const char own_suite[] = "task: mine\n"
                                 "output_type: multiple_choice\n"
                                 "doc_to_text: '{{q}}'\n"
                                 "doc_to_choice: ['{{a}}', '{{b}}', no]\n"
-                                "doc_to_target: '{{right}}'\n"
+                                "doc_to_target: right\n"
                                 "target_delimiter: ''\n"
                                 "metric_list: [{metric: acc}]\n";
 

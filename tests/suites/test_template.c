@@ -81,6 +81,7 @@ static void says_what_is_wrong(void **state)
         {"{{a|lower}}", "{\"a\": 7}", "{{a|lower}}: lower: is done to a text alone"},
         {"{{a|join}}", "{\"a\": \"x\"}", "join: is done to a list alone"},
         {"{{a|join}}", "{\"a\": [1]}", "join: entry 0 of the list is no text"},
+        {"{{a|join(b)}}", "{\"a\": [\"x\"], \"b\": 1}", "join: what is put between is no text"},
         {"{{a[2]}}", "{\"a\": [1]}", "[2]: the list has 1 entries"},
         {"{{a[-2]}}", "{\"a\": [1]}", "[-2]: the list has 1 entries"},
         {"{{a[0]}}", "{\"a\": \"x\"}", "[0]: is no list"},
@@ -138,6 +139,13 @@ static void texts_do_not_grow_without_end(void **state)
     text_add(&source, "}}");
     assert_error(render(text_c(&source), "{\"a\": \"x\"}", &out, &e), &e, ERROR_INPUT,
                  "the text has more than 67108864 bytes");
+    text_free(&source);
+    text_free(&out);
+    text_add(&source, "{\"list\": [");
+    for (int i = 0; i < 1000; i++) text_add(&source, "\"\", ");
+    text_printf(&source, "\"\"], \"between\": \"%0100000d\"}", 0);
+    assert_error(render("{{list|join(between)}}", text_c(&source), &out, &e), &e, ERROR_INPUT,
+                 "join: the text has more than 67108864 bytes");
     text_free(&source);
     text_free(&out);
 }
