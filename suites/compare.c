@@ -1,6 +1,7 @@
 #include "suites/compare.h"
 #include "engine/base/memory.h"
 #include "metrics/significance.h"
+#include "suites/protocol.h"
 #include "suites/run.h"
 
 #include <math.h>
@@ -26,49 +27,6 @@ const struct measured *contender_suite(const struct contender *c, const char *na
     for (size_t i = 0; i < c->n_suites; i++)
         if (strcmp(string_of(c->suites[i].record, "name"), name) == 0) return &c->suites[i];
     return NULL;
-}
-
-static void add_value(struct text *out, const json_t *v)
-{
-    char *s = v ? json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
-    text_printf(out, "%.80s", s ? s : "absent");
-    free(s);
-}
-
-static bool part_matches(const json_t *ours, const json_t *baseline, const char *key, struct text *why)
-{
-    const json_t *a = json_object_get(ours, key), *b = json_object_get(baseline, key);
-    if (a == b || json_equal(a, b)) return true;
-    if (!why) return false;
-    text_printf(why, "%.60s is ", key);
-    add_value(why, a);
-    text_add(why, ", the baseline's is ");
-    add_value(why, b);
-    return false;
-}
-
-/* What says the most is looked at first. */
-bool protocols_match(const json_t *ours, const json_t *baseline, const char *except, struct text *why)
-{
-    bool same = json_is_object(ours) && json_is_object(baseline);
-    if (!same) {
-        if (why) text_add(why, "a protocol is not known");
-        return false;
-    }
-    static const char *const first[] = {"data_sha256", "output_type", "protocol", "context", "stride", "items"};
-    for (size_t i = 0; i < sizeof first / sizeof *first && same; i++)
-        same = part_matches(ours, baseline, first[i], why);
-    if (!same) return false;
-    const char *key;
-    json_t *value, *both = json_copy((json_t *)(uintptr_t)baseline); /* every key of either */
-    json_object_update(both, (json_t *)(uintptr_t)ours);
-    json_object_foreach(both, key, value)
-    {
-        same = (except && strcmp(key, except) == 0) || part_matches(ours, baseline, key, why);
-        if (!same) break;
-    }
-    json_decref(both);
-    return same;
 }
 
 /* --- cells --- */

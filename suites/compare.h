@@ -40,8 +40,5 @@ json_t *compare_record(const struct contender *all, size_t n, const struct compa
 
 /* The suite of that name among a contender's, or NULL. */
 const struct measured *contender_suite(const struct contender *c, const char *name);
-/* Whether two protocols are the same but for `except` (a key or NULL); where they are not, *why (may be NULL) gets the
- * first part that differs with both values: `num_fewshot is 5, the baseline's is absent`. */
-bool protocols_match(const json_t *ours, const json_t *baseline, const char *except, struct text *why);
 
 #endif

@@ -220,7 +220,9 @@ int reference_check(const struct reference *r, const char *tokenizer_hash, int64
         return error_set(e, ERROR_INPUT, "%s: vocab: the reference predicts %lld tokens, the subjects %lld",
                          r->file.path, (long long)r->vocab, (long long)vocab);
     const json_t *base = json_object_get(r->about, "protocol");
-    if (json_equal(base, protocol)) return 0;
-    protocol_refuse(protocol, base, "perplexity", e);
-    return error_prefix(e, "%s", r->file.path);
+    struct text why = {0};
+    const bool same = protocols_match(protocol, base, NULL, &why);
+    if (!same) error_set(e, ERROR_INPUT, "%s: its protocol is another: %s", r->file.path, text_c(&why));
+    text_free(&why);
+    return same ? 0 : ERROR_INPUT;
 }

@@ -175,7 +175,7 @@ done <<'CASES'
 3|stride: 65 is not between 1 and the window of 64 tokens|$L --file $text --protocol strided --context 64 --stride 65
 3|cut.kref: offset 0x18: tokens: .*write it again|$L --file $text --reference $folder/cut.kref
 3|text.txt: offset 0x0: magic: is no reference file|$L --file $text --reference $text
-3|base.kref: suite perplexity: not comparable with the baseline: data_sha256|$L --file $folder/more.txt --reference $folder/base.kref
+3|base.kref: its protocol is another: data_sha256|$L --file $folder/more.txt --reference $folder/base.kref
 4|no-such.kref|$L --file $text --reference no-such.kref
 4|no-such|$L --file $text --save-reference no-such/base.kref
 2|--chunks: "0" must be a whole number|$L --file $text --protocol chunked --chunks 0

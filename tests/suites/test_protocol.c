@@ -126,16 +126,30 @@ static void what_changes_a_number_changes_the_fingerprint(void **state)
     folder_remove(folder);
 }
 
-static void a_refusal_names_what_differs(void **state)
+static void assert_differs(const json_t *ours, const json_t *baseline, const char *except, const char *words)
 {
-    (void)state;
-    struct error e = {0};
-    json_t *ours = json_loads("{\"context\": 8, \"items\": 3}", 0, NULL);
-    json_t *others = json_loads("{\"context\": 8, \"items\": 4}", 0, NULL);
-    assert_error(protocol_refuse(ours, others, "t", &e), &e, ERROR_INPUT, "items is 3, the baseline's is 4");
-    json_object_del(others, "items");
-    assert_error(protocol_refuse(ours, others, "t", &e), &e, ERROR_INPUT, "items is 3, the baseline's is absent");
-    assert_error(protocol_refuse(ours, ours, "t", &e), &e, ERROR_INPUT, "protocol is not known");
+    struct text why = {0};
+    assert_int_equal(protocols_match(ours, baseline, except, &why), !*words);
+    assert_string_equal(text_c(&why), words);
+    assert_int_equal(protocols_match(ours, baseline, except, NULL), !*words);
+    text_free(&why);
+}
+
+static void what_differs_is_named(void **state)
+{
+    json_t *ours = json_loads("{\"bos\": true, \"context\": 8, \"decoding\": \"greedy\"}", 0, NULL);
+    json_t *others = json_loads("{\"bos\": false, \"context\": 9, \"decoding\": \"greedy\"}", 0, NULL);
+    assert_differs(ours, ours, NULL, "");
+    assert_differs(ours, others, NULL, "context is 8, the baseline's is 9"); /* says more than bos */
+    json_object_set_new(others, "context", json_integer(8));
+    assert_differs(ours, others, NULL, "bos is true, the baseline's is false");
+    json_object_del(others, "bos");
+    assert_differs(ours, others, NULL, "bos is true, the baseline's is absent");
+    json_object_set_new(others, "bos", json_true());
+    json_object_set_new(others, "decoding", json_string("beam:2"));
+    assert_differs(ours, others, "decoding", "");
+    assert_differs(ours, others, NULL, "decoding is \"greedy\", the baseline's is \"beam:2\"");
+    assert_differs(ours, NULL, NULL, "a protocol is not known");
     json_decref(ours);
     json_decref(others);
 }
@@ -144,7 +158,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_changes_a_number_changes_the_fingerprint),
-        cmocka_unit_test(a_refusal_names_what_differs),
+        cmocka_unit_test(what_differs_is_named),
     };
     return cmocka_run_group_tests_name("suites/protocol", tests, NULL, NULL);
 }
