@@ -69,7 +69,6 @@ static int check_options(struct measuring *x, struct error *e)
     if (x->worst < 0 || x->worst > WALK_WORST_MOST)
         return error_set(e, ERROR_USAGE, "--worst: must be 0 to %d", WALK_WORST_MOST);
     if (how->keep && !how->save) return error_set(e, ERROR_USAGE, "--top goes with --save-reference");
-    if (!how->keep) how->keep = 64;
     how->limit = (size_t)x->chunks;
     how->worst = (size_t)x->worst;
     how->batch = (size_t)x->batch;

@@ -188,7 +188,14 @@ static int open_metrics(struct scoring *x, struct error *e)
     for (size_t i = 0; i < n; i++) {
         if (!metric_find(names[i], x->format->kind)) return unknown_metric(names[i], e);
         x->rows[i].settings = json_array();
-        if (measure_open(&x->rows[x->n_rows++].measure, names[i], x->format->kind, e)) return (int)e->code;
+        struct measure *m = &x->rows[x->n_rows++].measure;
+        if (measure_open(m, names[i], x->format->kind, e)) return (int)e->code;
+        /* of a file a tag that is none is a slip, and no answer of a model */
+        for (const char *const *o = m->metric->options; o && *o; o++)
+            if (strcmp(*o, "strict") == 0 && measure_set(m, *o, "true", e)) return (int)e->code;
+        if (strcmp(m->metric->name, "brier_score") == 0 || strcmp(m->metric->name, "ece") == 0)
+            return error_set(e, ERROR_USAGE, "--metric %s: needs probabilities, kerf eval measures it",
+                             m->metric->name);
     }
     return 0;
 }

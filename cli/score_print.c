@@ -108,6 +108,16 @@ static void add_rule(struct text *out, const size_t widths[COLUMNS], bool markdo
         layout_rule(out, width);
 }
 
+static const char *name_test(const struct score_report *r)
+{
+    size_t exact = 0;
+    for (size_t i = 0; i < r->n_rows; i++) exact += r->rows[i].candidates[r->in->n_files - 1].mcnemar;
+    return exact == r->n_rows ? "McNemar's exact test"
+           : r->randomized    ? "approximate randomization"
+           : exact            ? "McNemar's exact test where items are right or wrong, else by paired bootstrap"
+                              : "paired bootstrap";
+}
+
 static void add_notes(struct text *out, const struct score_report *r, bool markdown)
 {
     for (size_t i = 0; i < r->n_rows; i++) {
@@ -121,9 +131,7 @@ static void add_notes(struct text *out, const struct score_report *r, bool markd
     struct text words = {0};
     text_printf(&words,
                 "difference: to the first file, the same items drawn for both (%zu resamples, seed %llu); p by %s%s",
-                r->resampling.resamples, (unsigned long long)r->resampling.seed,
-                r->randomized ? "approximate randomization"
-                              : "McNemar's exact test where items are right or wrong, else by paired bootstrap",
+                r->resampling.resamples, (unsigned long long)r->resampling.seed, name_test(r),
                 r->in->n_files > 2 ? "; p (Holm) is adjusted for the number of candidates" : "");
     if (markdown && r->rows->signature.length) text_char(out, '\n');
     layout_wrap(out, text_c(&words), NOTE_WIDTH, 0);

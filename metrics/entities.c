@@ -1,5 +1,7 @@
 /* entity_precision, entity_recall, entity_f1: over the entities of all types together (micro). A tag is O or one of
- * B I E S with a type behind a hyphen. An entity goes on at I and E of its type after B and I of it; any other tag but O
+ * B I E S with a type behind a hyphen. What a model writes is data: a word of the text that is no tag counts as O, tags that
+ * the text lacks too, and those it has too many do not count; with strict=true they are errors, as they always are in
+ * references. An entity goes on at I and E of its type after B and I of it; any other tag but O
  * begins one. So B-X starts anew (IOB2), I-X after O or after another type does too (IOB1), and E and S end theirs. */
 #include "metrics/entities.h"
 #include "engine/base/memory.h"
@@ -8,6 +10,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+struct settings {
+    bool strict;
+};
 
 enum { GOLD, FOUND, HITS, ITEMS, WIDTH };
 
@@ -44,7 +50,7 @@ static bool tag_read(struct span word, char *letter, struct span *type)
     return *letter == 'O' ? word.length == 1 : strchr("BIES", *letter) != NULL;
 }
 
-static int tagged_open(struct tagged *t, const char *text, struct error *e)
+static int tagged_open(struct tagged *t, const char *text, bool strict, struct error *e)
 {
     int status = sequence_words(&t->words, text, strlen(text), e);
     if (status) return status;
@@ -55,7 +61,9 @@ static int tagged_open(struct tagged *t, const char *text, struct error *e)
         struct entity *last = t->n ? &t->entities[t->n - 1] : NULL;
         struct span type;
         char letter;
-        if (!tag_read(word, &letter, &type))
+        const bool is_tag = tag_read(word, &letter, &type);
+        if (!is_tag && !strict) letter = 'O';
+        if (!is_tag && strict)
             return error_set(e, ERROR_INPUT, "\"%.*s\" is no tag: O, or B, I, E or S with -TYPE",
                              word.length < 60 ? (int)word.length : 60, word.bytes);
         const bool goes_on = last && (before == 'B' || before == 'I') && (letter == 'I' || letter == 'E') &&
@@ -80,17 +88,18 @@ static void pair_close(struct pair *p)
     tagged_free(&p->reference);
 }
 
-static int pair_open(struct pair *p, const struct outcome *o, struct error *e)
+static int pair_open(struct pair *p, const struct outcome *o, bool strict, struct error *e)
 {
     *p = (struct pair){0};
     int status = generation_check(o, e);
     if (status) return status;
     if (o->n_references != 1) return error_set(e, ERROR_INPUT, "references: %zu, where tags have one", o->n_references);
-    if ((status = tagged_open(&p->text, o->text, e))) return error_prefix(e, "text");
-    if ((status = tagged_open(&p->reference, o->references[0], e))) return error_prefix(e, "reference");
-    if (p->text.words.length != p->reference.words.length)
-        return error_set(e, ERROR_INPUT, "text: %zu tags, the reference has %zu", p->text.words.length,
-                         p->reference.words.length);
+    if ((status = tagged_open(&p->text, o->text, strict, e))) return error_prefix(e, "text");
+    if ((status = tagged_open(&p->reference, o->references[0], true, e))) return error_prefix(e, "reference");
+    const size_t due = p->reference.words.length;
+    while (!strict && p->text.n && p->text.entities[p->text.n - 1].start >= due) p->text.n--;
+    if (strict && p->text.words.length != due)
+        return error_set(e, ERROR_INPUT, "text: %zu tags, the reference has %zu", p->text.words.length, due);
     return 0;
 }
 
@@ -125,11 +134,20 @@ static int add_to_stats(void *context, struct span type, bool gold, bool found)
 static int accumulate(const struct outcome *o, const void *settings, double *stats, struct error *e)
 {
     struct pair p;
-    const int status = pair_open(&p, o, e);
+    const struct settings *s = settings;
+    const int status = pair_open(&p, o, s->strict, e);
     for (size_t k = 0; k < WIDTH; k++) stats[k] = k == ITEMS;
     if (!status) pair_walk(&p, add_to_stats, stats);
     pair_close(&p);
     return status;
+}
+
+static const char *const options[] = {"strict", NULL};
+
+static int configure(void *settings, const char *key, const char *value, struct error *e)
+{
+    struct settings *s = settings;
+    return setting_is_flag(value, &s->strict, e);
 }
 
 /* As in conlleval what would be divided by 0 is 0. */
@@ -200,7 +218,7 @@ int entities_count(const struct outcome *o, size_t n, struct entity_count **coun
     int status = 0;
     for (size_t i = 0; !status && i < n; i++) {
         struct pair p;
-        if ((status = pair_open(&p, &o[i], e)))
+        if ((status = pair_open(&p, &o[i], true, e)))
             error_prefix(e, "item %zu", i);
         else
             status = pair_walk(&p, add_to_counts, &c);
@@ -224,6 +242,8 @@ const struct metric metric_entity_precision = {
     .better = BETTER_HIGHER,
     .width = WIDTH,
     .unit = "",
+    .options = options,
+    .configure = configure,
     .accumulate = accumulate,
     .finish = precision,
 };
@@ -233,6 +253,8 @@ const struct metric metric_entity_recall = {
     .better = BETTER_HIGHER,
     .width = WIDTH,
     .unit = "",
+    .options = options,
+    .configure = configure,
     .accumulate = accumulate,
     .finish = recall,
 };
@@ -242,6 +264,8 @@ const struct metric metric_entity_f1 = {
     .better = BETTER_HIGHER,
     .width = WIDTH,
     .unit = "",
+    .options = options,
+    .configure = configure,
     .accumulate = accumulate,
     .finish = f1,
 };

@@ -18,8 +18,9 @@
 #include <string.h>
 
 /* What one match may take to go back, and the steps that all may take in a text: PCRE2 counts them anew at each place
- * where a match may start, so each place gets its share. A search that goes to the end of the text from every place
- * has enough in texts of 22,000 characters. */
+ * where a match may start, so each place gets its share. It does not count how far a repetition goes, only the ways
+ * back from it, which therefore all stay (PCRE2_NO_AUTO_POSSESS). A search that goes to the end of the text from every
+ * place has enough in texts of 22,000 characters. */
 enum { HEAP_KIB = 1 << 16, STEPS = 500000000, STEPS_MOST = 10000000 };
 
 struct exact {
@@ -37,8 +38,9 @@ static int add_regex(struct exact *x, const char *pattern, struct error *e)
     if (status) return status;
     int code;
     size_t at;
-    pcre2_code *regex = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
-                                      PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF, &code, &at, NULL);
+    pcre2_code *regex =
+        pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
+                      PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF | PCRE2_NO_AUTO_POSSESS, &code, &at, NULL);
     if (!regex) {
         PCRE2_UCHAR words[128];
         pcre2_get_error_message(code, words, sizeof words);

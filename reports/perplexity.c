@@ -222,17 +222,43 @@ static void wrap(struct text *out, struct text *line, size_t width, size_t inden
     text_free(line);
 }
 
+/* "1 window", "2 windows" */
+static void add_count(struct text *out, const json_t *n, const char *what)
+{
+    const json_int_t count = json_integer_value(n);
+    text_printf(out, "%" JSON_INTEGER_FORMAT " %s%s", count, what, count == 1 ? "" : "s");
+}
+
+static bool is_rolling(const struct sheet *t)
+{
+    const char *name = json_string_value(json_object_get(json_object_get(t->record, "protocol"), "protocol"));
+    return name && strcmp(name, "rolling") == 0;
+}
+
+/* Resampling needs items, and one is too few: why no column has an interval. */
+static bool add_reason(struct text *out, const struct sheet *t)
+{
+    if (json_integer_value(json_object_get(t->record, "items")) != 1) return false;
+    text_add(out,
+             is_rolling(t)
+                 ? "One document has no interval: documents stand between empty lines, which hold no spaces either; "
+                   "--protocol chunked or strided has windows instead."
+                 : "One window has no interval: a smaller --context or a larger --chunks makes more.");
+    return true;
+}
+
 static void print_title(struct text *out, const struct sheet *t, size_t width)
 {
     const json_t *p = json_object_get(t->record, "protocol");
     const char *file = json_string_value(json_object_get(t->record, "file"));
     const char *protocol = json_string_value(json_object_get(p, "protocol"));
-    const bool documents = protocol && strcmp(protocol, "rolling") == 0;
     struct text line = {0};
     escape_terminal(&line, file ? file : "?");
-    text_printf(&line, ": %" JSON_INTEGER_FORMAT " %s, %" JSON_INTEGER_FORMAT " tokens scored (",
-                json_integer_value(json_object_get(t->record, "items")), documents ? "documents" : "windows",
-                json_integer_value(json_object_get(t->record, "tokens")));
+    text_add(&line, ": ");
+    add_count(&line, json_object_get(t->record, "items"), is_rolling(t) ? "document" : "window");
+    text_add(&line, ", ");
+    add_count(&line, json_object_get(t->record, "tokens"), "token");
+    text_add(&line, " scored (");
     escape_terminal(&line, protocol ? protocol : "?");
     text_printf(&line, ", windows of %" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(p, "context")));
     const json_t *stride = json_object_get(p, "stride");
@@ -267,8 +293,9 @@ static void print_floor(struct text *out, const struct sheet *t, size_t width)
     text_printf(&line, "noise floor: mean KL %.2g%s, maximum %.2g, same top %.2f%% (the baseline against itself, ", kl,
                 kl == 0 ? " exactly" : "", number(json_object_get(floor, "kl_largest")),
                 100 * number(json_object_get(floor, "same_top")));
-    text_printf(&line, "computed twice in other batches: the first %" JSON_INTEGER_FORMAT " windows)",
-                json_integer_value(json_object_get(floor, "windows")));
+    text_add(&line, "computed twice in other batches: the first ");
+    add_count(&line, json_object_get(floor, "windows"), "window");
+    text_char(&line, ')');
     text_char(out, '\n');
     wrap(out, &line, width, 0);
 }
@@ -348,6 +375,11 @@ int report_perplexity(const json_t *record, const struct table_style *style, str
     if (!status) {
         print_title(out, &t, width);
         print_blocks(out, &t, style);
+        struct text reason = {0};
+        if (add_reason(&reason, &t)) {
+            text_char(out, '\n');
+            wrap(out, &reason, width, 0);
+        }
         print_worst(out, &t, width);
         print_floor(out, &t, width);
         if (t.n > 1) print_legend(out, &t, width);
@@ -384,6 +416,10 @@ int report_perplexity_markdown(const json_t *record, struct text *out, struct er
             if (columns[k].brief && t.value[k]) text_add(out, "---:|");
         text_char(out, '\n');
         for (size_t i = 0; i < t.n; i++) markdown_row(out, &t, i);
+        struct text reason = {0};
+        if (add_reason(&reason, &t)) text_printf(out, "\n%s\n", text_c(&reason));
+        out->failed |= reason.failed;
+        text_free(&reason);
     }
     int closed = sheet_close(&t, out, e);
     return status ? status : closed;

@@ -148,6 +148,13 @@ int canaries_look(struct canaries *c, const struct outcome *o, size_t n, const s
     return o->kind == OUTCOME_GENERATION && n_texts ? look_at_texts(c, o, n, g, n_texts, e) : 0;
 }
 
+void canaries_look_at_prompts(struct canaries *c, int64_t cut, size_t n, int64_t context)
+{
+    if (cut)
+        add(c, "cut_prompts", "%lld of %zu prompts were cut on the left to fit the context of %lld tokens",
+            (long long)cut, n, (long long)context);
+}
+
 json_t *canaries_record(const struct canaries *c)
 {
     json_t *all = json_array();
@@ -159,13 +166,15 @@ json_t *canaries_record(const struct canaries *c)
     return all;
 }
 
-int canaries_find(const struct suite *s, const struct outcomes *o, const struct requests *q, const struct model *m,
-                  json_t **out, struct error *e)
+int canaries_find(const struct suite *s, const struct outcomes *o, const struct requests *q, const struct tally *t,
+                  const struct model *m, json_t **out, struct error *e)
 {
+    const struct hyper *h = model_hyper(m);
     struct canaries c;
     *out = NULL;
-    const int status = canaries_look(&c, o->at, o->n, q->generations, q->n_generations, model_hyper(m)->vocab, e);
+    const int status = canaries_look(&c, o->at, o->n, q->generations, q->n_generations, h->vocab, e);
     if (status) return error_prefix(e, "%s", s->name);
+    canaries_look_at_prompts(&c, t->cut, q->n_groups + q->n_generations, h->context);
     *out = canaries_record(&c);
     return *out ? 0 : error_set(e, ERROR_IO, "out of memory for a record");
 }

@@ -261,8 +261,15 @@ static const struct operation *find_operation(const char *name, int written, str
         if (strcmp(name, operations[i].name) == 0) return &operations[i];
         names[n++] = operations[i].name;
     }
+    const char *what = written == FILTER ? "filter" : "method";
     struct suggestion s = suggest(name, names, n);
-    error_set(e, ERROR_INPUT, "%.60s: no such %s%s", name, written == FILTER ? "filter" : "method", s.words);
+    struct text known = {0};
+    for (size_t i = 0; i < n; i++) text_printf(&known, "%s%s", i ? ", " : "", names[i]);
+    if (*s.words)
+        error_set(e, ERROR_INPUT, "%.60s: no such %s%s", name, what, s.words);
+    else
+        error_set(e, ERROR_INPUT, "%.60s: no such %s: there are %s", name, what, text_c(&known));
+    text_free(&known);
     return NULL;
 }
 

@@ -53,13 +53,37 @@ static int make_suite(struct suite **out, const struct lockstep_options *o, int6
 
 /* --- the run --- */
 
+/* What cannot be is the fault of the option given, or of a model whose whole context is too short. */
+static int check_window(const struct lockstep_options *o, int64_t context, const char *model, struct error *e)
+{
+    const int64_t stride = o->stride ? o->stride : (context + 1) / 2;
+    const int least = windowing_least(o->protocol);
+    if (!windowing_check(&(struct windowing){.protocol = o->protocol, .context = context, .stride = stride}, e))
+        return 0;
+    if (context >= least)
+        return error_set(e, ERROR_USAGE, "--stride %lld: must be 1 to the window of %lld tokens", (long long)stride,
+                         (long long)context);
+    if (o->context)
+        return error_set(e, ERROR_USAGE, "--context %lld: is too short for the %s protocol: it needs %d tokens",
+                         (long long)context, protocol_name(o->protocol), least);
+    return error_prefix(e, "%s", model);
+}
+
+static int check_keep(const struct lockstep_options *o, const struct model *m, struct error *e)
+{
+    const int64_t vocab = model_hyper(m)->vocab;
+    if (!o->save || o->keep <= vocab) return 0;
+    return error_set(e, ERROR_USAGE, "--top %lld: must be 1 to the %lld tokens of the vocabulary of %s",
+                     (long long)o->keep, (long long)vocab, model_facts(m)->path);
+}
+
 static int prepare(struct lockstep *l, const struct model *const *models, size_t n, const struct lockstep_options *o,
                    struct error *e)
 {
     const int64_t context = o->context ? o->context : walk_context(models, n);
-    const struct windowing how = {.protocol = o->protocol, .context = context, .stride = o->stride};
     int status = walk_check(models, n, context, e);
-    if (!status && o->stride && windowing_check(&how, e)) status = error_prefix(e, "%s", model_facts(models[0])->path);
+    if (!status) status = check_window(o, context, model_facts(models[0])->path, e);
+    if (!status) status = check_keep(o, models[0], e);
     if (!status) status = make_suite(&l->suite, o, context, e);
     if (!status)
         status = suite_items(l->suite, o->protocol == PROTOCOL_ROLLING ? o->limit : 0, NULL, &l->items, &l->n_items, e);
@@ -99,8 +123,8 @@ static int create_reference(const struct lockstep *l, const struct model *m, con
                               "fingerprint", l->fingerprint, "protocol", l->protocol);
     int status = about ? 0 : error_set(e, ERROR_IO, "out of memory for a reference");
     if (!status)
-        status = reference_create(out, o->save, o->keep, model_hyper(m)->vocab, tokens_scored(&l->requests),
-                                  l->requests.n_groups, about, e);
+        status = reference_create(out, o->save, o->keep ? o->keep : 64, model_hyper(m)->vocab,
+                                  tokens_scored(&l->requests), l->requests.n_groups, about, e);
     json_decref(about);
     return status;
 }

@@ -27,7 +27,7 @@ struct lockstep_options {
     struct resampling resampling;
     const char *reference; /* MAY: file of the baseline's predictions; all models are candidates then */
     const char *save;      /* MAY: file for the first model's predictions, with `keep` tokens of each */
-    int64_t keep;
+    int64_t keep;          /* 1 to the vocabulary; 0: 64, or the vocabulary if that is smaller */
     const char *const *names, *const *model_names; /* [n] of the subjects and their models as given; for records */
     void *user;
     /* May be NULL. Windows as they get done; false stops with ERROR_INTERRUPTED. */
@@ -53,7 +53,8 @@ struct lockstep {
     struct lockstep_subject *subjects; /* [walk.n_subjects] */
 };
 
-/* All models need the same tokenizer and vocabulary; which of them differs from the first is ERROR_INPUT. */
+/* All models need the same tokenizer and vocabulary; which of them differs from the first is ERROR_INPUT. A context, stride
+ * or keep that cannot be is ERROR_USAGE, in words that name the option. */
 int lockstep_run(struct lockstep *l, const struct model *const *models, size_t n, const struct lockstep_options *o,
                  struct error *e);
 void lockstep_free(struct lockstep *l);

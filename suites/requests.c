@@ -226,8 +226,9 @@ int requests_make(struct requests *r, const struct model *m, const struct suite 
     }
     for (size_t i = 0; i < n && !status; i++) status = make_item(&k, &items[i], i, e);
     if (!status && !r->n_groups && !r->n_generations)
-        status = error_set(e, ERROR_INPUT, "%s: shorter than one window of %lld tokens: nothing to score", s->data_path,
-                           (long long)r->context);
+        status = error_set(e, ERROR_INPUT, "%s: shorter than one window of %lld tokens: nothing to score%s",
+                           s->data_path, (long long)r->context,
+                           s->protocol == PROTOCOL_CHUNKED ? "; give a smaller --context (context: in a suite)" : "");
     if (status) {
         requests_free(r);
         return status;

@@ -219,12 +219,13 @@ static int make_record(struct running *r, struct error *e)
         const struct score *x = &result->suite->scores[i];
         json_array_append_new(metrics, metric_record(x->name, x->measure.metric, &result->estimates[i]));
     }
-    result->record = json_pack(
-        "{s:s, s:s, s:s, s:O, s:I, s:o, s:O, s:{s:I, s:I, s:I, s:I}, s:o}", "name", result->suite->name, "output_type",
-        outcome_kind_name(result->suite->kind), "fingerprint", result->fingerprint, "protocol", r->protocol, "items",
-        (json_int_t)result->n, "metrics", metrics, "canaries", r->canaries, "tokens", "asked", (json_int_t)t->asked,
-        "computed", (json_int_t)t->computed, "saved", (json_int_t)(t->asked - t->computed), "scored",
-        (json_int_t)t->scored, "seconds", result->resumed ? json_null() : json_real(r->seconds));
+    result->record =
+        json_pack("{s:s, s:s, s:s, s:O, s:I, s:o, s:O, s:{s:I, s:I, s:I, s:I, s:I}, s:o}", "name", result->suite->name,
+                  "output_type", outcome_kind_name(result->suite->kind), "fingerprint", result->fingerprint, "protocol",
+                  r->protocol, "items", (json_int_t)result->n, "metrics", metrics, "canaries", r->canaries, "tokens",
+                  "asked", (json_int_t)t->asked, "computed", (json_int_t)t->computed, "saved",
+                  (json_int_t)(t->asked - t->computed), "scored", (json_int_t)t->scored, "cut", (json_int_t)t->cut,
+                  "seconds", result->resumed ? json_null() : json_real(r->seconds));
     if (!result->record) return error_set(e, ERROR_IO, "out of memory for a record");
     if (r->divergence) json_object_set(result->record, "divergence", r->divergence);
     return samples_make(result->suite, result->items, &r->requests, &r->outcomes, result, &result->samples, e);
@@ -235,7 +236,7 @@ static int measure(struct running *r, struct error *e)
     struct suite_result *out = r->result;
     int status = outcomes_make(&r->outcomes, out->suite, out->items, out->n_items, &r->requests, e);
     out->n = r->outcomes.n;
-    if (!status) status = canaries_find(out->suite, &r->outcomes, &r->requests, r->m, &r->canaries, e);
+    if (!status) status = canaries_find(out->suite, &r->outcomes, &r->requests, &r->tally, r->m, &r->canaries, e);
     if (!status)
         status = outcomes_measure(&r->outcomes, out->suite, &r->options->resampling, &out->stats, &out->estimates, e);
     return status ? status : make_record(r, e);

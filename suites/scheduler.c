@@ -121,6 +121,7 @@ static int make_jobs(struct batch *b, struct job **out, size_t *n_jobs, struct e
                                  (long long)g->parts[p].n, (long long)context);
             fits = fits && g->n_context + g->parts[p].n - 1 <= context;
         }
+        b->tally->cut += !fits;
         b->left[i] = fits ? 1 : g->n_parts;
         if (memory_reserve((void **)out, &capacity, *n_jobs + b->left[i], sizeof **out, "requests", e)) return ERROR_IO;
         for (size_t p = 0; p < b->left[i]; p++)

@@ -48,6 +48,7 @@ struct tally {
     int64_t asked;    /* tokens of all contexts and continuations, of prompts and their answers */
     int64_t computed; /* tokens that go through the model, all beams counted; asked - computed are saved */
     int64_t scored;   /* tokens whose likelihood is taken */
+    int64_t cut;      /* requests whose prompt loses its beginning, for one of its continuations at least */
     int64_t fed;      /* tokens that went through the model in this call */
 };
 

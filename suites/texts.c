@@ -49,6 +49,7 @@ static int plan(struct texts *t, struct sequence *sequences, struct error *e)
 {
     for (size_t i = 0; i < t->n; i++) {
         generation_fed(t->m, &t->all[i], &sequences[i].ids, &sequences[i].n);
+        t->tally->cut += sequences[i].n < t->all[i].n_prompt;
         t->tally->computed += sequences[i].n--;
     }
     int status = prefixes_new(&t->prefixes, t->m, sequences, t->n, PREFIX_LEAST, e);

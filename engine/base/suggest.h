@@ -10,8 +10,8 @@ struct suggestion {
     char words[128]; /* "" where no name is near */
 };
 
-/* The nearest by edit distance, if it is near enough to be a slip of the fingers; else one that begins as `name` does
- * for at least half of its length. */
+/* The nearest by edit distance, where a swap of neighbouring letters is one slip and case does not count, if it is near
+ * enough to be a slip of the fingers; else one that begins as `name` does for at least half of its length. */
 struct suggestion suggest(const char *name, const char *const *names, size_t n);
 
 #endif

@@ -135,9 +135,42 @@ static void suggestions(void **state)
     static const char *const names[] = {"stories", "endings", "metric_list", "int8", "f16"};
     assert_string_equal(suggest("storis", names, 5).words, ", did you mean \"stories\"?");
     assert_string_equal(suggest("metrics", names, 5).words, ", did you mean \"metric_list\"?");
-    assert_string_equal(suggest("f61", names, 5).words, "");
     assert_string_equal(suggest("zebra", names, 5).words, "");
+    assert_string_equal(suggest("zzz", names, 5).words, "");
+    assert_string_equal(suggest("f99", names, 5).words, "");
+    assert_string_equal(suggest("", names, 5).words, "");
     assert_string_equal(suggest("x", names, 0).words, "");
+}
+
+static void slips(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"tsv", "eval", "bleu", "f16", "chrf", "csv", "rougeL", "mean_divergence"};
+    static const struct {
+        const char *name, *meant;
+    } cases[] = {{"tvs", "tsv"},
+                 {"evla", "eval"},
+                 {"blue", "bleu"},
+                 {"BLEU", "bleu"},
+                 {"f61", "f16"},
+                 {"F16", "f16"},
+                 {"BLUE", "bleu"},
+                 {"Chr", "chrf"},
+                 {"rogueL", "rougeL"},
+                 {"ROUGEL", "rougeL"},
+                 {"MEAN_DIV", "mean_divergence"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char due[64];
+        snprintf(due, sizeof due, ", did you mean \"%s\"?", cases[i].meant);
+        assert_string_equal(suggest(cases[i].name, names, 8).words, due);
+    }
+    static const char *const nonsense[] = {"vst", "lave", "ulbe", "61f", "qqqqqqqq", "zzz", "xyzzy", "ab", "a", ""};
+    for (size_t i = 0; i < sizeof nonsense / sizeof *nonsense; i++)
+        assert_string_equal(suggest(nonsense[i], names, 8).words, "");
+    char tall[80];
+    memset(tall, 'a', sizeof tall);
+    tall[79] = '\0';
+    assert_string_equal(suggest(tall, names, 8).words, "");
 }
 
 static void files(void **state)
@@ -285,10 +318,10 @@ static void random_numbers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(errors),   cmocka_unit_test(memory),          cmocka_unit_test(utf8),
-        cmocka_unit_test(terminal), cmocka_unit_test(tables),          cmocka_unit_test(suggestions),
-        cmocka_unit_test(files),    cmocka_unit_test(outputs_checked), cmocka_unit_test(folders),
-        cmocka_unit_test(hashes),   cmocka_unit_test(random_numbers),
+        cmocka_unit_test(errors),   cmocka_unit_test(memory), cmocka_unit_test(utf8),
+        cmocka_unit_test(terminal), cmocka_unit_test(tables), cmocka_unit_test(suggestions),
+        cmocka_unit_test(slips),    cmocka_unit_test(files),  cmocka_unit_test(outputs_checked),
+        cmocka_unit_test(folders),  cmocka_unit_test(hashes), cmocka_unit_test(random_numbers),
     };
     return cmocka_run_group_tests_name("base/base", tests, NULL, NULL);
 }

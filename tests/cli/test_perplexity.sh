@@ -85,6 +85,20 @@ expect_stdout_match '^ +word ppl +byte ppl +bits/byte'
 run perplexity millbrook-gpt2 --file "$text" --protocol chunked --context 128 --chunks 1
 expect_status 0
 expect_stdout_match '^millbrook-gpt2 +[0-9.]+$' # one chunk has no interval
+expect_stdout_match 'text.txt: 1 window, 63 tokens scored'
+expect_stdout_match '^One window has no interval: a smaller --context'
+
+# Nor has one document, and what has is named.
+tr -s '\n' <"$text" >"$folder/one.txt"
+run perplexity $L --file "$folder/one.txt"
+expect_status 0
+expect_stdout_match 'one.txt: 1 document, [0-9]+ tokens scored'
+expect_stdout_match '^One document has no interval: .*--protocol chunked or strided'
+run perplexity $L --file "$folder/one.txt" --markdown
+expect_status 0
+expect_stdout_match '^One document has no interval: .*--protocol chunked or strided'
+run perplexity $L --file "$text"
+expect_equal "reasons with 7 documents" 0 "$(grep -c 'no interval' "$kept/stdout")"
 
 # Windows that overlap score every token but the first, BOS: all of the text.
 run perplexity $L @gguf:q8_0 --file "$text" --protocol strided --context 128 --stride 48 --worst 2
@@ -171,8 +185,8 @@ done <<'CASES'
 2|--reference and --save-reference: one of them|$L --file $text --reference a --save-reference b
 2|--save-reference|$L --file $text --save-reference $text
 2|--save-reference .*cut.kref: is read by this command|$L@gguf:q4_k --imatrix $folder/cut.kref --file $text --save-reference $folder/cut.kref
-3|stride: 4294967298 is not between 1 and the window of 512|$L --file $text --protocol strided --stride 4294967298
-3|stride: 65 is not between 1 and the window of 64 tokens|$L --file $text --protocol strided --context 64 --stride 65
+2|--stride 4294967298: must be 1 to the window of 512|$L --file $text --protocol strided --stride 4294967298
+2|--stride 65: must be 1 to the window of 64 tokens|$L --file $text --protocol strided --context 64 --stride 65
 3|cut.kref: offset 0x18: tokens: .*write it again|$L --file $text --reference $folder/cut.kref
 3|text.txt: offset 0x0: magic: is no reference file|$L --file $text --reference $text
 3|base.kref: its protocol is another: data_sha256|$L --file $folder/more.txt --reference $folder/base.kref
@@ -184,8 +198,10 @@ done <<'CASES'
 2|--threads: 5000 is more than 1024|$L --file $text --threads 5000
 2|q8_1: no such variant|$L @gguf:q8_1 --file $text
 2|a window of 513 tokens exceeds the model.s context of 512|$L --file $text --context 513
-3|too short for the chunked protocol|$L --file $text --context 3 --protocol chunked
-3|shorter than one window of 512 tokens|$L --file $folder/short.txt --protocol chunked
+2|--context 3: is too short for the chunked protocol: it needs 4 tokens|$L --file $text --context 3 --protocol chunked
+2|--context 1: is too short for the strided protocol: it needs 2 tokens|$L --file $text --context 1 --protocol strided
+2|--top 1000000: must be 1 to the [0-9]+ tokens of the vocabulary of |$L --file $text --save-reference $folder/huge.kref --top 1000000
+3|shorter than one window of 512 tokens.*--context|$L --file $folder/short.txt --protocol chunked
 3|empty.txt: has no text$|$L --file $folder/empty.txt
 3|blank.txt: has no text$|$L --file $folder/blank.txt
 3|bytes.txt: line 3: byte 5: 0xFF: is not UTF-8|$L --file $folder/bytes.txt

@@ -85,6 +85,16 @@ expect_status 0
 expect_stderr_empty
 names=$(awk '/^readers/{exit} /^[a-z]/{print $1}' "$kept/stdout")
 expect_equal "at least 7 suites" true "$([ "$(wc -w <<<"$names")" -ge 7 ] && echo true)"
+expect_stdout_match '^  jsonl +a JSON object on each line: as the objects have them$'
+expect_stdout_match '^  csv .*: as columns names them \(dataset_kwargs'
+words() { tr -s ' \n' '\n' <"$kept/stdout"; }
+words >"$folder/wide"
+for columns in 80 40; do
+    COLUMNS=$columns run suites
+    expect_status 0
+    expect_equal "lines of more than $columns columns" "" "$(grep -E "^.{$((columns + 1)),}\$" "$kept/stdout" | grep -v 'exact_match,flexible')"
+    expect_equal "words in $columns columns" "$(cat "$folder/wide")" "$(words)"
+done
 run suites $names
 expect_status 0
 expect_equal "lines of suites" $((2 * $(wc -w <<<"$names"))) "$(wc -l <"$kept/stdout")"

@@ -56,6 +56,11 @@ static void test_values(void **state)
         /* a longer one found spoils both that it covers */
         {"B-A O B-A", "B-A I-A I-A", 2, 1, 0},
         {"  B-A\tO\nO", "B-A O O", 1, 1, 1},
+        /* what is no tag is O, what is missing too, and what is too much does not count */
+        {"O B-PER O", "Answer: B-PER .", 1, 1, 1},
+        {"O B-PER B-LOC", "O B-PER", 2, 1, 1},
+        {"B-PER", "B-PER O B-LOC B-LOC", 1, 1, 1},
+        {"B-PER", "", 1, 0, 0},
         /* the example of seqeval's documentation */
         {"O O O B-MISC I-MISC I-MISC O B-PER I-PER", "O O B-MISC I-MISC I-MISC I-MISC O B-PER I-PER", 2, 2, 1},
     };
@@ -195,9 +200,10 @@ static void test_refused(void **state)
         {"O", "O-PER", "text: \"O-PER\" is no tag"},       {"X-PER", "O", "reference: \"X-PER\" is no tag"},
         {"BPER", "O", "reference: \"BPER\" is no tag"},
     };
-    const struct measure m = measure_of(metric_find("entity_f1", OUTCOME_GENERATION));
+    struct measure m = measure_of(metric_find("entity_f1", OUTCOME_GENERATION));
     double stats[METRIC_WIDTH];
     struct error e;
+    assert_ok(measure_set(&m, "strict", "true", &e), &e);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct outcome o = outcome_of(cases[i].text, &cases[i].reference);
         assert_error(measure_accumulate(&m, &o, stats, &e), &e, ERROR_INPUT, cases[i].words);

@@ -252,6 +252,49 @@ static void test_same_texts(void **state)
     assert_canaries(&c, "empty_generations");
 }
 
+/* --- prompts --- */
+
+/* However few they are, and beside whatever else sings. */
+static void test_cut_prompts(void **state)
+{
+    static struct picks p;
+    make_picks(&p, 100, 4, 30);
+    struct canaries c = look(p.o, 100, NULL, 0);
+    canaries_look_at_prompts(&c, 0, 100, 512);
+    assert_canaries(&c, "chance_level");
+    canaries_look_at_prompts(&c, 1, 100, 512);
+    assert_canaries(&c, "chance_level,cut_prompts");
+    c = look(p.o, 7, NULL, 0);
+    canaries_look_at_prompts(&c, 2, 7, 512);
+    assert_canaries(&c, "cut_prompts");
+    assert_string_equal(c.at[0].reason, "2 of 7 prompts were cut on the left to fit the context of 512 tokens");
+}
+
+/* What a suite's requests were and what became of them, as a run hands them over. */
+static void test_find(void **state)
+{
+    static struct texts t;
+    make_texts(&t);
+    struct model *m = model_shipped("llama", NULL);
+    const struct suite suite = {.name = "made_up", .kind = OUTCOME_GENERATION};
+    const struct outcomes outcomes = {.at = t.o, .n = 20, .n_pipelines = 1};
+    const struct requests requests = {.generations = t.g, .n_generations = 20};
+    struct tally tally = {.cut = 12};
+    struct error e;
+    json_t *all;
+    assert_ok(canaries_find(&suite, &outcomes, &requests, &tally, m, &all, &e), &e);
+    assert_int_equal(json_array_size(all), 1);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(all, 0), "name")), "cut_prompts");
+    assert_string_equal(json_string_value(json_object_get(json_array_get(all, 0), "reason")),
+                        "12 of 20 prompts were cut on the left to fit the context of 512 tokens");
+    json_decref(all);
+    tally.cut = 0;
+    assert_ok(canaries_find(&suite, &outcomes, &requests, &tally, m, &all, &e), &e);
+    assert_int_equal(json_array_size(all), 0);
+    json_decref(all);
+    model_close(m);
+}
+
 /* --- the record --- */
 
 static void test_record(void **state)
@@ -278,6 +321,7 @@ int main(void)
         cmocka_unit_test(test_documents),        cmocka_unit_test(test_texts),
         cmocka_unit_test(test_empty_texts),      cmocka_unit_test(test_loops),
         cmocka_unit_test(test_same_texts),       cmocka_unit_test(test_record),
+        cmocka_unit_test(test_cut_prompts),      cmocka_unit_test(test_find),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -178,27 +178,28 @@ static void test_tally(void **state)
     struct model *m = model_shipped("llama", NULL);
     static const struct {
         size_t group;
-        int64_t asked, computed, scored;
+        int64_t asked, computed, scored, cut;
     } cases[] = {
-        {0, 6, 5, 1},
-        {1, 5 * 30 + 22, 30 + 4 + 11 + 2, 22},
-        {2, 22, 7 + 3 + 3, 8},
-        {3, 3 * 505 + 31, 507 + 512 + 512 - 504, 31}, /* 20 tokens do not fit; the two others share all but one */
-        {4, 513, 512, 8},
-        {5, 514, 512, 9},
-        {6, 2 * 620 + 3, 2 * 512, 3},
-        {7, 532, 512, 512},
-        {8, 2 + 513, 1 + 511, 513},
-        {9, 3 * 300 + 301, 300 + 199 + 99, 301},
-        {11, 6, 1, 3},
+        {0, 6, 5, 1, 0},
+        {1, 5 * 30 + 22, 30 + 4 + 11 + 2, 22, 0},
+        {2, 22, 7 + 3 + 3, 8, 0},
+        {3, 3 * 505 + 31, 507 + 512 + 512 - 504, 31, 1}, /* 20 tokens do not fit; the two others share all but one */
+        {4, 513, 512, 8, 0},
+        {5, 514, 512, 9, 1},
+        {6, 2 * 620 + 3, 2 * 512, 3, 1},
+        {7, 532, 512, 512, 1},
+        {8, 2 + 513, 1 + 511, 513, 0},
+        {9, 3 * 300 + 301, 300 + 199 + 99, 301, 0},
+        {11, 6, 1, 3, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct work *w = work_new();
-        struct tally tally = {1, 1, 1, 1}; /* added to */
+        struct tally tally = {1, 1, 1, 1, 1}; /* added to */
         score(m, &w->groups[cases[i].group], 1, 32, &tally);
         assert_int_equal(tally.asked, 1 + cases[i].asked);
         assert_int_equal(tally.computed, 1 + cases[i].computed);
         assert_int_equal(tally.scored, 1 + cases[i].scored);
+        assert_int_equal(tally.cut, 1 + cases[i].cut);
         assert_int_equal(tally.fed, tally.computed);
         free(w);
     }
@@ -396,6 +397,44 @@ static void test_memory_of_texts(void **state)
     model_close(m);
 }
 
+/* A group is counted once however many of its parts lose something, and so is one that was done before. */
+static void test_cut(void **state)
+{
+    (void)state;
+    struct model *m = model_shipped("llama", NULL);
+    struct work *w = work_new();
+    struct tally tally = {0};
+    for (size_t g = 0; g < GROUPS; g++) w->groups[g].done = g != 3;
+    score(m, w->groups, GROUPS, 8, &tally);
+    assert_int_equal(tally.cut, 4); /* groups 3, 5, 6 and 7 */
+    free(w);
+    model_close(m);
+}
+
+/* Of texts, those whose prompt leaves no room for the new tokens; again when all are there already. */
+static void test_cut_texts(void **state)
+{
+    (void)state;
+    enum { ALL = 4, ROOM = CONTEXT - 2 };
+    static const int64_t lengths[ALL] = {3, ROOM, ROOM + 1, LONGEST};
+    struct model *m = model_shipped("llama", NULL);
+    const struct decode greedy = decode_greedy();
+    int32_t prompt[LONGEST];
+    for (int32_t i = 0; i < LONGEST; i++) prompt[i] = i * 7 % 1280;
+    struct generation all[ALL];
+    for (size_t i = 0; i < ALL; i++)
+        all[i] = (struct generation){.prompt = prompt, .n_prompt = lengths[i], .limit = CONTEXT - ROOM};
+    for (int again = 0; again < 2; again++) {
+        struct error e;
+        struct tally tally = {0};
+        assert_ok(generate_texts(m, &greedy, all, ALL, &(struct schedule){.batch = ALL}, &tally, &e), &e);
+        assert_int_equal(tally.cut, 2);
+        assert_true((tally.fed == 0) == (again == 1));
+    }
+    for (size_t i = 0; i < ALL; i++) generation_free(&all[i]);
+    model_close(m);
+}
+
 static void test_does_not_fit(void **state)
 {
     (void)state;
@@ -451,6 +490,8 @@ int main(void)
                                        cmocka_unit_test(test_done_before),
                                        cmocka_unit_test(test_memory),
                                        cmocka_unit_test(test_memory_of_texts),
+                                       cmocka_unit_test(test_cut),
+                                       cmocka_unit_test(test_cut_texts),
                                        cmocka_unit_test(test_does_not_fit),
                                        cmocka_unit_test(test_interrupted)};
     return cmocka_run_group_tests_name("suites/scheduler", tests, NULL, NULL);
