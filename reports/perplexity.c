@@ -239,11 +239,9 @@ static bool is_rolling(const struct sheet *t)
 static bool add_reason(struct text *out, const struct sheet *t)
 {
     if (json_integer_value(json_object_get(t->record, "items")) != 1) return false;
-    text_add(out,
-             is_rolling(t)
-                 ? "One document has no interval: documents stand between empty lines, which hold no spaces either; "
-                   "--protocol chunked or strided has windows instead."
-                 : "One window has no interval: a smaller --context or a larger --chunks makes more.");
+    text_add(out, is_rolling(t) ? "One document has no interval: empty lines, without a space, separate documents; "
+                                  "--protocol chunked or strided takes windows instead."
+                                : "One window has no interval: a smaller --context or a larger --chunks makes more.");
     return true;
 }
 

@@ -39,6 +39,7 @@ echo '{"data": [{"paragraphs": [{"context": "The fog.", "qas": [{"id": "q", "que
 run_line() { # LINE
     local line=$1
     case $line in
+    'kerf compare '*/runs/*) ;; # of runs that were made before
     'kerf eval '* | 'kerf compare '*) line="$line --limit 1" ;;
     esac
     command_line=$line

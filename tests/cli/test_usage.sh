@@ -16,7 +16,8 @@ done <<'CASES'
 2|--jsn: unknown option, did you mean "--json"\?|inspect $L --jsn
 2|absmx: no such variant, did you mean "absmax"\?|eval $L@int8:absmx
 2|q8_1: no such variant, did you mean "q4_1"\?|compare $L @gguf:q8_1
-2|f23: no such backend \(known: f32, f16, bf16, int8, gguf, gptq, rtn\)|eval $L@f23
+2|f99: no such backend \(known: f32, f16, bf16, int8, gguf, gptq, rtn\)|eval $L@f99
+2|f23: no such backend, did you mean "f32"\?|eval $L@f23
 2|a type or preset must follow, as in gguf:q8_0 or gguf:q4_k_m|eval $L@gguf
 2|a scheme must follow, as in int8:absmax|eval $L@int8
 2|per: must be row, tensor or block|eval $L@int8:absmax,per=colum

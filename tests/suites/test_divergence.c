@@ -467,8 +467,9 @@ static void test_refusals(void **state)
     o.context = 513;
     assert_error(lockstep_run(&l, one, 1, &o, &e), &e, ERROR_USAGE, "513 tokens exceeds the model's context of 512");
     o.context = 3;
-    assert_error(lockstep_run(&l, one, 1, &o, &e), &e, ERROR_USAGE, "--context 3: is too short for the chunked protocol");
-    o.file = "no-such-file.txt";
+    assert_error(lockstep_run(&l, one, 1, &o, &e), &e, ERROR_USAGE,
+                 "--context 3: is too short for the chunked protocol");
+    o = options_for("no-such-file.txt", PROTOCOL_CHUNKED);
     assert_error(lockstep_run(&l, one, 1, &o, &e), &e, ERROR_IO, "no-such-file.txt");
     static const char *const broken[] = {"", "\n \n\n", "good\n\xff\xfe bad", "a\0b"};
     static const size_t sizes[] = {0, 4, 11, 3};

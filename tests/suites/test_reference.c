@@ -71,7 +71,7 @@ static void save_and_read(const struct fixture *f, int64_t keep, struct lockstep
 static void test_like_lockstep(void **state)
 {
     const struct fixture *f = *state;
-    static const int64_t kept[] = {4, KEPT, 1 << 20};
+    const int64_t kept[] = {4, KEPT, model_hyper(f->models[0])->vocab};
     double last = 0;
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
         struct lockstep live, read;
@@ -100,6 +100,23 @@ static void test_like_lockstep(void **state)
         lockstep_free(&live);
         lockstep_free(&read);
     }
+}
+
+/* More tokens than there are cannot be kept, and without a number there are 64. */
+static void test_kept(void **state)
+{
+    const struct fixture *f = *state;
+    struct error e;
+    struct lockstep l, read;
+    struct lockstep_options o = options_for(f);
+    o.save = f->file;
+    o.keep = model_hyper(f->models[0])->vocab + 1;
+    assert_error(lockstep_run(&l, (const struct model *const *)f->models, 1, &o, &e), &e, ERROR_USAGE,
+                 "must be 1 to the 1280 tokens of the vocabulary");
+    save_and_read(f, 0, &l, &read);
+    assert_int_equal(read.reference.k, 64);
+    lockstep_free(&l);
+    lockstep_free(&read);
 }
 
 /* The baseline beside its own file: nothing but the rounding of what is kept. */
@@ -270,8 +287,9 @@ static void test_interrupted(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_like_lockstep), cmocka_unit_test(test_itself),
-                                       cmocka_unit_test(test_layout),        cmocka_unit_test(test_damaged),
-                                       cmocka_unit_test(test_another),       cmocka_unit_test(test_interrupted)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_like_lockstep), cmocka_unit_test(test_kept),
+                                       cmocka_unit_test(test_itself),        cmocka_unit_test(test_layout),
+                                       cmocka_unit_test(test_damaged),       cmocka_unit_test(test_another),
+                                       cmocka_unit_test(test_interrupted)};
     return cmocka_run_group_tests_name("suites/reference", tests, open_fixture, close_fixture);
 }
