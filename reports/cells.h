@@ -74,7 +74,7 @@ enum verdict { VERDICT_WORSE = -1, VERDICT_NONE = 0, VERDICT_BETTER = 1 };
 
 /* Whether a cell differs significantly from the baseline, and in which direction. */
 enum verdict cell_verdict(const struct report_row *row, const struct report_cell *cell);
-const char *verdict_mark(enum verdict v);                /* one column wide; " " for none */
+const char *verdict_mark(enum verdict v); /* one column wide; " " for none */
 /* Why a number of a cell is missing, and of what ("stories perplexity", or the suite alone, told in its first row); NULL
  * where none is, or it is told. */
 const char *cell_reason(const struct report *r, size_t row, size_t subject, struct text *of);

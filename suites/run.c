@@ -2,6 +2,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
 #include "engine/kernels/kernels.h"
+#include "metrics/confusion.h"
 #include "suites/canaries.h"
 #include "suites/compare.h"
 #include "suites/distance.h"
@@ -210,6 +211,33 @@ json_t *metric_record(const char *name, const struct metric *m, const struct est
     return j;
 }
 
+/* Of a suite that scores classes: rows of what was right, columns of what was taken for it. */
+static int add_confusion(const struct running *r, struct error *e)
+{
+    static const char *const names[] = {"f1", "macro_f1", "mcc", "precision", "recall"};
+    const struct suite *s = r->result->suite;
+    bool classifies = false;
+    for (size_t i = 0; i < s->n_scores; i++)
+        for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+            classifies |= s->kind == OUTCOME_CHOICE && strcmp(s->scores[i].measure.metric->name, names[k]) == 0;
+    if (!classifies) return 0;
+    size_t classes;
+    double *counts;
+    int status = confusion_count(r->outcomes.at, r->outcomes.n, &classes, &counts, e);
+    if (status) return status;
+    json_t *matrix = json_array();
+    for (size_t gold = 0; gold < classes; gold++) {
+        json_t *row = json_array();
+        for (size_t k = 0; k < classes; k++)
+            json_array_append_new(row, json_integer((json_int_t)counts[gold * classes + k]));
+        json_array_append_new(matrix, row);
+    }
+    free(counts);
+    return json_object_set_new(r->result->record, "confusion", matrix)
+               ? error_set(e, ERROR_IO, "out of memory for a record")
+               : 0;
+}
+
 static int make_record(struct running *r, struct error *e)
 {
     struct suite_result *result = r->result;
@@ -228,6 +256,7 @@ static int make_record(struct running *r, struct error *e)
                   "seconds", result->resumed ? json_null() : json_real(r->seconds));
     if (!result->record) return error_set(e, ERROR_IO, "out of memory for a record");
     if (r->divergence) json_object_set(result->record, "divergence", r->divergence);
+    if (add_confusion(r, e)) return (int)e->code;
     return samples_make(result->suite, result->items, &r->requests, &r->outcomes, result, &result->samples, e);
 }
 

@@ -101,4 +101,9 @@ run eval $L --memory 12X
 expect_error 2 '--memory: "12X" must be a whole number of at least 1, K, M or G behind it if need be'
 run eval $L --memory 99999999999G
 expect_error 2 '--memory: "99999999999G" is too large'
+
+# Classes have their confusion matrix: 12 sentences, of which the rows count the bad and the good ones.
+run eval millbrook-llama --suite reviews --limit 12 --out "$folder/classes"
+expect_status 0
+expect_equal "items in the confusion matrix" 12 "$(sed -n '/"confusion"/,/^   \]/p' "$folder/classes/run.json" | grep -oE '^ +[0-9]+' | awk "{ n += \$1 } END { print n }")"
 finish
