@@ -2,6 +2,7 @@
  * The first column is the token, the last its tag. The document is a sentence: `tokens` and `tags` are lists, `text`
  * and `tag_text` the same joined by spaces. Lines that begin with -DOCSTART- (CoNLL-2003) are no tokens.
  * Source: Tjong Kim Sang and De Meulder, "Introduction to the CoNLL-2003 Shared Task", 2003. */
+#include "suites/letters.h"
 #include "suites/readers/fields.h"
 #include "suites/readers/lines.h"
 
@@ -56,7 +57,7 @@ static int one_line(struct sentence *x, const struct lines *l, reader_emit emit,
     static const char mark[] = "\xEF\xBB\xBF", start[] = "-DOCSTART-";
     const char *s = l->text;
     size_t n = l->length;
-    strip(&s, &n);
+    s = letters_strip(s, &n, true, true);
     /* a byte order mark alone is what joining files leaves (WNUT 2017) */
     bool nothing = !n || (n == sizeof mark - 1 && memcmp(s, mark, n) == 0) ||
                    (n >= sizeof start - 1 && memcmp(s, start, sizeof start - 1) == 0);

@@ -47,25 +47,6 @@ int document_set(json_t *doc, const char *field, json_t *value, struct error *e)
     return json_object_set_new(doc, field, value) ? error_set(e, ERROR_IO, "out of memory for a document") : 0;
 }
 
-/* The length of the last code point of n bytes of UTF-8, in bytes. */
-static size_t last_size(const char *s, size_t n)
-{
-    size_t size = 1;
-    while (size < n && ((unsigned char)s[n - size] & 0xC0) == 0x80) size++;
-    return size;
-}
-
-void strip(const char **s, size_t *n)
-{
-    uint32_t c;
-    for (size_t size; *n && (size = utf8_decode(*s, *n, &c)) && codepoint_is_space(c); *s += size) *n -= size;
-    while (*n) {
-        size_t size = last_size(*s, *n);
-        if (!utf8_decode(*s + *n - size, size, &c) || !codepoint_is_space(c)) break;
-        *n -= size;
-    }
-}
-
 void text_replace(struct text *t, const char *from, const char *to)
 {
     struct text out = {0};

@@ -16,8 +16,6 @@ int document_index(json_t *doc, const char *field, int first, size_t last, struc
 /* Sets a field to a new value; NULL is out of memory. */
 int document_set(json_t *doc, const char *field, json_t *value, struct error *e);
 
-/* The string without the white space at its ends, as str.strip() of Python has it. */
-void strip(const char **s, size_t *n);
 /* Every `from` becomes `to`, from left to right and once, as str.replace() of Python has it. */
 void text_replace(struct text *t, const char *from, const char *to);
 

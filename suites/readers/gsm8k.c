@@ -1,6 +1,7 @@
 /* GSM8K's JSON lines: {"question": "...", "answer": "... #### 18"}; other keys stay. `answer_number` is what follows
  * the last "####", as it is written (a thousand may be "1,000").
  * Source: Cobbe and others, "Training Verifiers to Solve Math Word Problems", 2021. */
+#include "suites/letters.h"
 #include "suites/readers/fields.h"
 #include "suites/readers/lines.h"
 
@@ -13,7 +14,7 @@ static int complete(void *state, json_t *doc, struct error *e)
     const char *number = "";
     for (const char *mark = strstr(answer, "####"); mark; mark = strstr(number, "####")) number = mark + 4;
     size_t n = strlen(number);
-    strip(&number, &n);
+    number = letters_strip(number, &n, true, true);
     if (!n) return error_set(e, ERROR_INPUT, "answer: has no number after ####");
     return document_set(doc, "answer_number", json_stringn(number, n), e);
 }

@@ -7,6 +7,7 @@
  * left.
  *
  * Source: Zellers and others, "HellaSwag: Can a Machine Really Finish Your Sentence?", 2019. */
+#include "suites/letters.h"
 #include "suites/readers/fields.h"
 #include "suites/readers/lines.h"
 
@@ -45,7 +46,7 @@ static json_t *prepared(const char *s)
 {
     struct text marked = {0}, t = {0};
     size_t n = strlen(s);
-    strip(&s, &n);
+    s = letters_strip(s, &n, true, true);
     text_bytes(&marked, s, n);
     text_replace(&marked, " [title]", ". ");
     add_unmarked(&t, text_c(&marked));

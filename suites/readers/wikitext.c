@@ -3,6 +3,7 @@
  * that WikiText's tokenization put between words and punctuation (lm_eval/tasks/wikitext/preprocess_wikitext.py, whose
  * rules are done here in its order).
  * Source: Merity and others, "Pointer Sentinel Mixture Models", 2016. */
+#include "suites/letters.h"
 #include "suites/readers/fields.h"
 #include "suites/readers/lines.h"
 
@@ -19,7 +20,7 @@ static void tighten(struct text *t, char open, char close)
         if (!last) break;
         const char *inner = first + 1;
         size_t n = (size_t)(last - inner);
-        strip(&inner, &n);
+        inner = letters_strip(inner, &n, true, true);
         text_bytes(&out, at, (size_t)(first + 1 - at));
         text_bytes(&out, inner, n);
         text_char(&out, close);
@@ -58,7 +59,7 @@ static void detokenize(struct text *t)
 /* " = Title = ", not " = = Section = = ". */
 static bool is_title(const char *s, size_t n)
 {
-    strip(&s, &n);
+    s = letters_strip(s, &n, true, true);
     return n > 3 && strncmp(s, "= ", 2) == 0 && s[2] != '=' && strncmp(s + n - 2, " =", 2) == 0 && s[n - 3] != '=';
 }
 
@@ -67,7 +68,7 @@ static int flush(struct text *page, reader_emit emit, void *user, struct error *
 {
     const char *s = text_c(page);
     size_t n = page->length;
-    strip(&s, &n);
+    s = letters_strip(s, &n, true, true);
     if (!n && !page->failed) {
         text_clear(page);
         return 0;

@@ -3,6 +3,7 @@
  * 2018; as lm-evaluation-harness does it): `choices`, the sentence up to the gap with either option in it, `target`,
  * what follows the gap and is scored after both, and `label`, the right one counted from 0.
  * Source: Sakaguchi and others, "WinoGrande: An Adversarial Winograd Schema Challenge at Scale", 2019. */
+#include "suites/letters.h"
 #include "suites/readers/fields.h"
 #include "suites/readers/lines.h"
 
@@ -22,7 +23,7 @@ static int split(json_t *doc, const char *sentence, struct error *e)
 {
     const char *gap = strchr(sentence, '_'), *rest = gap ? gap + 1 : "";
     size_t n = strlen(rest);
-    strip(&rest, &n);
+    rest = letters_strip(rest, &n, true, true);
     if (!gap) return error_set(e, ERROR_INPUT, "sentence: has no _ where the option belongs");
     if (!n) return error_set(e, ERROR_INPUT, "sentence: has nothing after the _ that could be scored");
     const char *first = document_text(doc, "option1", e), *second = first ? document_text(doc, "option2", e) : NULL;
