@@ -89,7 +89,7 @@ void progress_catch_signals(void);
 
 extern const struct command command_eval, command_compare, command_suites, command_backends, command_inspect,
     command_generate, command_tokenize, command_quantize, command_imatrix, command_bench, command_perplexity,
-    command_score;
+    command_score, command_report, command_leaderboard, command_export;
 
 /* --- benchmarks: kerf bench NAME --- */
 

@@ -1,10 +1,12 @@
 /* kerf compare: a baseline and candidates through the same suites, with paired differences. Each is a subject that is
  * run now, or the folder of a run that was made before. */
 #include "cli/evaluate.h"
+#include "cli/inputs.h"
+#include "cli/reports.h"
 #include "engine/base/file.h"
+#include "engine/base/json.h"
 #include "engine/base/memory.h"
 #include "engine/base/text.h"
-#include "engine/formats/json.h"
 #include "suites/distance.h"
 #include "suites/finished.h"
 
@@ -61,23 +63,20 @@ static int add_subject(struct comparing *c, const char *operand, const char *dec
     return !status && decode ? add_strategy(x, decode, e) : status;
 }
 
-/* A run of a subject that another run is of too has its folder in its name. */
-static void tell_apart(const struct comparing *c, const struct entry *x)
+static const char *entry_name(const struct entry *x)
 {
-    json_t *subject = json_object_get(x->finished.run, "subject");
-    const char *name = json_string_value(json_object_get(subject, "name"));
-    bool same = false;
-    for (size_t i = 0; i < c->n && name && !same; i++) {
-        const struct entry *other = &c->entries[i];
-        const json_t *theirs = json_object_get(json_object_get(other->finished.run, "subject"), "name");
-        const char *taken = other->is_finished ? json_string_value(theirs) : other->subject.name;
-        same = taken && strcmp(taken, name) == 0;
-    }
-    if (!same) return;
-    struct text whole = {0};
-    text_printf(&whole, "%s (%s)", name, x->folder);
-    json_object_set_new(subject, "name", json_text(text_c(&whole), whole.length));
-    text_free(&whole);
+    if (!x->is_finished) return x->subject.name;
+    return json_string_value(json_object_get(json_object_get(x->finished.run, "subject"), "name"));
+}
+
+/* A run of a subject that another column is of too. */
+static int tell_apart(const struct comparing *c, const struct entry *x, struct error *e)
+{
+    const char **taken = memory_new(c->n, sizeof *taken, "names", e);
+    for (size_t i = 0; taken && i < c->n; i++) taken[i] = entry_name(&c->entries[i]);
+    if (taken) run_tell_apart(x->finished.run, x->folder, taken, c->n);
+    free(taken);
+    return taken ? 0 : ERROR_IO;
 }
 
 static int add_finished(struct comparing *c, const char *folder, struct error *e)
@@ -88,11 +87,14 @@ static int add_finished(struct comparing *c, const char *folder, struct error *e
     x->is_finished = true;
     x->folder = folder;
     x->contender = x->finished.contender;
-    tell_apart(c, x);
+    status = tell_apart(c, x, e);
     /* where it lies, for whoever reads the comparison */
-    json_object_set_new(x->finished.run, "folder", json_text(folder, strlen(folder)));
+    char *whole = realpath(folder, NULL);
+    const char *place = whole ? whole : folder;
+    json_object_set_new(x->finished.run, "folder", json_text(place, strlen(place)));
+    free(whole);
     c->n++;
-    return 0;
+    return status;
 }
 
 /* What holds runs, or is part of one, is no run itself. */
@@ -255,46 +257,6 @@ static int make_comparison(struct comparing *c, struct error *e)
     return record_build(c->comparison) ? 0 : error_set(e, ERROR_IO, "out of memory for a record");
 }
 
-static int write_leaderboard(const struct comparing *c, const char *path, struct error *e)
-{
-    struct output out;
-    int status = output_open(&out, path, e);
-    if (status) return status;
-    status = report_leaderboard(c->comparison, out.stream, e);
-    if (!status) return output_commit(&out, e);
-    output_abandon(&out);
-    return status;
-}
-
-static int write_markdown(const struct comparing *c, const char *path, struct error *e)
-{
-    struct text page = {0};
-    int status = report_markdown(c->comparison, &page, e);
-    if (!status) status = file_write(path, text_c(&page), page.length, e);
-    text_free(&page);
-    return status;
-}
-
-static int write_json(const struct comparing *c, const char *path, struct error *e)
-{
-    return json_write_file(path, c->comparison, e);
-}
-
-static int write_reports(const struct comparing *c, struct error *e)
-{
-    static const struct {
-        const char *name;
-        int (*write)(const struct comparing *, const char *, struct error *);
-    } files[] = {{"compare.json", write_json}, {"leaderboard.csv", write_leaderboard}, {"report.md", write_markdown}};
-    int status = 0;
-    for (size_t i = 0; i < sizeof files / sizeof *files && !status; i++) {
-        char *path = path_join(c->o.out, files[i].name, e);
-        status = path ? files[i].write(c, path, e) : ERROR_IO;
-        free(path);
-    }
-    return status;
-}
-
 static int print_table(const struct comparing *c, struct error *e)
 {
     struct text table = {0};
@@ -326,10 +288,10 @@ static int compare(struct comparing *c, char **operands, size_t n, struct error 
     if (!status && count_running(c)) status = run_all(c, e);
     if (!status && !count_running(c)) status = evaluate_folder(c->o.out, e);
     if (!status) status = make_comparison(c, e);
-    if (!status) status = write_reports(c, e);
+    if (!status) status = reports_write(c->comparison, c->o.out, c->o.out, e);
     if (!status) status = print_table(c, e);
-    if (!status)
-        note("wrote %s/{compare.json, leaderboard.csv, report.md%s}", c->o.out, count_running(c) ? ", runs/" : "");
+    if (!status) note("wrote %s/{%s%s}", c->o.out, reports_names(), count_running(c) ? ", runs/" : "");
+    if (!status) printf("%s/index.html\n", c->o.out);
     return status;
 }
 

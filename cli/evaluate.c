@@ -1,8 +1,8 @@
 #include "cli/evaluate.h"
 #include "engine/base/file.h"
+#include "engine/base/json.h"
 #include "engine/base/memory.h"
 #include "engine/base/table.h"
-#include "engine/formats/json.h"
 #include "suites/catalog.h"
 #include "suites/journal.h"
 #include "version.h"
@@ -234,11 +234,24 @@ static int run_suites(const struct model *m, const struct subject *s, char *cons
 }
 
 /* Of the subject itself: what the baseline's model took beside it is not its cost. */
-static double seconds_since(double start, const struct evaluated *x)
+static struct cost cost_since(struct cost start, const struct evaluated *x)
 {
-    double beside = 0;
-    for (size_t i = 0; i < x->n_suites; i++) beside += x->results[i].beside;
-    return seconds_now() - start - beside;
+    struct cost own = {0};
+    cost_add(&own, start);
+    for (size_t i = 0; i < x->n_suites; i++) {
+        own.seconds -= x->results[i].beside.seconds;
+        own.cpu_seconds -= x->results[i].beside.cpu_seconds;
+    }
+    return own;
+}
+
+/* What the hardware spent, and when and where. */
+static bool add_costs(json_t *run, const char *started, struct cost cost)
+{
+    json_t *cpu = json_is_null(json_object_get(run, "seconds")) ? json_null() : json_real(cost.cpu_seconds);
+    return record_build(run) && !json_object_set_new(run, "started", json_string(started)) &&
+           !json_object_set_new(run, "peak_bytes", json_integer((json_int_t)peak_bytes())) &&
+           !json_object_set_new(run, "counters", json_pack("{s:o}", "cpu_seconds", cpu));
 }
 
 int evaluate(const struct subject *s, char *const *suites, struct evaluate_options *o,
@@ -247,7 +260,7 @@ int evaluate(const struct subject *s, char *const *suites, struct evaluate_optio
     *out = (struct evaluated){0};
     char started[32];
     iso_time(started);
-    double start = seconds_now();
+    const struct cost start = cost_now();
     peak_reset();
     struct model *m;
     size_t n = 0;
@@ -259,14 +272,10 @@ int evaluate(const struct subject *s, char *const *suites, struct evaluate_optio
         return status;
     }
     status = run_suites(m, s, suites, o, beside, out, e);
-    if (!status) out->run = run_record(m, s->name, s->model, seconds_since(start, out), out->results, n, e);
+    const struct cost cost = cost_since(start, out);
+    if (!status) out->run = run_record(m, s->name, s->model, cost.seconds, out->results, n, e);
     if (!status && !out->run) status = ERROR_IO;
-    if (!status) {
-        bool whole = record_build(out->run);
-        whole = whole && !json_object_set_new(out->run, "started", json_string(started)) &&
-                !json_object_set_new(out->run, "peak_bytes", json_integer((json_int_t)peak_bytes()));
-        if (!whole) status = error_set(e, ERROR_IO, "out of memory for a record");
-    }
+    if (!status && !add_costs(out->run, started, cost)) status = error_set(e, ERROR_IO, "out of memory for a record");
     if (!status && beside->keep_model)
         out->model = m;
     else

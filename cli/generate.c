@@ -1,8 +1,8 @@
 /* kerf generate: continues a prompt. */
 #include "engine/decoding/generate.h"
 #include "cli/command.h"
+#include "engine/base/json.h"
 #include "engine/base/memory.h"
-#include "engine/formats/json.h"
 
 #include <stdlib.h>
 #include <string.h>

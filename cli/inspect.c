@@ -1,11 +1,11 @@
 /* kerf inspect: what a model file holds. */
 #include "cli/command.h"
 #include "engine/base/file.h"
+#include "engine/base/json.h"
 #include "engine/base/memory.h"
 #include "engine/base/suggest.h"
 #include "engine/base/text.h"
 #include "engine/formats/checkpoint.h"
-#include "engine/formats/json.h"
 #include "engine/kernels/kernels.h"
 
 #include <inttypes.h>

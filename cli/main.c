@@ -8,15 +8,16 @@
 #include <unistd.h>
 
 static const struct command *const commands[] = {
-    &command_eval,     &command_compare,  &command_suites,  &command_backends, &command_inspect,    &command_generate,
-    &command_tokenize, &command_quantize, &command_imatrix, &command_bench,    &command_perplexity, &command_score};
+    &command_eval,       &command_compare,  &command_suites,   &command_backends,    &command_inspect,
+    &command_generate,   &command_tokenize, &command_quantize, &command_imatrix,     &command_bench,
+    &command_perplexity, &command_score,    &command_report,   &command_leaderboard, &command_export};
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static void print_help(void)
 {
     puts("kerf - what quantization takes from a language model, and what it buys\n\n"
          "usage: kerf COMMAND [options]\n");
-    for (size_t i = 0; i < COMMANDS; i++) printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    for (size_t i = 0; i < COMMANDS; i++) printf("  %-11s %s\n", commands[i]->name, commands[i]->summary);
     puts("\nA SUBJECT is MODEL[@BACKEND]: a GGUF file, a Hugging Face folder or the name of a model that ships\n"
          "(millbrook-llama, millbrook-gpt2), and how its weights are stored (kerf backends lists the ways).\n\n"
          "examples:\n"

@@ -32,13 +32,18 @@ void progress_catch_signals(void)
     sigaction(SIGTERM, &action, NULL);
 }
 
+static void set_word(char *out, size_t size, const char *s)
+{
+    struct text safe = {0};
+    text_terminal(&safe, s, strlen(s));
+    snprintf(out, size, "%s", text_c(&safe));
+    text_free(&safe);
+}
+
 void progress_open(struct progress *p, const char *label)
 {
     *p = (struct progress){.shown = isatty(STDERR_FILENO) == 1};
-    struct text safe = {0};
-    text_terminal(&safe, label, strlen(label));
-    snprintf(p->label, sizeof p->label, "%s", text_c(&safe));
-    text_free(&safe);
+    set_word(p->label, sizeof p->label, label);
 }
 
 static int columns(void)
@@ -51,11 +56,12 @@ static int columns(void)
 static void draw(struct progress *p, const char *what, size_t done, size_t total, double now)
 {
     double elapsed = now - p->started, rate = elapsed > 0 ? (double)(done - p->before) / elapsed : 0;
-    char line[256], left[64] = "", speed[40] = "";
+    char line[256], left[64] = "", speed[40] = "", word[sizeof p->what];
+    set_word(word, sizeof word, what);
     if (p->tokens > p->tokens_before && elapsed > 0)
         snprintf(speed, sizeof speed, "  %.0f tokens/s", (double)(p->tokens - p->tokens_before) / elapsed);
     if (rate > 0) snprintf(left, sizeof left, "  %.0f/s  %.0f s left", rate, (double)(total - done) / rate);
-    snprintf(line, sizeof line, "%s  %s  %zu/%zu%s%s", p->label, what, done, total, speed, left);
+    snprintf(line, sizeof line, "%s  %s  %zu/%zu%s%s", p->label, word, done, total, speed, left);
     size_t end = 0;
     for (int width = columns() - 1; line[end] && width > 0; width--) {
         uint32_t ignored;

@@ -1,8 +1,8 @@
 /* What kerf score says: a table, the values of items, a record. */
 #include "cli/score.h"
 #include "engine/base/file.h"
+#include "engine/base/json.h"
 #include "engine/base/memory.h"
-#include "engine/formats/json.h"
 #include "reports/cells.h"
 #include "reports/layout.h"
 #include "reports/report.h"

@@ -1,9 +1,9 @@
 /* kerf score --metric squad: SQuAD's questions and a file of answers, {"id": "answer"}, as its evaluation script takes
  * them (Rajpurkar and others 2016, 2018). A question without a prediction counts 0. */
 #include "cli/score.h"
+#include "engine/base/json.h"
 #include "engine/base/memory.h"
 #include "engine/base/table.h"
-#include "engine/formats/json.h"
 #include "suites/reader.h"
 
 #include <string.h>

@@ -1,4 +1,6 @@
 #include "reports/answer.h"
+#include "reports/layout.h"
+#include "reports/report.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -11,9 +13,8 @@ bool cell_is_loss(const struct report_row *row, size_t subject)
     return subject > 0 && !row->is_distance && (unknown || cell_verdict(row, cell) == VERDICT_WORSE);
 }
 
-/* Suites with a loss: the metrics of one suite often say the same thing in other units. Rows of a suite are
- * neighbours. */
-static size_t count_losses(const struct report *r, size_t subject)
+/* The metrics of one suite often say the same thing in other units. Rows of a suite are neighbours. */
+size_t answer_losses(const struct report *r, size_t subject)
 {
     size_t n = 0;
     const char *suite = NULL;
@@ -26,12 +27,16 @@ static size_t count_losses(const struct report *r, size_t subject)
     return n;
 }
 
-/* Of a candidate that cannot be compared in every row nothing is known as a whole. */
-static bool is_comparable(const struct report *r, size_t subject)
+bool answer_is_comparable(const struct report *r, size_t subject)
 {
-    for (size_t i = 0; i < r->n_rows; i++)
-        if (r->rows[i].cells[subject].refused) return false;
-    return true;
+    size_t n = 0;
+    for (size_t i = 0; i < r->n_rows; i++) {
+        const struct report_row *row = &r->rows[i];
+        if (row->is_distance || row->cells[0].absent) continue;
+        if (row->cells[subject].refused || row->cells[subject].absent) return false;
+        n++;
+    }
+    return n > 0;
 }
 
 static bool is_smaller(const struct report *r, size_t subject)
@@ -40,14 +45,17 @@ static bool is_smaller(const struct report *r, size_t subject)
     return bytes >= 0 && (r->subjects[0].weight_bytes < 0 || bytes < r->subjects[0].weight_bytes);
 }
 
-/* " in 500 items a suite", " in 20 to 24 items a suite" */
+/* " in 500 items a suite", " in 20 to 24 items a suite", of the suites that the baseline has been through */
 static void write_items(struct text *out, const struct report *r)
 {
-    int64_t fewest = INT64_MAX, most = 0;
+    int64_t fewest = INT64_MAX, most = -1;
     for (size_t i = 0; i < r->n_rows; i++) {
-        if (r->rows[i].items < fewest) fewest = r->rows[i].items;
-        if (r->rows[i].items > most) most = r->rows[i].items;
+        const int64_t n = r->rows[i].items;
+        if (n < 0 || r->rows[i].cells[0].absent) continue;
+        if (n < fewest) fewest = n;
+        if (n > most) most = n;
     }
+    if (most < 0) return;
     text_printf(out, " in %" PRId64, fewest);
     if (most > fewest) text_printf(out, " to %" PRId64, most);
     text_add(out, " items a suite");
@@ -67,15 +75,15 @@ struct answer answer_find(const struct report *r)
     const struct report_subject *s = r->subjects;
     size_t least = SIZE_MAX;
     for (size_t j = 1; j < r->n_subjects; j++) {
-        const size_t losses = count_losses(r, j);
-        if (!is_smaller(r, j) || !is_comparable(r, j)) continue;
+        const size_t losses = answer_losses(r, j);
+        if (!is_smaller(r, j) || !answer_is_comparable(r, j)) continue;
         if (losses == 0 && (!a.best || s[j].weight_bytes < s[a.best].weight_bytes)) a.best = j;
         if (losses && losses < least) least = losses, a.next = j;
     }
     if (!a.best) return a;
     a.next = 0;
     for (size_t j = 1; j < r->n_subjects; j++)
-        if (s[j].weight_bytes >= 0 && s[j].weight_bytes < s[a.best].weight_bytes && is_comparable(r, j) &&
+        if (s[j].weight_bytes >= 0 && s[j].weight_bytes < s[a.best].weight_bytes && answer_is_comparable(r, j) &&
             (!a.next || s[j].weight_bytes > s[a.next].weight_bytes))
             a.next = j;
     return a;
@@ -89,9 +97,10 @@ static void write_subject(struct text *out, const struct report *r, size_t j,
     subject_label(&label, r, j);
     escape(out, text_c(&label));
     text_free(&label);
-    format_cost(size, &r->subjects[j], 1);
+    if (r->subjects[j].weight_bytes < 0) return;
+    format_cost(size, &r->subjects[j], COST_MIB);
     text_printf(out, " (%s MiB", size);
-    if (j > 0 && r->subjects[0].weight_bytes > 0 && r->subjects[j].weight_bytes >= 0)
+    if (j > 0 && r->subjects[0].weight_bytes > 0)
         text_printf(out, ", %.1f%% of the baseline",
                     100.0 * (double)r->subjects[j].weight_bytes / (double)r->subjects[0].weight_bytes);
     text_char(out, ')');
@@ -100,7 +109,7 @@ static void write_subject(struct text *out, const struct report *r, size_t j,
 static bool some_refused(const struct report *r)
 {
     for (size_t j = 1; j < r->n_subjects; j++)
-        if (!is_comparable(r, j)) return true;
+        if (!answer_is_comparable(r, j)) return true;
     return false;
 }
 
@@ -122,6 +131,19 @@ void answer_headline(struct text *out, const struct report *r, const struct answ
         write_subject(out, r, 0, escape);
         text_add(out, " has no candidate beside it");
     }
+}
+
+void answer_gain(struct text *out, const struct report *r, const struct answer *a)
+{
+    const struct report_subject *s = &r->subjects[a->best], *baseline = r->subjects;
+    if (!a->best || baseline->weight_bytes <= 0) return;
+    const double saved = (double)(baseline->weight_bytes - s->weight_bytes);
+    text_printf(out, "It saves %.1f%% of the weights' memory (%.2f MiB)", 100 * saved / (double)baseline->weight_bytes,
+                saved / (1 << 20));
+    const double ratio = s->tokens_per_second / baseline->tokens_per_second;
+    if (subjects_timed_alike(s, baseline) && ratio > 0 && ratio < 1e4)
+        text_printf(out, " at %.2f times the baseline's tokens/s", ratio);
+    text_char(out, '.');
 }
 
 static void write_loss(struct text *out, const struct report *r, const struct report_row *row, size_t j,
@@ -153,7 +175,33 @@ void answer_next(struct text *out, const struct report *r, const struct answer *
         write_loss(out, r, row, a->next, escape);
         suite = row->suite;
     }
-    const size_t n = count_losses(r, a->next);
+    const size_t n = answer_losses(r, a->next);
     if (n > shown) text_printf(out, " and %zu more suite%s", n - shown, n - shown > 1 ? "s" : "");
     text_char(out, '.');
+}
+
+void answer_write(struct text *out, const struct report *r, const struct answer *a,
+                  void (*escape)(struct text *, const char *))
+{
+    struct text gain = {0}, next = {0};
+    answer_headline(out, r, a, escape);
+    text_char(out, '.');
+    answer_gain(&gain, r, a);
+    answer_next(&next, r, a, escape);
+    if (gain.length) text_printf(out, " %s", text_c(&gain));
+    if (next.length) text_printf(out, " %s", text_c(&next));
+    out->failed |= gain.failed || next.failed;
+    text_free(&gain);
+    text_free(&next);
+}
+
+int report_answer(const json_t *comparison, struct text *out, struct error *e)
+{
+    struct report r;
+    const int status = report_read_comparison(&r, comparison, e);
+    if (status) return status;
+    const struct answer a = answer_find(&r);
+    answer_write(out, &r, &a, escape_terminal);
+    report_close(&r);
+    return out->failed ? error_set(e, ERROR_IO, "report: out of memory") : 0;
 }

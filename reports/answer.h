@@ -2,8 +2,7 @@
  * would cost. Candidates that are no smaller than the baseline save nothing and are no answer.
  *
  *     const struct answer a = answer_find(&report);
- *     answer_headline(&out, &report, &a, escape_markdown);
- *     answer_next(&out, &report, &a, escape_markdown); */
+ *     answer_write(&out, &report, &a, escape_markdown); */
 #ifndef KERF_REPORTS_ANSWER_H
 #define KERF_REPORTS_ANSWER_H
 
@@ -18,12 +17,21 @@ struct answer {
 /* A loss is a row whose difference is significant and for the worse. A row where the baseline has a value and the
  * candidate has no difference counts as one: nothing shows that it lost nothing. Distances from the baseline are none. */
 bool cell_is_loss(const struct report_row *row, size_t subject);
+/* Suites in which a subject has a loss. */
+size_t answer_losses(const struct report *r, size_t subject);
+/* Whether a candidate is compared in every row that the baseline has; of another nothing is known as a whole. */
+bool answer_is_comparable(const struct report *r, size_t subject);
 struct answer answer_find(const struct report *r);
 
-/* One clause without a full stop, and one sentence ("" where there is nothing to say). Names go through escape. */
+/* One clause without a full stop: which is the best. Names go through escape. */
 void answer_headline(struct text *out, const struct report *r, const struct answer *a,
                      void (*escape)(struct text *, const char *));
+/* A sentence each, "" where there is nothing to say: what the best one saves, and what the next one loses. */
+void answer_gain(struct text *out, const struct report *r, const struct answer *a);
 void answer_next(struct text *out, const struct report *r, const struct answer *a,
                  void (*escape)(struct text *, const char *));
+/* All of it. */
+void answer_write(struct text *out, const struct report *r, const struct answer *a,
+                  void (*escape)(struct text *, const char *));
 
 #endif

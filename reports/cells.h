@@ -28,8 +28,11 @@ struct report_cell {
     struct figure difference;
     double p, p_holm; /* p_holm: adjusted for the candidates of the row; NAN where there is one */
     bool significant;
-    int64_t gained, lost; /* flips, -1 where the metric has none */
-    const char *refused;  /* why it is not compared with the baseline; NULL where it is */
+    int64_t gained, lost;    /* flips, -1 where the metric has none */
+    const char *refused;     /* why it is not compared with the baseline; NULL where it is */
+    bool absent;             /* the subject was not measured here */
+    bool doubtful;           /* a canary of its suite and subject sings */
+    const char *fingerprint; /* of the protocol; NULL where it has none: absent, a distance, or another tool's */
 };
 
 struct report_row {
@@ -42,8 +45,14 @@ struct report_row {
 
 struct report_subject {
     const char *name, *model, *backend, *math, *sha256;
-    double bits_per_weight, seconds;
-    int64_t parameters, weight_bytes, peak_bytes;
+    const char *id;     /* of weights, backend and math together; "" where it is not known */
+    const char *source; /* the tool that measured it, with its version; NULL: kerf */
+    const char *folder; /* of its run, from the comparison's folder on; NULL where there is none */
+    const char *version, *commit, *cpu, *isa, *started; /* of the program and the machine; "" where not known */
+    double bits_per_weight, seconds, tokens_per_second;
+    int64_t parameters, weight_bytes, peak_bytes, threads;
+    const json_t *counters; /* {name: number or null}, or NULL */
+    const char *refused;    /* why it is not compared, where that is the same in all rows that could be; else NULL */
 };
 
 /* A sign that the numbers of a suite mean little. */
@@ -75,30 +84,43 @@ enum verdict { VERDICT_WORSE = -1, VERDICT_NONE = 0, VERDICT_BETTER = 1 };
 /* Whether a cell differs significantly from the baseline, and in which direction. */
 enum verdict cell_verdict(const struct report_row *row, const struct report_cell *cell);
 const char *verdict_mark(enum verdict v); /* one column wide; " " for none */
-/* Why a number of a cell is missing, and of what ("stories perplexity", or the suite alone, told in its first row); NULL
- * where none is, or it is told. */
+/* Why a number of a cell is missing, and of what ("stories perplexity"), or why a suite is not compared (of "stories",
+ * told in its first row). NULL where nothing is missing, or it is told elsewhere: a dash stands for what was not
+ * measured, and a subject's `refused` for all of its rows. */
 const char *cell_reason(const struct report *r, size_t row, size_t subject, struct text *of);
 /* Whether a canary of that suite and subject sings. */
 bool cell_is_doubtful(const struct report *r, const struct report_row *row, size_t subject);
 bool row_has_flips(const struct report_row *row, size_t n_subjects);
+size_t candidates_compared(const struct report *r);       /* those that have a difference in any row */
 bool row_opens_suite(const struct report *r, size_t row); /* the first row of its suite */
 
 enum { CELL_TEXT = 80 };
+#define DASH "–" /* stands for what was not measured; one column wide, three bytes */
 
 /* Decimals that suit the row's values and still show its differences. */
 int row_decimals(const struct report_row *row, size_t n_subjects);
 /* "n/a" for NAN; a number too small for its decimals keeps a digit ("+2.1e-6"), as does a huge one. */
 void format_value(char out[CELL_TEXT], double v, int decimals);
-void format_difference(char out[CELL_TEXT], double v, int decimals);                        /* with its sign */
+void format_cell(char out[CELL_TEXT], const struct report_cell *cell, int decimals); /* DASH where it is absent */
+void format_difference(char out[CELL_TEXT], double v, int decimals);                 /* with its sign */
 void format_interval(char out[CELL_TEXT], const struct figure *f, int decimals, bool sign); /* "[low, high]" or "" */
 void format_flips(char out[CELL_TEXT], const struct report_cell *cell);                     /* "+gained -lost" or "" */
 
-/* What a subject costs: bits per weight, MiB of weights, seconds. */
-enum { COSTS = 3 };
-const char *cost_name(int cost);
-void format_cost(char out[CELL_TEXT], const struct report_subject *s, int cost);
+/* What a subject costs. */
+enum { COST_BITS, COST_MIB, COST_SECONDS, COST_TOKENS, COSTS };
+const char *cost_name(int cost);                      /* "bits/weight", "weights MiB", "seconds", "tokens/s" */
+bool cost_is_known(const struct report *r, int cost); /* of any subject */
+void format_cost(char out[CELL_TEXT], const struct report_subject *s, int cost); /* DASH where it is not known */
 void format_cost_change(char out[CELL_TEXT], const struct report_subject *s, const struct report_subject *baseline,
                         int cost); /* "-73.4%" or "" */
+
+/* Whether their times can be compared: the same program on the same machine with as many threads. */
+bool subjects_timed_alike(const struct report_subject *a, const struct report_subject *b);
+
+/* Flips of all suites, each counted once, by its first metric that has some; false where none has. */
+bool subject_flips(const struct report *r, size_t subject, int64_t *gained, int64_t *lost);
+/* The mean of its suites' kl_divergence; NAN where there is none. */
+double subject_divergence(const struct report *r, size_t subject);
 
 /* A subject's name, without the model where it is the baseline's ("@gguf:q8_0", "@f32 beam:4", "beam:4"), and its math
  * unless that is exact. */

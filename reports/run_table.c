@@ -34,7 +34,7 @@ static void print_row(struct text *out, const struct report *r, size_t i)
         text_clear(&label);
     }
     format_value(value, f->value, decimals);
-    if (r->n_canaries) strcat(value, cell_is_doubtful(r, row, 0) ? "!" : " ");
+    if (r->n_canaries) strcat(value, row->cells->doubtful ? "!" : " ");
     format_value(error, f->standard_error, decimals);
     format_interval(interval, f, decimals, false);
     text_add(&label, "  ");
@@ -62,6 +62,7 @@ int report_run_table(const json_t *run, const struct table_style *style, struct 
     for (size_t i = 0; i < r.n_rows; i++) print_row(out, &r, i);
     layout_rule(out, width);
     for (int k = 0; k < COSTS; k++) {
+        if (!cost_is_known(&r, k)) continue;
         char cost[CELL_TEXT];
         format_cost(cost, s, k);
         print_cells(out, cost_name(k), cost, "", "", "");

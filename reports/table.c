@@ -42,7 +42,7 @@ static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 static void add_name(struct grid *g, struct text *out, const char *s)
 {
     struct text escaped = {0};
-    escape_terminal(&escaped, s);
+    text_terminal(&escaped, s, strnlen(s, 4 * (NAME_WIDTH + 1)));
     layout_pad(out, text_c(&escaped), smaller(NAME_WIDTH, layout_width(text_c(&escaped))), false);
     g->failed |= escaped.failed || out->failed;
     text_free(&escaped);
@@ -58,25 +58,31 @@ static struct line *add_line(struct grid *g, enum line_kind kind, const char *in
     return l;
 }
 
+static void fill_entry(struct entry *entry, const struct report *r, const struct report_row *row, size_t subject,
+                       int decimals)
+{
+    const struct report_cell *cell = &row->cells[subject];
+    if (subject || !row->is_distance) format_cell(entry->value, cell, decimals);
+    if (r->n_canaries) strcat(entry->value, cell->doubtful && !row->is_distance ? "!" : " ");
+    if (subject == 0 || cell->absent || row->cells->absent) return;
+    if (row->is_distance) {
+        format_interval(entry->interval, &cell->figure, decimals, false);
+        return;
+    }
+    entry->verdict = cell_verdict(row, cell);
+    if (cell->refused)
+        strcpy(entry->difference, DASH);
+    else
+        format_difference(entry->difference, cell->difference.value, decimals);
+    format_interval(entry->interval, &cell->difference, decimals, true);
+}
+
 static void add_row(struct grid *g, const struct report_row *row)
 {
     const size_t n = g->r->n_subjects;
     const int decimals = row_decimals(row, n);
     struct line *l = add_line(g, LINE_CELLS, "  ", row->metric);
-    for (size_t j = 0; j < n; j++) {
-        const struct report_cell *cell = &row->cells[j];
-        struct entry *entry = &l->entries[j];
-        if (j || !row->is_distance) format_value(entry->value, cell->figure.value, decimals);
-        if (g->r->n_canaries) strcat(entry->value, cell_is_doubtful(g->r, row, j) && !row->is_distance ? "!" : " ");
-        if (j == 0) continue;
-        if (row->is_distance) {
-            format_interval(entry->interval, &cell->figure, decimals, false);
-            continue;
-        }
-        entry->verdict = cell_verdict(row, cell);
-        format_difference(entry->difference, cell->difference.value, decimals);
-        format_interval(entry->interval, &cell->difference, decimals, true);
-    }
+    for (size_t j = 0; j < n; j++) fill_entry(&l->entries[j], g->r, row, j, decimals);
     if (!row_has_flips(row, n)) return;
     l = add_line(g, LINE_CELLS, "    ", "flips");
     for (size_t j = 1; j < n; j++) format_flips(l->entries[j].difference, &row->cells[j]);
@@ -86,6 +92,7 @@ static void add_costs(struct grid *g)
 {
     const struct report_subject *s = g->r->subjects;
     for (int k = 0; k < COSTS; k++) {
+        if (!cost_is_known(g->r, k)) continue;
         struct line *l = add_line(g, LINE_CELLS, "", cost_name(k));
         for (size_t j = 0; j < g->r->n_subjects; j++) {
             format_cost(l->entries[j].value, &s[j], k);
@@ -107,6 +114,7 @@ static int build(struct grid *g, struct error *e)
         struct text label = {0};
         subject_label(&label, r, j);
         add_name(g, &g->names[j], text_c(&label));
+        if (r->subjects[j].source) text_add(&g->names[j], " †");
         g->failed |= label.failed;
         text_free(&label);
     }
@@ -142,11 +150,11 @@ static void measure(struct grid *g)
         const struct line *l = &g->lines[i];
         if (l->kind != LINE_CELLS) continue;
         g->label = larger(g->label, smaller(LABEL_WIDTH, layout_width(text_c(&l->label))));
-        g->baseline = larger(g->baseline, strlen(l->entries[0].value));
+        g->baseline = larger(g->baseline, layout_width(l->entries[0].value));
         for (size_t j = 1; j < g->r->n_subjects; j++) {
-            g->value = larger(g->value, strlen(l->entries[j].value));
-            g->difference = larger(g->difference, strlen(l->entries[j].difference));
-            g->interval = larger(g->interval, strlen(l->entries[j].interval));
+            g->value = larger(g->value, layout_width(l->entries[j].value));
+            g->difference = larger(g->difference, layout_width(l->entries[j].difference));
+            g->interval = larger(g->interval, layout_width(l->entries[j].interval));
         }
     }
 }
@@ -297,6 +305,23 @@ static void print_canaries(struct text *out, const struct report *r, size_t widt
     }
 }
 
+/* Who was measured by another tool, and who is not compared at all. */
+static void print_outsiders(struct text *out, const struct report *r, size_t width)
+{
+    size_t n = 0;
+    for (size_t j = 0; j < r->n_subjects; j++) {
+        const struct report_subject *s = &r->subjects[j];
+        struct text plain = {0};
+        if ((!s->source && !s->refused) || n++ >= REASONS) continue;
+        text_printf(&plain, "%s%s:", s->source ? "† " : "", s->name);
+        const bool told = s->source && s->refused && strstr(s->refused, s->source);
+        if (s->source && !told) text_printf(&plain, " measured by %s%s", s->source, s->refused ? ";" : "");
+        if (s->refused) text_printf(&plain, " not compared: %s", s->refused);
+        print_remark(out, &plain, width);
+    }
+    if (n > REASONS) text_printf(out, "†: and %zu more\n", n - REASONS);
+}
+
 /* Why numbers are missing; the first few, the rest counted. */
 static void print_reasons(struct text *out, const struct grid *g, size_t width)
 {
@@ -306,7 +331,8 @@ static void print_reasons(struct text *out, const struct grid *g, size_t width)
             struct text of = {0}, plain = {0};
             const char *reason = cell_reason(g->r, i, j, &of);
             if (reason && n++ < REASONS) {
-                text_printf(&plain, "n/a: %s of %s: %s", text_c(&of), g->r->subjects[j].name, reason);
+                text_printf(&plain, "%s: %s of %s: %s", g->r->rows[i].cells[j].refused ? "not compared" : "n/a",
+                            text_c(&of), g->r->subjects[j].name, reason);
                 print_remark(out, &plain, width);
             }
             text_free(&of);
@@ -326,8 +352,8 @@ static void print_legend(struct text *out, const struct grid *g, size_t width)
                 verdict_mark(VERDICT_WORSE), verdict_mark(VERDICT_BETTER));
     if (g->r->resamples > 0) text_printf(&t, ", %" PRId64 " resamples of the items", g->r->resamples);
     text_add(&t, "; the exact McNemar test where items are right or wrong)");
-    if (g->r->n_subjects > 2)
-        text_printf(&t, ", adjusted by Holm's method for the %zu candidates of a row", g->r->n_subjects - 1);
+    const size_t compared = candidates_compared(g->r);
+    if (compared > 1) text_printf(&t, ", adjusted by Holm's method for the %zu candidates of a row", compared);
     text_add(&t, ". No mark: no difference shown. Where nothing changed, 1 row in 20 is still marked.");
     if (has_flips) text_add(&t, " flips: +items that turned right, -items that turned wrong.");
     if (has_distances) text_add(&t, " kl_divergence and below: how far predictions are from the baseline's, by token.");
@@ -336,9 +362,7 @@ static void print_legend(struct text *out, const struct grid *g, size_t width)
 
     const struct answer a = answer_find(g->r);
     text_add(&t, "answer: ");
-    answer_headline(&t, g->r, &a, escape_terminal);
-    text_add(&t, a.next ? ". " : ".");
-    answer_next(&t, g->r, &a, escape_terminal);
+    answer_write(&t, g->r, &a, escape_terminal);
     layout_wrap(out, text_c(&t), width, 8);
     if (t.failed) out->failed = true;
     text_free(&t);
@@ -366,6 +390,7 @@ static void print(struct text *out, struct grid *g)
         print_block(out, g, first, last);
         first = last;
     } while (first < n);
+    print_outsiders(out, g->r, width);
     print_reasons(out, g, width);
     print_canaries(out, g->r, width);
     if (n > 1) print_legend(out, g, width);

@@ -19,13 +19,6 @@ static bool ends_with(const char *s, const char *end)
 
 bool suite_is_path(const char *s) { return strchr(s, '/') || ends_with(s, ".yaml") || ends_with(s, ".yml"); }
 
-bool suite_name_fits(const char *name)
-{
-    static const char inner[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-    size_t n = strspn(name, inner);
-    return n > 0 && n <= 64 && !name[n] && !strchr("._-", *name);
-}
-
 struct names {
     char **list; /* NULL-terminated once something is in it */
     size_t n, capacity;
@@ -68,7 +61,7 @@ static int add_entry(struct names *names, const char *folder, const char *file, 
     char name[72], *path = path_join(folder, file, e);
     if (!path) return ERROR_IO;
     snprintf(name, sizeof name, "%.*s", (int)(n < 70 ? n : 70), file);
-    int status = suite_name_fits(name) && (groups || !is_group(path)) ? names_add(names, name, e) : 0;
+    int status = file_name_fits(name) && (groups || !is_group(path)) ? names_add(names, name, e) : 0;
     free(path);
     return status;
 }
@@ -128,7 +121,7 @@ static int unknown_suite(const char *name, struct error *e)
 
 static int locate_name(const char *name, char **path, struct error *e)
 {
-    if (!suite_name_fits(name)) return unknown_suite(name, e);
+    if (!file_name_fits(name)) return unknown_suite(name, e);
     char relative[96];
     struct error found = {0};
     snprintf(relative, sizeof relative, "suites/%s.yaml", name);
@@ -233,7 +226,7 @@ static int expand_group(const struct yaml *group, bool by_path, struct names *na
         if (!known) return yaml_file_error(group, e, key, "unknown key of a group%s", s.words);
     }
     const char *name = json_string_value(json_object_get(group->root, "group"));
-    if (!name || !suite_name_fits(name)) return yaml_file_error(group, e, "group", "must be a name");
+    if (!name || !file_name_fits(name)) return yaml_file_error(group, e, "group", "must be a name");
     size_t n = json_array_size(json_object_get(group->root, "task"));
     if (!n) return yaml_file_error(group, e, "task", "must be a list of the group's suites");
     int status = 0;

@@ -7,8 +7,6 @@
 
 /* Whether an argument is a path (it has a slash or ends in .yaml or .yml) and not a name. */
 bool suite_is_path(const char *name_or_path);
-/* Letters, digits, ".", "_" and "-", at most 64, the first a letter or digit: fit for a file's name. */
-bool suite_name_fits(const char *name);
 /* The file of a suite or group, and what stands behind the last @ of NAME@SPEC, else NULL; both to be freed, also after
  * failure. A name that does not exist is ERROR_USAGE with the nearest one. */
 int suite_locate(const char *given, char **path, char **spec, struct error *e);

@@ -55,6 +55,21 @@ static json_t *make_cell(const json_t *metric)
     return cell;
 }
 
+/* Of a subject that the row's metric was not measured of. */
+static json_t *make_absent(void)
+{
+    json_t *cell = make_cell(NULL);
+    json_object_set_new(cell, "reason", json_string("not measured"));
+    json_object_set_new(cell, "absent", json_true());
+    return cell;
+}
+
+static json_t *make_value(const struct measured *x, const char *name)
+{
+    const json_t *metric = x ? metric_of(x->record, name) : NULL;
+    return metric ? make_cell(metric) : make_absent();
+}
+
 static size_t score_index(const struct measured *m, const char *name)
 {
     size_t i = 0;
@@ -92,12 +107,19 @@ static int add_difference(struct comparing *c, const struct measured *base, cons
     return 0;
 }
 
+/* A value that stands by itself has a fingerprint of its own. */
+static void refuse(json_t *cell, const struct measured *x, const char *why)
+{
+    json_object_set_new(cell, "refused", json_string(why));
+    if (x) json_object_set(cell, "fingerprint", json_object_get(x->record, "fingerprint"));
+}
+
 static int make_candidate(struct comparing *c, const struct measured *base, size_t score, size_t subject, json_t *cells,
                           double *p)
 {
     const char *suite = string_of(base->record, "name"), *name = base->scores[score].name;
     const struct measured *x = contender_suite(&c->all[subject], suite);
-    json_t *cell = make_cell(x ? metric_of(x->record, name) : NULL);
+    json_t *cell = make_value(x, name);
     json_array_append_new(cells, cell);
     struct text why = {0};
     int status = 0;
@@ -105,7 +127,7 @@ static int make_candidate(struct comparing *c, const struct measured *base, size
     if (!why.length)
         status = add_difference(c, base, x, score, cell, p);
     else if (c->how->force)
-        json_object_set_new(cell, "refused", json_string(text_c(&why)));
+        refuse(cell, x, text_c(&why));
     else
         status = error_set(c->e, ERROR_INPUT,
                            "suite %s: %s is not comparable with the baseline: %s; --force shows them side by side",
@@ -154,6 +176,48 @@ static int add_row(struct comparing *c, const struct measured *base, size_t scor
     json_array_append_new(c->rows, row_of(base->record, s->name, m->unit,
                                           m->better == BETTER_HIGHER ? "higher" : "lower", (json_int_t)base->n, cells));
     return status;
+}
+
+/* --- what the baseline has not been through --- */
+
+static bool row_is_there(const struct comparing *c, const char *suite, const char *metric)
+{
+    size_t i;
+    const json_t *row;
+    json_array_foreach(c->rows, i, row)
+    {
+        if (strcmp(string_of(row, "suite"), suite) == 0 && strcmp(string_of(row, "metric"), metric) == 0) return true;
+    }
+    return false;
+}
+
+/* Values side by side, without a difference. */
+static void add_lone_row(struct comparing *c, const struct measured *first, size_t score)
+{
+    const struct score *s = &first->scores[score];
+    const char *suite = string_of(first->record, "name");
+    json_t *cells = json_array();
+    for (size_t i = 0; i < c->n; i++) {
+        const struct measured *x = contender_suite(&c->all[i], suite);
+        json_t *cell = make_value(x, s->name);
+        if (i) refuse(cell, x, x ? "the baseline was not measured" : "not measured");
+        json_array_append_new(cells, cell);
+    }
+    const struct metric *m = s->measure.metric;
+    json_array_append_new(c->rows,
+                          row_of(first->record, s->name, m->unit, m->better == BETTER_HIGHER ? "higher" : "lower",
+                                 (json_int_t)first->n, cells));
+}
+
+static void add_lone_rows(struct comparing *c)
+{
+    for (size_t i = 1; i < c->n; i++)
+        for (size_t s = 0; s < c->all[i].n_suites; s++) {
+            const struct measured *x = &c->all[i].suites[s];
+            if (contender_suite(&c->all[0], string_of(x->record, "name"))) continue;
+            for (size_t k = 0; k < x->n_scores; k++)
+                if (!row_is_there(c, string_of(x->record, "name"), x->scores[k].name)) add_lone_row(c, x, k);
+        }
 }
 
 /* --- divergence from the baseline --- */
@@ -207,11 +271,13 @@ static void add_divergence(struct comparing *c, const struct measured *base)
 static json_t *subject_of(const json_t *run)
 {
     json_t *s = json_copy(json_object_get(run, "subject"));
-    static const char *const keys[][2] = {{"seconds", "seconds"}, {"peak_bytes", "peak_bytes"}, {"run", "folder"}};
-    for (size_t i = 0; i < 3; i++) {
-        json_t *v = json_object_get(run, keys[i][1]);
-        if (v) json_object_set(s, keys[i][0], v);
+    static const char *const keys[] = {"seconds", "tokens_per_second", "peak_bytes", "counters", "started", "kerf",
+                                       "machine"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        json_t *v = json_object_get(run, keys[i]);
+        if (v) json_object_set(s, keys[i], v);
     }
+    if (json_object_get(run, "folder")) json_object_set(s, "run", json_object_get(run, "folder"));
     return s;
 }
 
@@ -244,6 +310,7 @@ json_t *compare_record(const struct contender *all, size_t n, const struct compa
         for (size_t k = 0; k < base->n_scores && !status; k++) status = add_row(&c, base, k);
         if (!status) add_divergence(&c, base);
     }
+    if (!status && how->force) add_lone_rows(&c);
     json_t *record = json_pack("{s:s, s:o, s:o, s:o, s:{s:I, s:I}}", "schema", "kerf-compare-1", "subjects", subjects,
                                "rows", c.rows, "canaries", c.canaries, "resampling", "resamples",
                                (json_int_t)(how->resampling.resamples ? how->resampling.resamples : 10000), "seed",

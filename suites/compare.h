@@ -29,7 +29,8 @@ struct contender {
 struct compare_options {
     struct resampling resampling;
     bool decoding_differs; /* the subjects differ in how they decode, and that is what is compared */
-    bool force;            /* what cannot be compared stands side by side, without a difference and with the reason */
+    bool force; /* what cannot be compared stands side by side, without a difference and with the reason; so do
+                            * suites that the baseline has not been through */
 };
 
 /* compare.json without "kerf" and "machine". A row for each suite and score of the baseline, and for each number of a

@@ -1,5 +1,5 @@
 #include "suites/distance.h"
-#include "engine/formats/json.h"
+#include "engine/base/json.h"
 #include "engine/kernels/kernels.h"
 #include "suites/journal.h"
 
@@ -43,9 +43,9 @@ static json_t *make_record(const struct walk *w, const struct divergences *d, co
     return record;
 }
 
-static int walk(json_t **out, double *beside, const struct model *m, const struct suite *s, const struct requests *q,
-                size_t n_items, const json_t *baseline, const struct distance_options *o, struct journal *j,
-                struct error *e)
+static int walk(json_t **out, struct cost *beside, const struct model *m, const struct suite *s,
+                const struct requests *q, size_t n_items, const json_t *baseline, const struct distance_options *o,
+                struct journal *j, struct error *e)
 {
     const struct model *both[] = {o->baseline, m};
     struct walk_options how = o->walk;
@@ -56,7 +56,7 @@ static int walk(json_t **out, double *beside, const struct model *m, const struc
     if (status) return status;
     status = divergences_measure(&d, &w, 1, &o->resampling, e);
     if (!status) {
-        *beside = w.subjects[0].seconds;
+        *beside = w.subjects[0].cost;
         *out = make_record(&w, &d, q, m, baseline);
         if (!*out) status = error_set(e, ERROR_IO, "out of memory for a record");
     }
@@ -64,13 +64,13 @@ static int walk(json_t **out, double *beside, const struct model *m, const struc
     return status;
 }
 
-int distance_measure(json_t **out, double *beside, const struct model *m, const struct suite *s,
+int distance_measure(json_t **out, struct cost *beside, const struct model *m, const struct suite *s,
                      const struct requests *q, size_t n_items, const json_t *parts, const struct distance_options *o,
                      struct error *e)
 {
     struct journal *j = NULL;
     *out = NULL;
-    *beside = 0;
+    *beside = (struct cost){0};
     json_t *baseline = baseline_record(o);
     int status =
         baseline ? open_journal(&j, s, parts, baseline, o, e) : error_set(e, ERROR_IO, "out of memory for a record");

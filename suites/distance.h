@@ -25,7 +25,7 @@ bool distance_applies(const struct suite *s);
 /* `parts` is what the results depend on: the key of the suite's journal (suites/journal.h). *out is the caller's:
  * { "baseline": { name, sha256, backend, math }, "tokens", "metrics": [...], quantiles and ratio as in
  * divergences_record(), "worst": [...], "noise_floor" }. */
-int distance_measure(json_t **out, double *beside /* seconds in the baseline */, const struct model *m,
+int distance_measure(json_t **out, struct cost *beside /* seconds in the baseline */, const struct model *m,
                      const struct suite *s, const struct requests *q, size_t n_items, const json_t *parts,
                      const struct distance_options *o, struct error *e);
 

@@ -1,14 +1,17 @@
 #include "suites/divergence.h"
+#include "engine/base/json.h"
 #include "engine/base/memory.h"
-#include "engine/formats/json.h"
 #include "suites/run.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 const double kl_quantiles[KL_QUANTILES] = {0.5, 0.9, 0.95, 0.99, 0.999, 1};
 const double change_quantiles[CHANGE_QUANTILES] = {0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1};
+
+static double kl_threshold(int k) { return pow(10, k / 4.0 - 8); }
 
 static int ascending(const void *a, const void *b)
 {
@@ -27,6 +30,16 @@ static int take_quantiles(const double *values, size_t n, const double *q, size_
     return 0;
 }
 
+static void take_shares(const double *values, size_t n, double out[KL_THRESHOLDS])
+{
+    for (int k = 0; k < KL_THRESHOLDS; k++) {
+        const double threshold = kl_threshold(k);
+        size_t above = 0;
+        for (size_t i = 0; i < n; i++) above += values[i] > threshold;
+        out[k] = (double)above / (double)n;
+    }
+}
+
 int divergences_measure(struct divergences *d, const struct walk *w, size_t subject, const struct resampling *how,
                         struct error *e)
 {
@@ -41,6 +54,7 @@ int divergences_measure(struct divergences *d, const struct walk *w, size_t subj
     if (!status) status = take_quantiles(s->kl, n, kl_quantiles, KL_QUANTILES, d->kl, e);
     if (!status) status = take_quantiles(s->reverse, n, kl_quantiles, KL_QUANTILES, d->reverse, e);
     if (!status) status = take_quantiles(s->change, n, change_quantiles, CHANGE_QUANTILES, d->change, e);
+    if (!status) take_shares(s->kl, n, d->above);
     return status;
 }
 
@@ -67,12 +81,21 @@ static json_t *quantiles_record(const double *q, size_t n, const double *values)
     return all;
 }
 
+static json_t *shares_record(const double above[KL_THRESHOLDS])
+{
+    json_t *all = json_array();
+    for (int k = 0; k < KL_THRESHOLDS && (k == 0 || above[k - 1] > 0); k++)
+        json_array_append_new(all, json_pack("[f, o]", kl_threshold(k), json_number_or_null(above[k])));
+    return all;
+}
+
 json_t *divergences_record(const struct divergences *d)
 {
-    return json_pack("{s:o, s:o, s:o, s:o}", "log_ratio", difference_record(&d->log_ratio), "kl_quantiles",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "log_ratio", difference_record(&d->log_ratio), "kl_quantiles",
                      quantiles_record(kl_quantiles, KL_QUANTILES, d->kl), "kl_reverse_quantiles",
                      quantiles_record(kl_quantiles, KL_QUANTILES, d->reverse), "change_quantiles",
-                     quantiles_record(change_quantiles, CHANGE_QUANTILES, d->change));
+                     quantiles_record(change_quantiles, CHANGE_QUANTILES, d->change), "kl_above",
+                     shares_record(d->above));
 }
 
 json_t *noise_floor_record(const struct noise_floor *f)

@@ -12,13 +12,15 @@
 #include "metrics/resampling.h"
 #include "suites/walk.h"
 
-enum { KL_QUANTILES = 6, CHANGE_QUANTILES = 9 };
+/* Thresholds of the distribution, in nats: 10^(k / 4 - 8) for k from 0 on. */
+enum { KL_QUANTILES = 6, CHANGE_QUANTILES = 9, KL_THRESHOLDS = 41 };
 extern const double kl_quantiles[KL_QUANTILES];         /* 0.5, 0.9, 0.95, 0.99, 0.999, 1 */
 extern const double change_quantiles[CHANGE_QUANTILES]; /* 0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1 */
 
 struct divergences {
     struct estimate means[DIVERGENCE_METRICS];                                /* of divergence_metric(i) */
     double kl[KL_QUANTILES], reverse[KL_QUANTILES], change[CHANGE_QUANTILES]; /* over all tokens */
+    double above[KL_THRESHOLDS]; /* share of the tokens with a larger divergence */
     struct difference log_ratio; /* ln(perplexity / the baseline's), paired over documents or windows */
 };
 
@@ -27,7 +29,8 @@ int divergences_measure(struct divergences *d, const struct walk *w, size_t subj
 
 /* [{name, value, stderr, ci95, better, unit}]: kl_divergence, kl_reverse, same_top, probability_change(_rms). */
 json_t *divergences_metrics(const struct divergences *d);
-/* {"log_ratio", "kl_quantiles", "kl_reverse_quantiles", "change_quantiles"}, a quantile's name its q: {"0.5": ...}. */
+/* {"log_ratio", "kl_quantiles", "kl_reverse_quantiles", "change_quantiles", "kl_above"}, a quantile's name its q:
+ * {"0.5": ...}; kl_above: [[nats, share of the tokens above], ...] up to the first share of 0. */
 json_t *divergences_record(const struct divergences *d);
 /* [{kl, item, position, token, before, baseline: {top, p_top, p_token}, candidate: {...}}], the worst first; item and
  * position count from 0, texts are as the tokenizer decodes them. */

@@ -1,7 +1,7 @@
 #include "suites/expression.h"
+#include "engine/base/json.h"
 #include "engine/base/memory.h"
 #include "engine/base/suggest.h"
-#include "engine/formats/json.h"
 #include "suites/letters.h"
 
 #include <ctype.h>

@@ -1,8 +1,7 @@
 #include "suites/finished.h"
 #include "engine/base/file.h"
+#include "engine/base/json.h"
 #include "engine/base/memory.h"
-#include "engine/formats/json.h"
-#include "suites/catalog.h"
 #include "suites/readers/lines.h"
 
 #include <math.h>
@@ -153,7 +152,7 @@ static int read_suite(struct finished_suite *s, const json_t *record, const char
     const char *name = json_string_value(json_object_get(record, "name"));
     const json_t *items = json_object_get(record, "items");
     const size_t n = json_array_size(json_object_get(record, "metrics"));
-    if (!name || !suite_name_fits(name)) return error_set(e, ERROR_INPUT, "name: is no suite's name");
+    if (!name || !file_name_fits(name)) return error_set(e, ERROR_INPUT, "name: is no suite's name");
     if (!json_is_integer(items) || json_integer_value(items) < 1)
         return error_set(e, ERROR_INPUT, "items: must be a number from 1 on");
     s->n = (size_t)json_integer_value(items);

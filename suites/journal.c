@@ -1,8 +1,8 @@
 #include "suites/journal.h"
 #include "engine/base/clock.h"
 #include "engine/base/file.h"
+#include "engine/base/json.h"
 #include "engine/base/memory.h"
-#include "engine/formats/json.h"
 
 #include <errno.h>
 #include <fcntl.h>

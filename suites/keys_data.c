@@ -2,7 +2,6 @@
 #include "engine/base/file.h"
 #include "engine/base/memory.h"
 #include "engine/base/suggest.h"
-#include "suites/catalog.h"
 #include "suites/data.h"
 #include "suites/keys.h"
 
@@ -48,7 +47,7 @@ int check_keys(struct loading *l, const char *place, const json_t *object, const
 int take_task(struct loading *l, const char *place, const json_t *v)
 {
     const char *name = json_string_value(v);
-    if (!name || !suite_name_fits(name))
+    if (!name || !file_name_fits(name))
         return yaml_file_error(&l->y, l->e, place,
                                "must be a name of letters, digits, \".\", \"_\" and \"-\", at most 64");
     return take_string(l, place, v, &l->s->name);

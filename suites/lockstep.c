@@ -1,6 +1,6 @@
 #include "suites/lockstep.h"
+#include "engine/base/json.h"
 #include "engine/base/memory.h"
-#include "engine/formats/json.h"
 #include "suites/outcomes.h"
 #include "suites/protocol.h"
 #include "suites/run.h"
@@ -230,7 +230,7 @@ static json_t *lockstep_subject_record(const struct lockstep *l, const struct mo
         json_object_set_new(subject, "reference", json_text(o->reference, strlen(o->reference)));
     } else {
         subject = subject_record(models[m], o->names[m], o->model_names[m]);
-        json_object_set_new(subject, "seconds", json_real(walked->seconds));
+        json_object_set_new(subject, "seconds", json_real(walked->cost.seconds));
     }
     json_object_set_new(subject, "metrics", subject_metrics(l, i));
     if (!i) return json_object_set_new(subject, "log_ratio", json_null()), subject;

@@ -1,11 +1,12 @@
 /* What a run and a comparison leave behind, as JSON. */
 #include "engine/base/file.h"
+#include "engine/base/hash.h"
+#include "engine/base/json.h"
 #include "engine/base/memory.h"
-#include "engine/formats/json.h"
-#include "suites/catalog.h"
 #include "suites/run.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -45,18 +46,43 @@ static json_t *calibration_record(const struct facts *f)
                      json_number_or_null(f->calibration.error));
 }
 
+/* Names what was measured: the weights, what was done to them, and with which arithmetic. */
+static void make_id(const struct facts *f, char hex[HASH_HEX])
+{
+    const char *const parts[] = {f->hash, f->backend, f->math, f->calibration.hash, f->imatrix_hash};
+    struct hash h;
+    hash_init(&h);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) hash_update(&h, parts[i], strlen(parts[i]) + 1);
+    hash_finish(&h, hex);
+    hex[16] = 0;
+}
+
 json_t *subject_record(const struct model *m, const char *name, const char *model)
 {
     const struct facts *f = model_facts(m);
+    char id[HASH_HEX];
+    make_id(f, id);
     const char *imatrix = f->imatrix_hash[0] ? f->imatrix_hash : NULL;
-    return json_pack("{s:o, s:o, s:o, s:s, s:s, s:I, s:s, s:s, s:I, s:f, s:I, s:s, s:o*, s:s*, s:o*}", "name",
-                     json_text(name, strlen(name)), "model", json_text(model, strlen(model)), "path",
+    return json_pack("{s:o, s:s, s:o, s:o, s:s, s:s, s:I, s:s, s:s, s:I, s:f, s:I, s:s, s:o*, s:s*, s:o*}", "name",
+                     json_text(name, strlen(name)), "id", id, "model", json_text(model, strlen(model)), "path",
                      json_text(f->path, strlen(f->path)), "sha256", f->hash, "architecture", f->architecture,
                      "parameters", (json_int_t)f->parameters, "backend", f->backend, "math", f->math, "weight_bytes",
                      (json_int_t)f->weight_bytes, "bits_per_weight",
                      8.0 * (double)f->weight_bytes / (double)f->parameters, "fallback_matrices",
                      (json_int_t)f->fell_back, "tokenizer_sha256", tokenizer_hash(model_tokenizer(m)), "calibration",
                      calibration_record(f), "imatrix_sha256", imatrix, "outliers", outliers_record(m));
+}
+
+/* Tokens through the model in a second, over all suites; null where the time of one is not known. */
+static json_t *speed_record(const struct suite_result *results, size_t n)
+{
+    double tokens = 0, seconds = 0;
+    for (size_t i = 0; i < n; i++) {
+        const json_t *took = json_object_get(results[i].record, "seconds");
+        tokens += json_number_value(json_object_get(json_object_get(results[i].record, "tokens"), "computed"));
+        seconds += json_is_null(took) ? NAN : json_number_value(took);
+    }
+    return json_number_or_null(tokens / seconds);
 }
 
 json_t *run_record(const struct model *m, const char *name, const char *model, double seconds,
@@ -68,8 +94,9 @@ json_t *run_record(const struct model *m, const char *name, const char *model, d
         json_array_append(suites, results[i].record);
         resumed = resumed || results[i].resumed;
     }
-    json_t *run = json_pack("{s:s, s:o, s:o, s:o}", "schema", "kerf-run-1", "subject", subject_record(m, name, model),
-                            "suites", suites, "seconds", resumed ? json_null() : json_real(seconds));
+    json_t *run = json_pack("{s:s, s:o, s:o, s:o, s:o}", "schema", "kerf-run-1", "subject",
+                            subject_record(m, name, model), "suites", suites, "seconds",
+                            resumed ? json_null() : json_real(seconds), "tokens_per_second", speed_record(results, n));
     if (!run) error_set(e, ERROR_IO, "out of memory for a record");
     return run;
 }
@@ -121,7 +148,7 @@ static int remove_earlier(const char *folder, const char *path, const struct sui
     json_array_foreach(json_object_get(earlier, "suites"), i, suite)
     {
         const char *name = json_string_value(json_object_get(suite, "name"));
-        if (status || !name || !suite_name_fits(name) || has_suite(results, n, name)) continue;
+        if (status || !name || !file_name_fits(name) || has_suite(results, n, name)) continue;
         char *samples = samples_path(folder, name, e);
         status = samples ? 0 : ERROR_IO;
         if (samples) unlink(samples);

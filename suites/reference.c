@@ -1,6 +1,6 @@
 #include "suites/reference.h"
+#include "engine/base/json.h"
 #include "engine/base/memory.h"
-#include "engine/formats/json.h"
 #include "suites/protocol.h"
 
 #include <math.h>

@@ -171,7 +171,7 @@ static int run_beside(struct running *r, struct error *e)
     const double start = seconds_now();
     int status = distance_measure(&r->divergence, &r->result->beside, r->m, r->result->suite, &r->requests,
                                   r->result->n_items, r->parts, &how, e);
-    r->seconds += seconds_now() - start - r->result->beside;
+    r->seconds += seconds_now() - start - r->result->beside.seconds;
     return status;
 }
 

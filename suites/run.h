@@ -9,6 +9,7 @@
 #ifndef KERF_SUITES_RUN_H
 #define KERF_SUITES_RUN_H
 
+#include "engine/base/clock.h"
 #include "engine/models/model.h"
 #include "metrics/resampling.h"
 #include "suites/suite.h"
@@ -47,10 +48,10 @@ struct suite_result {
     double **stats;             /* [n_scores] of [n, width] */
     struct estimate *estimates; /* [n_scores] */
     char fingerprint[HASH_HEX];
-    bool resumed;    /* some of it was done before: how long all of it takes is not known */
-    double beside;   /* seconds that the baseline's model took beside this one */
-    json_t *record;  /* its entry in run.json */
-    json_t *samples; /* array of the lines of samples_SUITE.jsonl */
+    bool resumed;       /* some of it was done before: how long all of it takes is not known */
+    struct cost beside; /* what the baseline's model took beside this one */
+    json_t *record;     /* its entry in run.json */
+    json_t *samples;    /* array of the lines of samples_SUITE.jsonl */
 };
 
 /* Where the protocol is not the baseline's it is ERROR_INPUT, which names the part, before anything is computed. */

@@ -1,5 +1,5 @@
 #include "suites/samples.h"
-#include "engine/formats/json.h"
+#include "engine/base/json.h"
 
 #include <math.h>
 #include <string.h>

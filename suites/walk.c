@@ -107,7 +107,7 @@ static void lay_out(struct walker *x)
 /* Spans [first, first + n) in one pass. */
 static int forward(struct walker *x, size_t model, size_t first, size_t n, float *hidden, struct error *e)
 {
-    const double start = seconds_now();
+    const struct cost start = cost_now();
     const struct model *m = x->models[model];
     int status = 0;
     for (size_t i = first; i < first + n && !status; i++) {
@@ -119,7 +119,7 @@ static int forward(struct walker *x, size_t model, size_t first, size_t n, float
         cache_free(x->caches[i]);
         x->caches[i] = NULL;
     }
-    x->w->subjects[x->first + model].seconds += seconds_now() - start;
+    cost_add(&x->w->subjects[x->first + model].cost, start);
     return status;
 }
 
@@ -130,10 +130,10 @@ static float *logits_at(const struct walker *x, size_t model, int64_t row)
 
 static int logits_of(struct walker *x, size_t model, int64_t at, int64_t n, struct error *e)
 {
-    const double start = seconds_now();
+    const struct cost start = cost_now();
     const struct model *m = x->models[model];
     int status = model_logits(m, x->hidden[model] + at * model_hyper(m)->width, n, logits_at(x, model, 0), e);
-    x->w->subjects[x->first + model].seconds += seconds_now() - start;
+    cost_add(&x->w->subjects[x->first + model].cost, start);
     return status;
 }
 
@@ -312,12 +312,12 @@ static int find_floor(struct walker *x, struct error *e)
     if (x->past.floor.windows) return x->w->floor = x->past.floor, 0;
     choose_groups(x, FLOOR_WINDOWS, NULL);
     lay_out(x);
-    const double seconds = x->w->subjects[0].seconds;
+    const struct cost cost = x->w->subjects[0].cost;
     float *alone =
         memory_new((size_t)x->n_rows, (size_t)model_hyper(x->models[0])->width * sizeof *alone, "hidden states", e);
     int status = alone ? measure_floor(x, alone, e) : ERROR_IO;
     free(alone);
-    x->w->subjects[0].seconds = seconds; /* no part of what the baseline costs */
+    x->w->subjects[0].cost = cost; /* no part of what the baseline costs */
     return !status && x->how->journal ? journal_floor(x->how->journal, &x->w->floor, e) : status;
 }
 

@@ -14,6 +14,7 @@
 #ifndef KERF_SUITES_WALK_H
 #define KERF_SUITES_WALK_H
 
+#include "engine/base/clock.h"
 #include "metrics/divergence.h"
 #include "suites/requests.h"
 
@@ -66,7 +67,7 @@ struct worst {
 struct walked {
     double *loglikelihoods; /* [n_groups] of the windows */
     double *nll;            /* [n, 2]: negative log-likelihood and tokens of each outcome */
-    double seconds;         /* in this model's passes */
+    struct cost cost;       /* of this model's passes */
     /* Of candidates; NULL and 0 for the baseline. */
     double *kl, *reverse, *change; /* [tokens] in order: struct divergence */
     double *sums;                  /* [n, DIVERGENCE_WIDTH] */

@@ -165,6 +165,13 @@ int output_check(const char *option, const char *path, const char *const *inputs
     return status;
 }
 
+bool file_name_fits(const char *name)
+{
+    static const char inner[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    const size_t n = strspn(name, inner);
+    return n > 0 && n <= 64 && !name[n] && !strchr("._-", *name);
+}
+
 bool path_exists(const char *path)
 {
     struct stat st;

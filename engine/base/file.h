@@ -58,6 +58,9 @@ bool path_same(const char *a, const char *b); /* one file under both names; fals
 /* "FOLDER/NAME", to be freed. */
 char *path_join(const char *folder, const char *name, struct error *e);
 const char *path_name(const char *path); /* what follows the last slash */
+/* Letters, digits, ".", "_" and "-", at most 64, the first a letter or digit: fit for a part of a file's name, and leads
+ * out of no folder. */
+bool file_name_fits(const char *name);
 /* With its parents; an existing folder is success. After a failure what was made on the way is gone again. */
 int folder_make(const char *path, struct error *e);
 /* Also says what it made, in a bit for each of the first 64 folders on the way. */

@@ -31,8 +31,8 @@ const char *text_c(const struct text *t);
 void text_clear(struct text *t); /* keeps the memory */
 void text_free(struct text *t);
 
-/* Adds s with everything that a terminal would act on made visible: C0 and C1 controls, DEL, bidirectional overrides
- * and bytes that are not UTF-8, as \n, \xNN or \u{NNNN}. */
+/* Adds s with everything made visible that a terminal would act on or that nobody sees: C0 and C1 controls, DEL,
+ * bidirectional overrides, what has no width, noncharacters and bytes that are not UTF-8, as \n, \xNN or \u{NNNN}. */
 void text_terminal(struct text *t, const char *s, size_t n);
 
 /* Decodes one code point at s (n > 0 bytes left): its length in bytes, or 0 where the bytes are not UTF-8 (overlong

@@ -1,9 +1,9 @@
 #include "engine/formats/checkpoint.h"
 #include "engine/base/file.h"
+#include "engine/base/json.h"
 #include "engine/base/memory.h"
 #include "engine/base/table.h"
 #include "engine/base/text.h"
-#include "engine/formats/json.h"
 #include "engine/formats/safetensors.h"
 
 #include <dirent.h>

@@ -1,8 +1,8 @@
 #include "engine/formats/safetensors.h"
 #include "engine/base/file.h"
+#include "engine/base/json.h"
 #include "engine/base/memory.h"
 #include "engine/base/table.h"
-#include "engine/formats/json.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 #include "engine/base/file.h"
+#include "engine/base/json.h"
 #include "engine/base/memory.h"
-#include "engine/formats/json.h"
 #include "engine/formats/safetensors.h"
 
 #include <stdlib.h>

@@ -2,8 +2,8 @@
  * config.json comes last, so that a folder without it, left by a run that was killed, loads nowhere. */
 #include "engine/backends/gptq.h"
 #include "engine/base/file.h"
+#include "engine/base/json.h"
 #include "engine/base/memory.h"
-#include "engine/formats/json.h"
 #include "engine/formats/safetensors.h"
 #include "engine/models/internal.h"
 #include "version.h"

@@ -1,8 +1,8 @@
 #include "engine/tokenizers/tokenizer.h"
 
 #include "engine/base/file.h"
+#include "engine/base/json.h"
 #include "engine/base/memory.h"
-#include "engine/formats/json.h"
 #include "engine/tokenizers/tokenizer_kinds.h"
 #include <stdlib.h>
 #include <string.h>

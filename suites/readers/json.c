@@ -1,6 +1,6 @@
 /* One JSON text: a list of objects, each a document as it is. Where the list is deeper, dataset_kwargs says where:
  * `field: data.items` is the list "items" in the object "data". */
-#include "engine/formats/json.h"
+#include "engine/base/json.h"
 #include "suites/readers/lines.h"
 
 #include <stdio.h>

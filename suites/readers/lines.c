@@ -1,6 +1,6 @@
 #include "suites/readers/lines.h"
+#include "engine/base/json.h"
 #include "engine/base/text.h"
-#include "engine/formats/json.h"
 
 #include <stdio.h>
 #include <string.h>

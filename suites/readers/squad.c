@@ -5,7 +5,7 @@
  * answer with; `plausible_answers` are left out.
  * Sources: Rajpurkar and others, "SQuAD: 100,000+ Questions for Machine Comprehension of Text", 2016; Rajpurkar, Jia
  * and Liang, "Know What You Don't Know: Unanswerable Questions for SQuAD", 2018. */
-#include "engine/formats/json.h"
+#include "engine/base/json.h"
 #include "suites/readers/fields.h"
 #include "suites/readers/lines.h"
 

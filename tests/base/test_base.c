@@ -101,6 +101,10 @@ static void terminal(void **state)
     struct text t = {0};
     text_terminal(&t, hostile, sizeof hostile - 1);
     assert_string_equal(text_c(&t), "a\\x1B[31m\\x0D\\n\\t\\x7F\\u{009B}\\u{202E}\\xFF\xC3\xB1");
+    text_clear(&t);
+    static const char unseen[] = "\xC2\xAD\xE2\x80\x8B\xE2\x80\x8D\xEF\xBB\xBF\xEF\xBF\xBE\xEF\xB8\x8F\xF3\xA0\x81\x81";
+    text_terminal(&t, unseen, sizeof unseen - 1);
+    assert_string_equal(text_c(&t), "\\u{00AD}\\u{200B}\\u{200D}\\u{FEFF}\\u{FFFE}\\u{FE0F}\\u{E0041}");
     text_free(&t);
 }
 

@@ -6,13 +6,13 @@ out=$folder/out
 
 run compare $L@f32 @int8:absmax @gguf:q8_0 @gguf:q4_0 --limit 3 --out "$out"
 expect_status 0
-expect_stderr_line "^wrote $out/\{compare.json, leaderboard.csv, report.md, runs/\}$"
+expect_stderr_line "^wrote $out/\{compare.json, leaderboard.csv, report.md, junit.xml, index.html, runs/\}$"
 expect_no_controls
 for name in "$L@f32" int8:absmax gguf:q8_0 gguf:q4_0 stories endings lastword questions translation reviews bits/weight; do
     grep -q "$name" "$kept/stdout" || fail "$name in the table" "$(head -n 3 "$kept/stdout")"
 done
 
-files='compare.json leaderboard.csv report.md'
+files='compare.json index.html junit.xml leaderboard.csv report.md'
 for i in $L-f32 $L-int8-absmax $L-gguf-q8_0 $L-gguf-q4_0; do
     files+=" runs/$i/run.json"
     expect_json "$out/runs/$i/run.json"
@@ -37,7 +37,7 @@ expect_equal resampling 1 "$(count '"seed": 1234')"
 expect_equal "lines of leaderboard.csv" 5 "$(wc -l <"$out/leaderboard.csv")"
 expect_equal "numbers of fields" 1 "$(awk -F'","' '{ print NF }' "$out/leaderboard.csv" | sort -u | wc -l)"
 expect_equal "subjects" "1 2 3 4" "$(sed -n 's/^"\([0-9]\)".*/\1/p' "$out/leaderboard.csv" | paste -sd ' ')"
-expect_equal "columns" $((9 + 18 * 9 + 8 + 6)) "$(head -n 1 "$out/leaderboard.csv" | awk -F'","' '{ print NF }')"
+expect_equal "columns" $((30 + 6 * 2 + 16 * 13 + 2 * 5)) "$(head -n 1 "$out/leaderboard.csv" | awk -F'","' '{ print NF }')"
 grep -q 'gguf:q4' "$out/report.md" || fail "gguf:q4_0 in report.md" "$(head -n 5 "$out/report.md")"
 
 # A backend beside itself differs in nothing.

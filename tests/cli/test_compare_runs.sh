@@ -9,7 +9,7 @@ expect_status 0
 runs=$folder/now/runs
 run compare "$runs/$L-f32" "$runs/$L-int8-absmax" --out "$folder/again"
 expect_status 0
-expect_stderr_line "^wrote $folder/again/\{compare.json, leaderboard.csv, report.md\}$"
+expect_stderr_line "^wrote $folder/again/\{compare.json, leaderboard.csv, report.md, junit.xml, index.html\}$"
 rows() { sed -n '/"rows": \[/,/^ \]/p' "$1/compare.json" | sha256sum; }
 expect_equal "rows" "$(rows "$folder/now")" "$(rows "$folder/again")"
 cut -d, -f10-60 "$folder/now/leaderboard.csv" >"$folder/a"
@@ -33,8 +33,8 @@ run compare "$runs/$L-f32" "$folder/five" --out "$folder/refused"
 expect_error 3 "suite stories: $L is not comparable with the baseline: items is 5, the baseline.s is 4; --force shows them"
 run compare "$runs/$L-f32" "$folder/five" --force --out "$folder/forced"
 expect_status 0
-expect_stdout_match "n/a: stories of $L: items is 5, the baseline's is 4"
-expect_stdout_match "n/a: translation of $L: the run has no such suite"
+expect_stdout_match "$L: not compared: items is 5, the baseline's is 4"
+expect_stdout_match "^  bleu  *[0-9.]+  *–"
 expect_equal "differences" 0 "$(grep -c '"gained"' "$folder/forced/compare.json")"
 
 # A folder that is no run, and runs that were tampered with.
@@ -64,7 +64,7 @@ cp -r "$root/datasets/millbrook/llama" "$folder/models/short"
 sed -i 's/"max_position_embeddings": 512/"max_position_embeddings": 128/' "$folder/models/short/config.json"
 run compare "$folder/models/short" $L --suite stories --limit 2 --force --out "$folder/short"
 expect_status 0
-expect_stdout_match "n/a: stories of $L: context is 512, the baseline's is 128"
+expect_stdout_match "$L: not compared: context is 512, the baseline's is 128"
 expect_equal "divergences" 0 "$(grep -c '"kl_divergence"' "$folder/short/compare.json")"
 
 # Two strategies of one subject: a column each.

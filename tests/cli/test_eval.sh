@@ -14,13 +14,13 @@ expect_stdout_match '^  perplexity +[0-9.]+ +[0-9.]+ +\[[0-9.]+, [0-9.]+\] +lowe
 expect_stdout_match '^  acc +[01]\.[0-9]{3} +0\.[0-9]{3} +\[[01]\.[0-9]{3}, [01]\.[0-9]{3}\] +higher$'
 expect_stdout_match '^bits/weight +16\.0[0-9]$'
 expect_equal "rows of metrics" 16 "$(grep -cE ' (lower|higher)$' "$kept/stdout")"
-grep -v '^seconds' "$kept/stdout" >"$folder/table"
+grep -vE '^(seconds|tokens/s)' "$kept/stdout" >"$folder/table"
 
 out=$folder/a/b
 run eval $L --limit 3 --out "$out"
 expect_status 0
 expect_stderr_line "^wrote $out/\{run.json, samples_\*.jsonl\}$"
-expect_equal "the same table" "$(cat "$folder/table")" "$(grep -v '^seconds' "$kept/stdout")"
+expect_equal "the same table" "$(cat "$folder/table")" "$(grep -vE '^(seconds|tokens/s)' "$kept/stdout")"
 journal=$(cd "$out" && find journal -type f | grep -E "^journal/(lock|(${suites// /|})-[0-9a-f]{16}\.jsonl)$")
 expect_equal "files of the journal" 7 "$(wc -l <<<"$journal")"
 expect_files "$out" $journal run.json $(printf 'samples_%s.jsonl ' $suites)

@@ -19,7 +19,7 @@ for option in --help -h; do
     expect_stdout_match '^examples:$'
 done
 commands=$(sed -n 's/^  \([a-z]*\)  *[a-z].*/\1/p' "$kept/stdout" | grep -v '^kerf$')
-expect_equal "number of commands" 12 "$(wc -w <<<"$commands")"
+expect_equal "number of commands" 15 "$(wc -w <<<"$commands")"
 
 # What the examples name.
 cp -r datasets/millbrook/llama "$folder/model-folder"
@@ -34,6 +34,9 @@ for file in {ref.A,ref.B,output}.en {ref,first,second}.zh {gold,predicted}.txt; 
 for file in {gold,predicted}.conll; do echo 'Ada B-PER' >"$folder/$file"; done
 echo '{"q": "fog"}' >"$folder/predictions.json"
 echo '{"data": [{"paragraphs": [{"context": "The fog.", "qas": [{"id": "q", "question": "What?", "answers": [{"text": "fog"}]}]}]}]}' >"$folder/dev-v2.0.json"
+
+echo '{"model_filename": "model.gguf", "n_prompt": 512, "n_gen": 0, "avg_ts": 100.5, "stddev_ts": 1.5, "samples_ts": [99, 102]}' >"$folder/bench.jsonl"
+echo '{"results": {"endings": {"acc,none": 0.5, "acc_stderr,none": 0.05}}, "model_name": "model", "configs": {}, "versions": {}}' >"$folder/results_2026-11-24T08-00-00.json"
 
 # Runs a line of a shell as the reader of the help would, on one item where it takes --limit.
 run_line() { # LINE

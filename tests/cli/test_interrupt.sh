@@ -25,7 +25,7 @@ for run_folder in $run_folders; do
     expect_json "$out/runs/$run_folder/run.json"
     expect_json_lines "$out/runs/$run_folder/samples_endings.jsonl" 200
 done
-for file in compare.json leaderboard.csv report.md; do
+for file in compare.json leaderboard.csv report.md junit.xml index.html; do
     [ ! -e "$out/$file" ] || fail "no $file" "one"
 done
 

@@ -65,7 +65,7 @@ for name in run.json samples_reviews.jsonl; do
     [ -z "$(find "$folder" -name '*.tmp*')" ] || fail "no temporary file" "$(find "$folder" -name '*.tmp*')"
     rm -r "$folder/eval"
 done
-for name in compare.json leaderboard.csv report.md; do
+for name in compare.json leaderboard.csv report.md junit.xml index.html; do
     mkdir -p "$folder/compare/$name"
     run compare $L @int8:absmax --suite reviews --limit 1 --out "$folder/compare"
     expect_error 4 "compare/$name: "

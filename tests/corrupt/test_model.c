@@ -1,7 +1,7 @@
 /* Checkpoints of the shipped models with one thing wrong each. */
 #include "engine/base/file.h"
+#include "engine/base/json.h"
 #include "engine/decoding/generate.h"
-#include "engine/formats/json.h"
 #include "engine/formats/safetensors.h"
 #include "suites/scheduler.h"
 #include "tests/testing.h"

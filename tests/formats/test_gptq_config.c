@@ -1,6 +1,6 @@
 /* What settings files say, in the words of the programs that write them. */
 #include "engine/backends/gptq.h"
-#include "engine/formats/json.h"
+#include "engine/base/json.h"
 #include "tests/testing.h"
 
 #include <stdlib.h>

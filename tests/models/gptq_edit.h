@@ -3,8 +3,8 @@
 #define KERF_TESTS_MODELS_GPTQ_EDIT_H
 
 #include "engine/base/file.h"
+#include "engine/base/json.h"
 #include "engine/formats/checkpoint.h"
-#include "engine/formats/json.h"
 #include "engine/formats/safetensors.h"
 #include "engine/models/model.h"
 #include "tests/testing.h"

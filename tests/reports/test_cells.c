@@ -133,6 +133,89 @@ static void test_answers(void **state)
     }
 }
 
+/* What the best one saves: speed only where both were measured on one machine. */
+static void test_gains(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *edits[3][2], *gain;
+    } cases[] = {
+        {{{NULL}}, "It saves 74.6% of the weights' memory (14.37 MiB)."},
+        {{{"subjects/0/tokens_per_second", "100"}, {"subjects/1/tokens_per_second", "212"}},
+         "It saves 74.6% of the weights' memory (14.37 MiB) at 2.12 times the baseline's tokens/s."},
+        {{{"subjects/0/tokens_per_second", "null"}, {"subjects/1/tokens_per_second", "212"}},
+         "It saves 74.6% of the weights' memory (14.37 MiB)."},
+        {{{"subjects/0/tokens_per_second", "100"},
+          {"subjects/1/tokens_per_second", "212"},
+          {"subjects/1/machine", "{\"cpu\": \"another\"}"}},
+         "It saves 74.6% of the weights' memory (14.37 MiB)."},
+        {{{"subjects/0/weight_bytes", "null"}}, ""},
+        {{{"subjects/1/weight_bytes", "null"}, {"subjects/2/weight_bytes", "null"}}, ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json_t *v = golden(COMPARISON);
+        for (size_t k = 0; k < 3 && cases[i].edits[k][0]; k++) edit(v, cases[i].edits[k][0], cases[i].edits[k][1]);
+        struct report r;
+        struct error e;
+        struct text gain = {0};
+        assert_ok(report_read_comparison(&r, v, &e), &e);
+        const struct answer a = answer_find(&r);
+        answer_gain(&gain, &r, &a);
+        assert_string_equal(text_c(&gain), cases[i].gain);
+        text_free(&gain);
+        report_close(&r);
+        json_decref(v);
+    }
+}
+
+/* A canary marks its suite wherever that stands, and nothing else. */
+static void test_doubts(void **state)
+{
+    (void)state;
+    json_t *v = golden(COMPARISON), *rows = json_object_get(v, "rows");
+    json_array_append(rows, json_array_get(rows, 0)); /* stories once more, no neighbour of its own */
+    edit(v, "canaries",
+         "[{\"suite\": \"stories\", \"subject\": 2, \"name\": \"x\", \"reason\": \"y\"},"
+         " {\"suite\": \"elsewhere\", \"subject\": 1, \"name\": \"x\", \"reason\": \"y\"}]");
+    struct report r;
+    struct error e;
+    assert_ok(report_read_comparison(&r, v, &e), &e);
+    for (size_t i = 0; i < r.n_rows; i++)
+        for (size_t j = 0; j < r.n_subjects; j++)
+            assert_int_equal(r.rows[i].cells[j].doubtful, j == 2 && (i < 2 || i + 1 == r.n_rows));
+    report_close(&r);
+    json_decref(v);
+}
+
+/* Sums over suites: each once. */
+static void test_sums(void **state)
+{
+    (void)state;
+    json_t *v = golden(COMPARISON), *rows = json_object_get(v, "rows");
+    json_array_insert(rows, 3, json_array_get(rows, 2)); /* endings has a second metric with the same flips */
+    struct report r;
+    struct error e;
+    int64_t gained, lost;
+    assert_ok(report_read_comparison(&r, v, &e), &e);
+    assert_true(subject_flips(&r, 3, &gained, &lost));
+    assert_int_equal(gained, 7 + 4 + 0);
+    assert_int_equal(lost, 14 + 21 + 1);
+    assert_false(subject_flips(&r, 0, &gained, &lost));
+    assert_true(isnan(subject_divergence(&r, 3)));
+    report_close(&r);
+    for (int i = 0; i < 2; i++) {
+        char path[32];
+        snprintf(path, sizeof path, "rows/%d/metric", i);
+        edit(v, path, "\"kl_divergence\"");
+        snprintf(path, sizeof path, "rows/%d/divergence", i);
+        edit(v, path, "true");
+    }
+    assert_ok(report_read_comparison(&r, v, &e), &e);
+    assert_near(subject_divergence(&r, 3), (2.5520 + 0.4310) / 2, 1e-4, "mean of two suites");
+    report_close(&r);
+    json_decref(v);
+}
+
 static void test_labels(void **state)
 {
     (void)state;
@@ -144,6 +227,7 @@ static void test_labels(void **state)
         {"\"millbrook-gpt2@f16\"", "\"millbrook-gpt2\"", "\"exact\"", "millbrook-gpt2@f16"},
         {"\"millbrook-llama\"", "\"millbrook-llama\"", "\"exact\"", "millbrook-llama"},
         {"\"\"", "\"millbrook-llama\"", "\"exact\"", ""},
+        {"\"other\"", "\"other\"", "\"\"", "other"}, /* another tool does not say */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         json_t *v = golden(COMPARISON);
@@ -167,6 +251,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers),  cmocka_unit_test(test_intervals), cmocka_unit_test(test_decimals),
         cmocka_unit_test(test_verdicts), cmocka_unit_test(test_answers),   cmocka_unit_test(test_labels),
+        cmocka_unit_test(test_gains),    cmocka_unit_test(test_doubts),    cmocka_unit_test(test_sums),
     };
     return cmocka_run_group_tests_name("reports/cells", tests, NULL, NULL);
 }

@@ -118,12 +118,96 @@ static void test_what_is_not_compared_says_why(void **state)
     edit(c, "rows/0/cells/3/refused", "\"context is 256, the baseline's is 512\"");
     json_t *copy = json_deep_copy(c);
     char *t = terminal(c);
-    assert_has(t, "n/a: stories of millbrook-llama@gguf:q4_0: context is 256, the baseline's is 512");
+    assert_has(t, "not compared: stories of millbrook-llama@gguf:q4_0: context is 256, the baseline's is 512");
     assert_has(t, "answer: @int8:absmax");
     assert_null(strstr(strstr(t, "answer: "), "q4_0"));
     free(t);
     t = markdown(copy);
     assert_has(t, "2.5520 (not comparable)");
+    assert_has(t, "- not compared: stories of <code>millbrook-llama@gguf:q4_0</code>: context is 256");
+    free(t);
+}
+
+/* A subject of another tool: its values stand beside the baseline's, and the reason is told once. */
+static json_t *with_foreign(void)
+{
+    json_t *c = golden(COMPARISON), *row;
+    size_t i;
+    edit(c, "subjects/3/source", "{\"tool\": \"lm-evaluation-harness 0.4.8\", \"file\": \"x.json\"}");
+    edit(c, "subjects/3/tokens_per_second", "131.4");
+    edit(c, "subjects/3/weight_bytes", "5");
+    edit(c, "subjects/0/tokens_per_second", "100");
+    json_array_foreach(json_object_get(c, "rows"), i, row)
+    {
+        json_t *cell = json_array_get(json_object_get(row, "cells"), 3);
+        json_object_set_new(cell, "difference", json_null());
+        json_object_set_new(cell, "refused", json_string("its protocol is not known"));
+        if (i % 2) json_object_set_new(cell, "absent", json_true());
+        if (i % 2) json_object_set_new(cell, "value", json_null());
+    }
+    row = json_deep_copy(json_array_get(json_object_get(c, "rows"), 2));
+    json_array_append_new(json_object_get(c, "rows"), row);
+    edit(c, "rows/7/suite", "\"bench\"");
+    edit(c, "rows/7/metric", "\"pp512\"");
+    edit(c, "rows/7/unit", "\"t/s\"");
+    edit(c, "rows/7/items", "null");
+    edit(c, "rows/7/cells/3/value", "131.4");
+    for (int j = 0; j < 3; j++) {
+        char path[32];
+        snprintf(path, sizeof path, "rows/7/cells/%d", j);
+        edit(c, path,
+             "{\"value\": null, \"stderr\": null, \"ci95\": null, \"difference\": null, \"absent\": true,"
+             " \"reason\": \"not measured\"}");
+    }
+    return c;
+}
+
+static void test_other_tools(void **state)
+{
+    char *t = terminal(with_foreign());
+    assert_has(t, "@gguf:q4_0 †\n");
+    assert_has(t, "† millbrook-llama@gguf:q4_0: measured by lm-evaluation-harness 0.4.8; not compared: its protocol is "
+                  "not known\n");
+    assert_null(strstr(strstr(t, "not compared") + 1, "not compared"));
+    assert_null(strstr(t, "not measured of"));
+    assert_has(t, "\n  pp512                 –       –");
+    assert_has(t, "tokens/s              100       –                                    –                              "
+                  "    131\n");
+    assert_has(t, "the 2 candidates of a row");
+    /* the smallest of all, but nothing is known of what it lost */
+    assert_has(t,
+               "answer: @int8:absmax (4.89 MiB, 25.4% of the baseline) is the smallest candidate with no significant "
+               "loss in 500 items a suite.");
+    assert_null(strstr(strstr(t, "answer: "), "q4_0"));
+    free(t);
+    t = markdown(with_foreign());
+    assert_has(t, "<code>@gguf:q4_0</code> (lm-evaluation-harness 0.4.8) | 4.8e-6 | -100.0% |");
+    assert_has(t, "| not comparable |");
+    assert_has(t, "| bench | pp512 ↑ | – | – | – | 131.40 |");
+    assert_has(t, "- not compared: <code>millbrook-llama@gguf:q4_0</code>: its protocol is not known\n");
+    assert_null(strstr(strstr(t, "- not compared") + 1, "- not compared"));
+    assert_has(t, "–: not measured.");
+    free(t);
+}
+
+/* A comparison in which nothing can be compared has an answer too. */
+static void test_other_tools_alone(void **state)
+{
+    json_t *c = with_foreign(), *row;
+    size_t i;
+    json_array_foreach(json_object_get(c, "rows"), i, row)
+    {
+        json_t *cells = json_object_get(row, "cells");
+        json_array_set(cells, 0, json_array_get(cells, 3));
+    }
+    json_array_set(json_object_get(c, "subjects"), 0, json_array_get(json_object_get(c, "subjects"), 3));
+    resize_subjects(c, 1);
+    json_t *copy = json_deep_copy(c);
+    char *t = terminal(c);
+    assert_has(t, "† millbrook-llama@gguf:q4_0: measured by lm-evaluation-harness 0.4.8;");
+    free(t);
+    t = markdown(copy);
+    assert_has(t, " has no candidate beside it\n");
     free(t);
 }
 
@@ -157,6 +241,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_canaries_are_flagged),  cmocka_unit_test(test_a_run_shows_its_own),
         cmocka_unit_test(test_distances_stand_alone), cmocka_unit_test(test_what_is_not_compared_says_why),
+        cmocka_unit_test(test_other_tools),           cmocka_unit_test(test_other_tools_alone),
         cmocka_unit_test(test_holm_is_a_column),      cmocka_unit_test(test_bad_canaries_are_refused),
     };
     return cmocka_run_group_tests_name("reports/flags", tests, NULL, NULL);

@@ -4,7 +4,7 @@
 #include <csv.h>
 #include <math.h>
 
-enum { LINES = 16, FIELDS = 128 };
+enum { LINES = 16, FIELDS = 192 };
 
 struct sheet {
     char *fields[LINES][FIELDS];
@@ -54,11 +54,22 @@ static void sheet_free(struct sheet *s)
         for (size_t j = 0; j < s->columns[i]; j++) free(s->fields[i][j]);
 }
 
-static const char *field(const struct sheet *s, size_t subject, const char *column)
+static size_t column_of(const struct sheet *s, const char *column)
 {
     for (size_t j = 0; j < s->columns[0]; j++)
-        if (strcmp(s->fields[0][j], column) == 0) return s->fields[subject + 1][j];
+        if (strcmp(s->fields[0][j], column) == 0) return j;
     fail_msg("no column %s", column);
+    return 0;
+}
+
+/* Of the subject at this place in the comparison: rows are ranked. */
+static const char *field(const struct sheet *s, size_t subject, const char *column)
+{
+    static const char *const backends[] = {"f32", "int8:absmax", "gguf:q8_0", "gguf:q4_0"};
+    const size_t j = column_of(s, column), backend = column_of(s, "backend");
+    for (size_t i = 1; i < s->lines; i++)
+        if (strcmp(s->fields[i][backend], backends[subject]) == 0) return s->fields[i][j];
+    fail_msg("no row of %s", backends[subject]);
     return NULL;
 }
 
@@ -108,11 +119,18 @@ static void test_every_number_comes_back(void **state)
             assert_number(field(s, j, name), j ? json_object_get(difference, "value") : difference);
             snprintf(name + n, sizeof name - (size_t)n, "/p");
             assert_number(field(s, j, name), j ? json_object_get(difference, "p") : difference);
+            snprintf(name + n, sizeof name - (size_t)n, "/difference_stderr");
+            assert_number(field(s, j, name), j ? json_object_get(difference, "stderr") : difference);
+            snprintf(name + n, sizeof name - (size_t)n, "/gained");
+            assert_number(field(s, j, name), j ? json_object_get(difference, "gained") : difference);
             checked++;
         }
     }
     assert_int_equal(checked, 28);
-    assert_string_equal(field(s, 2, "position"), "3");
+    assert_string_equal(field(s, 0, "score"), "100");
+    assert_string_equal(field(s, 3, "rank"), "4");
+    assert_string_equal(field(s, 3, "ranked_by"), "score");
+    assert_string_equal(field(s, 3, "endings/acc/better"), "higher");
     assert_string_equal(field(s, 2, "translation/bleu/difference_low"), "0.01");
     assert_string_equal(field(s, 2, "translation/bleu/difference_high"), "0.24");
     assert_string_equal(field(s, 3, "peak_bytes"), "");

@@ -61,6 +61,60 @@ static void test_hostile_names(void **state)
     free(text);
 }
 
+/* GitHub takes 65,536 characters and no more. */
+static void test_many_candidates(void **state)
+{
+    (void)state;
+    json_t *v = golden(COMPARISON), *rows = json_object_get(v, "rows");
+    resize_subjects(v, 61);
+    for (size_t i = json_array_size(rows); i < 40; i++) {
+        json_t *row = json_deep_copy(json_array_get(rows, i % 7));
+        char name[32];
+        snprintf(name, sizeof name, "suite-%zu", i);
+        json_object_set_new(row, "suite", json_string(name));
+        json_array_append_new(rows, row);
+    }
+    char *text = markdown_of(v);
+    const size_t n = strlen(text);
+    if (n > 65536 || n < 50000) fail_msg("%zu bytes", n);
+    assert_non_null(strstr(text, "<code>@copy:60</code> | 2.76 |")); /* the glance has them all */
+    assert_non_null(strstr(text, "<summary>All 40 rows</summary>"));
+    const char *cut = strstr(text, " rows are left out, because a comment has no more than 65,536 characters.");
+    assert_non_null(cut);
+    assert_non_null(strstr(cut, "</details>"));
+    assert_non_null(strstr(cut, "Protocol and machine"));
+    assert_non_null(strstr(cut, "- resampling: 10000 resamples, seed 1234\n\n</details>\n"));
+    free(text);
+}
+
+/* Names and reasons as long as they like, as many as they like. */
+static void test_long_words(void **state)
+{
+    (void)state;
+    enum { LONG = 100000 };
+    char *name = malloc(LONG + 3);
+    assert_non_null(name);
+    memset(name, '|', LONG + 2);
+    name[0] = name[LONG + 1] = '"';
+    name[LONG + 2] = 0;
+    static const char *const places[] = {"subjects/0/name",       "subjects/0/model", "subjects/1/name",
+                                         "subjects/1/math",       "rows/0/suite",     "rows/1/metric",
+                                         "machine/cpu",           "kerf/commit",      "machine/isa",
+                                         "rows/6/cells/3/reason", "kerf/version"};
+    json_t *v = golden(COMPARISON),
+           *canary = json_pack("{s:s, s:i, s:s, s:s}", "suite", "reviews", "subject", 1, "name", "x", "reason", "much");
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) edit(v, places[i], name);
+    json_object_set_new(v, "canaries", json_array());
+    for (int i = 0; i < 1000; i++) json_array_append(json_object_get(v, "canaries"), canary);
+    json_decref(canary);
+    free(name);
+    char *text = markdown_of(v);
+    if (strlen(text) > 65536) fail_msg("%zu bytes", strlen(text));
+    assert_non_null(strstr(text, " of 1001 remarks are left out"));
+    assert_non_null(strstr(text, "\n\n</details>\n"));
+    free(text);
+}
+
 static void test_no_candidate_without_loss(void **state)
 {
     (void)state;
@@ -81,10 +135,9 @@ static void test_no_candidate_without_loss(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),
-        cmocka_unit_test(test_single_subject),
-        cmocka_unit_test(test_hostile_names),
-        cmocka_unit_test(test_no_candidate_without_loss),
+        cmocka_unit_test(test_golden),        cmocka_unit_test(test_single_subject),
+        cmocka_unit_test(test_hostile_names), cmocka_unit_test(test_many_candidates),
+        cmocka_unit_test(test_long_words),    cmocka_unit_test(test_no_candidate_without_loss),
     };
     return cmocka_run_group_tests_name("reports/markdown", tests, NULL, NULL);
 }

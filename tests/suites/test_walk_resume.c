@@ -165,7 +165,7 @@ static size_t walk_on(const struct road *r, const char *folder, size_t batch)
     assert_int_equal(t.told, r->q.n_groups);
     assert_whole(r, &w);
     if (!t.calls)
-        for (size_t i = 1; i < MODELS; i++) assert_true(w.subjects[i].seconds == 0); /* nothing was computed */
+        for (size_t i = 1; i < MODELS; i++) assert_true(w.subjects[i].cost.seconds == 0); /* nothing was computed */
     walk_free(&w);
     return t.calls;
 }

@@ -1,4 +1,4 @@
-#include "engine/formats/json.h"
+#include "engine/base/json.h"
 #include "engine/base/file.h"
 #include "engine/base/text.h"
 

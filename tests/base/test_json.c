@@ -1,6 +1,6 @@
 #include "engine/base/file.h"
 #include "engine/base/text.h"
-#include "engine/formats/json.h"
+#include "engine/base/json.h"
 #include "tests/testing.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* JSON files, by jansson: parsed with duplicate keys refused and every error on one line with file, line and column. */
-#ifndef KERF_ENGINE_FORMATS_JSON_H
-#define KERF_ENGINE_FORMATS_JSON_H
+#ifndef KERF_ENGINE_BASE_JSON_H
+#define KERF_ENGINE_BASE_JSON_H
 
 #include "engine/base/error.h"
 #include <jansson.h>

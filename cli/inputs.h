@@ -1,0 +1,31 @@
+/* What reports are made of: runs, comparisons and other tools' files, brought together as one comparison.
+ *
+ *     struct inputs in;
+ *     if (inputs_read(&in, paths, n, 0, e)) return e->code;
+ *     report_markdown(in.comparison, ...)
+ *     inputs_free(&in);
+ *
+ * One comparison is taken as it is; of several, and beside runs, their runs are compared anew, the first given being
+ * the baseline. What is not comparable stands side by side, with the reason. Files of other tools come last. */
+#ifndef KERF_CLI_INPUTS_H
+#define KERF_CLI_INPUTS_H
+
+#include "engine/base/error.h"
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct inputs {
+    json_t *comparison; /* compare.json */
+    char *folder;       /* from which the runs in it are found */
+};
+
+/* A path is a folder that holds run.json or compare.json, one of these files, or a file that another tool wrote. */
+int inputs_read(struct inputs *in, char *const *paths, size_t n, int64_t seed, struct error *e);
+void inputs_free(struct inputs *in);
+
+/* A finished run's record whose folder is known and whose name another one (taken) has too gets its folder into its
+ * name. */
+void run_tell_apart(json_t *run, const char *folder, const char *const *taken, size_t n);
+
+#endif

@@ -1,0 +1,11 @@
+# Writes OUT, a C file that holds page.css and page.js as strings: cmake -DFOLDER=reports/page -DOUT=FILE -P page_files.cmake
+set(code "/* Made by the build from page.css and page.js. */\nextern const char page_style[], page_script[];\n")
+foreach(part style=page.css script=page.js)
+  string(REPLACE "=" ";" part ${part})
+  list(GET part 0 name)
+  list(GET part 1 file)
+  file(READ ${FOLDER}/${file} bytes HEX)
+  string(REGEX REPLACE "(..)" "(char)0x\\1," bytes "${bytes}")
+  string(APPEND code "const char page_${name}[] = {${bytes} 0};\n")
+endforeach()
+file(WRITE ${OUT} "${code}")
