@@ -229,13 +229,19 @@ static void take_suites(struct comparing *c)
         c->o.suites[i] = json_string_value(json_object_get(base->contender.suites[i].record, "name"));
 }
 
+static int check_folder(const struct comparing *c, struct error *e)
+{
+    const int status = evaluate_folder(c->o.out, e);
+    return status ? status : reports_check(c->o.out, e);
+}
+
 static int run_all(struct comparing *c, struct error *e)
 {
     int status = engine_open(c->o.threads, e);
     c->o.decode = c->decodes[0];
     take_suites(c);
     if (!status) status = evaluate_suites(&c->o, &c->suites, &c->n_suites, e);
-    if (!status) status = evaluate_folder(c->o.out, e);
+    if (!status) status = check_folder(c, e);
     progress_catch_signals();
     for (size_t i = 0; i < c->n && !status; i++)
         if (!c->entries[i].is_finished) status = run_entry(c, i, e);
@@ -267,6 +273,14 @@ static int print_table(const struct comparing *c, struct error *e)
     return status;
 }
 
+/* The figures are told even where a report cannot be written. */
+static int write_reports(const struct comparing *c, struct error *e)
+{
+    int status = reports_write(c->comparison, c->o.out, c->o.out, e);
+    const int told = print_table(c, status ? NULL : e);
+    return status ? status : told;
+}
+
 /* What says how to run says nothing of runs that were made before. */
 static int check_options(const struct comparing *c, struct error *e)
 {
@@ -286,11 +300,10 @@ static int compare(struct comparing *c, char **operands, size_t n, struct error 
     int status = add_entries(c, operands, n, e);
     if (!status) status = check_options(c, e);
     if (!status && count_running(c)) status = run_all(c, e);
-    if (!status && !count_running(c)) status = evaluate_folder(c->o.out, e);
+    if (!status && !count_running(c)) status = check_folder(c, e);
     if (!status) status = make_comparison(c, e);
-    if (!status) status = reports_write(c->comparison, c->o.out, c->o.out, e);
-    if (!status) status = print_table(c, e);
-    if (!status) note("wrote %s/{%s%s}", c->o.out, reports_names(), count_running(c) ? ", runs/" : "");
+    if (!status) status = write_reports(c, e);
+    if (!status) reports_tell(c->o.out, count_running(c) ? ", runs/" : "");
     if (!status) printf("%s/index.html\n", c->o.out);
     return status;
 }

@@ -44,7 +44,7 @@ int evaluate_folder(const char *folder, struct error *e)
     int status = folder_make(folder, e);
     if (!status) status = journal_lock(folder, e);
     char *path = status ? NULL : path_join(folder, "run.json", e);
-    if (!status) status = path ? output_try(path, e) : ERROR_IO;
+    if (!status) status = path ? output_try_file(path, e) : ERROR_IO;
     free(path);
     return status;
 }

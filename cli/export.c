@@ -1,42 +1,26 @@
 /* kerf export: finished runs in the formats of other tools. */
 #include "reports/export/export.h"
 #include "cli/command.h"
+#include "cli/inputs.h"
 #include "engine/base/file.h"
-#include "engine/base/memory.h"
+#include "engine/base/text.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* "night/run.json" stands for "night". */
-static char *run_folder(const char *path, struct error *e)
-{
-    const char *name = path_name(path);
-    const bool is_record = strcmp(name, "run.json") == 0 && !path_is_folder(path);
-    if (!is_record) return memory_string(path, e);
-    return name == path ? memory_string(".", e) : memory_bytes(path, (size_t)(name - path), e);
-}
-
 static int check_run(const char *folder, struct error *e)
 {
-    static const char *const names[] = {"run.json", "compare.json"};
-    bool there[2];
     if (!path_exists(folder)) return error_set(e, ERROR_IO, "%s: no such file or folder", folder);
-    for (size_t i = 0; i < 2; i++) {
-        char *path = path_join(folder, names[i], e);
-        if (!path) return ERROR_IO;
-        there[i] = path_exists(path);
-        free(path);
-    }
-    if (there[0]) return 0;
+    if (folder_holds(folder, "run.json")) return 0;
     return error_set(e, ERROR_INPUT, "%s: holds no run.json%s", folder,
-                     there[1] ? ": it is a comparison; give the folders of its runs"
-                              : ", as kerf eval and kerf compare write it with --out");
+                     folder_holds(folder, "compare.json") ? ": it is a comparison; give the folders of its runs"
+                                                          : ", as kerf eval and kerf compare write it with --out");
 }
 
 static int export_run(const struct exporter *format, const char *given, const char *out, struct error *e)
 {
     struct text written = {0};
-    char *folder = run_folder(given, e);
+    char *folder = record_folder(given, e);
     int status = folder ? check_run(folder, e) : ERROR_IO;
     if (!status) status = format->write(folder, out, &written, e);
     struct text shown = {0};

@@ -4,6 +4,7 @@
 #include "engine/base/json.h"
 #include "engine/base/memory.h"
 #include "engine/base/text.h"
+#include "reports/cells.h"
 #include "reports/foreign/foreign.h"
 #include "suites/finished.h"
 
@@ -26,7 +27,7 @@ struct gathering {
 
 /* --- what was given --- */
 
-static bool holds(const char *folder, const char *name)
+bool folder_holds(const char *folder, const char *name)
 {
     char *path = path_join(folder, name, NULL);
     const bool there = path && path_exists(path);
@@ -34,10 +35,11 @@ static bool holds(const char *folder, const char *name)
     return there;
 }
 
-/* "night/run.json" stands for "night", "run.json" for ".". */
-static char *folder_of(const char *path, struct error *e)
+char *record_folder(const char *path, struct error *e)
 {
     const char *name = path_name(path);
+    const bool is_record = strcmp(name, "run.json") == 0 || strcmp(name, "compare.json") == 0;
+    if (!is_record || path_is_folder(path)) return memory_string(path, e);
     if (name == path) return memory_string(".", e);
     return memory_bytes(path, name == path + 1 ? 1 : (size_t)(name - path - 1), e);
 }
@@ -45,14 +47,12 @@ static char *folder_of(const char *path, struct error *e)
 static int take_input(struct input *in, const char *path, struct error *e)
 {
     const char *name = path_name(path);
-    const bool is_record = strcmp(name, "run.json") == 0 || strcmp(name, "compare.json") == 0;
     if (!path_exists(path)) return error_set(e, ERROR_IO, "%s: no such file or folder", path);
-    in->path = is_record && !path_is_folder(path) ? folder_of(path, e) : memory_string(path, e);
-    if (!in->path) return ERROR_IO;
+    if (!(in->path = record_folder(path, e))) return ERROR_IO;
     in->kind = INPUT_FOREIGN;
     if (!path_is_folder(in->path)) return 0;
-    const bool run = holds(in->path, "run.json") && strcmp(name, "compare.json") != 0;
-    const bool comparison = holds(in->path, "compare.json") && strcmp(name, "run.json") != 0;
+    const bool run = folder_holds(in->path, "run.json") && strcmp(name, "compare.json") != 0;
+    const bool comparison = folder_holds(in->path, "compare.json") && strcmp(name, "run.json") != 0;
     if (!run && !comparison)
         return error_set(e, ERROR_INPUT,
                          "%s: holds neither run.json nor compare.json: what kerf eval and kerf compare "
@@ -60,6 +60,26 @@ static int take_input(struct input *in, const char *path, struct error *e)
                          path);
     in->kind = comparison ? INPUT_COMPARISON : INPUT_RUN;
     return 0;
+}
+
+/* Another tool's file that was given before; of runs it is the runs within comparisons, too, that are looked at. */
+static bool was_given(const struct gathering *g, const struct input *in)
+{
+    bool given = false;
+    for (size_t i = 0; i < g->n && in->kind == INPUT_FOREIGN; i++)
+        given = given || (g->given[i].kind == INPUT_FOREIGN && path_same(g->given[i].path, in->path));
+    return given;
+}
+
+static int add_input(struct gathering *g, const char *path, struct error *e)
+{
+    struct input in = {0};
+    const int status = take_input(&in, path, e);
+    if (status || was_given(g, &in))
+        free(in.path);
+    else
+        g->given[g->n++] = in;
+    return status;
 }
 
 static size_t count_kind(const struct gathering *g, enum input_kind kind)
@@ -134,6 +154,19 @@ static json_t *read_comparison(const char *folder, struct error *e)
     return v;
 }
 
+static int cannot_compare_anew(const char *folder, size_t i, const json_t *subject, struct error *e)
+{
+    const json_t *source = json_object_get(subject, "source");
+    const char *tool = json_string_value(json_object_get(source, "tool"));
+    const char *file = json_string_value(json_object_get(source, "file"));
+    if (!tool || !file)
+        return error_set(e, ERROR_INPUT, "%s/compare.json: subjects[%zu]: has no run: it cannot be compared anew",
+                         folder, i);
+    return error_set(e, ERROR_INPUT,
+                     "%s/compare.json: subjects[%zu]: is of %s: give %s itself, and the runs beside it one by one",
+                     folder, i, tool, file);
+}
+
 /* The runs of a comparison, one by one. */
 static int add_runs_of(struct gathering *g, const char *folder, struct error *e)
 {
@@ -145,8 +178,7 @@ static int add_runs_of(struct gathering *g, const char *folder, struct error *e)
         const char *run = json_string_value(json_object_get(subject, "run"));
         if (status) break;
         if (!run) {
-            status = error_set(e, ERROR_INPUT, "%s/compare.json: subjects[%zu]: has no run: it cannot be compared anew",
-                               folder, i);
+            status = cannot_compare_anew(folder, i, subject, e);
             break;
         }
         char *path = *run == '/' ? memory_string(run, e) : path_join(folder, run, e);
@@ -155,6 +187,19 @@ static int add_runs_of(struct gathering *g, const char *folder, struct error *e)
     }
     json_decref(comparison);
     return status;
+}
+
+/* One that is taken as it is, every field of it checked. */
+static int take_comparison(struct inputs *in, const char *folder, struct error *e)
+{
+    struct report r;
+    in->comparison = read_comparison(folder, e);
+    in->folder = in->comparison ? memory_string(folder, e) : NULL;
+    if (!in->folder) return (int)e->code;
+    const int status = report_read_comparison(&r, in->comparison, e);
+    if (status) return error_prefix(e, "%s/compare.json", folder);
+    report_close(&r);
+    return 0;
 }
 
 /* --- together --- */
@@ -211,10 +256,7 @@ static int gather(struct gathering *g, struct inputs *in, int64_t seed, struct e
         const char *path = g->given[i].path;
         if (g->given[i].kind == INPUT_RUN) status = add_run(g, path, e);
         if (g->given[i].kind != INPUT_COMPARISON) continue;
-        if (!as_it_is)
-            status = add_runs_of(g, path, e);
-        else if (!(in->comparison = read_comparison(path, e)) || !(in->folder = memory_string(path, e)))
-            status = (int)e->code;
+        status = as_it_is ? take_comparison(in, path, e) : add_runs_of(g, path, e);
     }
     if (status) return status;
     if (!as_it_is) {
@@ -234,9 +276,9 @@ int inputs_read(struct inputs *in, char *const *paths, size_t n, int64_t seed, s
     struct gathering g = {0};
     g.given = memory_new(n, sizeof *g.given, "inputs", e);
     int status = g.given ? 0 : ERROR_IO;
-    for (size_t i = 0; i < n && !status; i++, g.n++) status = take_input(&g.given[i], paths[i], e);
+    for (size_t i = 0; i < n && !status; i++) status = add_input(&g, paths[i], e);
     if (!status) status = gather(&g, in, seed, e);
-    for (size_t i = 0; g.given && i < n; i++) free(g.given[i].path);
+    for (size_t i = 0; i < g.n; i++) free(g.given[i].path);
     for (size_t i = 0; i < g.n_runs; i++) finished_free(&g.runs[i]);
     free(g.given);
     free(g.runs);

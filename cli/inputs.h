@@ -1,7 +1,7 @@
 /* What reports are made of: runs, comparisons and other tools' files, brought together as one comparison.
  *
  *     struct inputs in;
- *     if (inputs_read(&in, paths, n, 0, e)) return e->code;
+ *     if (inputs_read(&in, paths, n, 1234, e)) return e->code;
  *     report_markdown(in.comparison, ...)
  *     inputs_free(&in);
  *
@@ -12,6 +12,7 @@
 
 #include "engine/base/error.h"
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,11 @@ struct inputs {
 /* A path is a folder that holds run.json or compare.json, one of these files, or a file that another tool wrote. */
 int inputs_read(struct inputs *in, char *const *paths, size_t n, int64_t seed, struct error *e);
 void inputs_free(struct inputs *in);
+
+/* The folder that a path stands for, to be freed: "night/run.json" and "night/compare.json" stand for "night", "run.json"
+ * for ".", any other path for itself. */
+char *record_folder(const char *path, struct error *e);
+bool folder_holds(const char *folder, const char *name);
 
 /* A finished run's record whose folder is known and whose name another one (taken) has too gets its folder into its
  * name. */

@@ -58,7 +58,7 @@ static const char *plural(size_t n) { return n == 1 ? "" : "s"; }
 
 static int add(struct boarding *l, char **operands, size_t n, struct error *e)
 {
-    if (n < 2) return error_set(e, ERROR_USAGE, "leaderboard add takes a FILE and what is added to it");
+    if (n < 2) return error_set(e, ERROR_USAGE, "leaderboard add takes a FILE and at least one RUN");
     const char *file = operands[0];
     int status = output_check("FILE", file, (const char *const *)operands + 1, n - 1, e);
     if (!status) status = read_operands(l, operands + 1, n - 1, e);
@@ -129,11 +129,11 @@ static int act(struct boarding *l, char **operands, size_t n, struct error *e)
 
 static int run(int argc, char **argv, bool help, struct error *e)
 {
-    struct boarding l = {0};
+    struct boarding l = {.seed = 1234};
     const struct option options[] = {
         {"--by", OPTION_TEXT, "WHAT", "score or SUITE/METRIC (default: as FILE was ranked before, else score)",
          .text = &l.by},
-        {"--seed", OPTION_NUMBER, "N", "of the resampling, where runs are compared anew (default: 0)",
+        {"--seed", OPTION_NUMBER, "N", "of the resampling, where runs are compared anew (default: 1234)",
          .number = &l.seed},
         {0}};
     if (help) return options_print(options), 0;

@@ -84,9 +84,31 @@ static void share_cores(char **argv)
     execv(self, argv); /* where this fails the program runs on as it is */
 }
 
+/* Files are read as mapped memory. Where one was cut off in the meantime, nothing is behind an address, which comes as
+ * a signal and is an error of input/output, told with what a signal handler may call (signal-safety(7)). */
+static void on_lost_page(int number, siginfo_t *info, void *context)
+{
+    static const char words[] = "error: a file got shorter while it was read, or its disk failed: run it again when "
+                                "nothing writes to it\n";
+    if (info->si_code != BUS_ADRERR) {
+        raise(number); /* not of a file: the signal as it is */
+        return;
+    }
+    if (write(STDERR_FILENO, words, sizeof words - 1) < 0) _exit(ERROR_IO); /* the status tells it, too */
+    _exit(ERROR_IO);
+}
+
+static void catch_lost_pages(void)
+{
+    struct sigaction action = {.sa_sigaction = on_lost_page, .sa_flags = SA_SIGINFO | (int)SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGBUS, &action, NULL);
+}
+
 int main(int argc, char **argv)
 {
     share_cores(argv);
+    catch_lost_pages();
     signal(SIGXFSZ, SIG_IGN); /* a file at its limit (ulimit -f) is an error of write(), told as one */
     struct error e = {0};
     int status = run(argc, argv, &e);

@@ -16,11 +16,8 @@ struct reporting {
 static int check_folder(const char *out, struct error *e)
 {
     if (!*out) return error_set(e, ERROR_USAGE, "--out: an empty name is no folder");
-    int status = folder_make(out, e);
-    char *path = status ? NULL : path_join(out, "index.html", e);
-    if (!status) status = path ? output_try(path, e) : ERROR_IO;
-    free(path);
-    return status;
+    const int status = folder_make(out, e);
+    return status ? status : reports_check(out, e);
 }
 
 static int print_answer(const json_t *comparison, struct error *e)
@@ -60,7 +57,7 @@ static int report(const struct reporting *r, char **operands, size_t n, struct e
     if (!status) status = settle_runs(&in, r->out, e);
     if (!status) status = reports_write(in.comparison, in.folder, r->out, e);
     if (!status) status = print_answer(in.comparison, e);
-    if (!status) note("wrote %s/{%s}", r->out, reports_names());
+    if (!status) reports_tell(r->out, "");
     if (!status) printf("%s/index.html\n", r->out);
     inputs_free(&in);
     return status;

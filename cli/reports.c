@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct writing {
     const json_t *comparison;
@@ -27,7 +28,7 @@ static int write_leaderboard(const struct writing *w, const char *path, struct e
     status = report_leaderboard(w->comparison, out.stream, e);
     if (!status) return output_commit(&out, e);
     output_abandon(&out);
-    return status;
+    return error_prefix(e, "%s", path);
 }
 
 static int write_text(int status, struct text *page, const char *path, struct error *e)
@@ -64,7 +65,24 @@ static const struct {
              {"junit.xml", write_junit},
              {"index.html", write_page}};
 
-const char *reports_names(void) { return "compare.json, leaderboard.csv, report.md, junit.xml, index.html"; }
+void reports_tell(const char *out, const char *also)
+{
+    struct text names = {0};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) text_printf(&names, "%s%s", i ? ", " : "", files[i].name);
+    note("wrote %s/{%s%s}", out, text_c(&names), also);
+    text_free(&names);
+}
+
+int reports_check(const char *out, struct error *e)
+{
+    int status = 0;
+    for (size_t i = 0; i < sizeof files / sizeof *files && !status; i++) {
+        char *path = path_join(out, files[i].name, e);
+        status = path ? output_try_file(path, e) : ERROR_IO;
+        free(path);
+    }
+    return status;
+}
 
 /* A line each. */
 static void tell(const struct text *notes)
@@ -77,17 +95,32 @@ static void tell(const struct text *notes)
     }
 }
 
+/* One that cannot be made keeps none of the others from being made, and leaves none of an older comparison in its place,
+ * which would be taken for it. */
+static int write_others(const struct writing *w, const char *out, struct error *e)
+{
+    int status = 0;
+    for (size_t i = 1; i < sizeof files / sizeof *files; i++) {
+        struct error own;
+        char *path = path_join(out, files[i].name, &own);
+        const int failed = path ? files[i].write(w, path, &own) : ERROR_IO;
+        if (failed && path) unlink(path);
+        if (failed && status) note("note: %s", own.text);
+        if (failed && !status) status = failed, *e = own;
+        free(path);
+    }
+    return status;
+}
+
 int reports_write(const json_t *comparison, const char *folder, const char *out, struct error *e)
 {
     struct text notes = {0};
     const struct writing w = {comparison, folder, &notes};
-    int status = 0;
-    for (size_t i = 0; i < sizeof files / sizeof *files && !status; i++) {
-        char *path = path_join(out, files[i].name, e);
-        status = path ? files[i].write(&w, path, e) : ERROR_IO;
-        free(path);
-    }
+    char *path = path_join(out, files[0].name, e);
+    int status = path ? files[0].write(&w, path, e) : ERROR_IO; /* all others can be made from it again */
+    if (!status) status = write_others(&w, out, e);
     tell(&notes);
     text_free(&notes);
+    free(path);
     return status;
 }

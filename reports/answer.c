@@ -1,5 +1,4 @@
 #include "reports/answer.h"
-#include "reports/layout.h"
 #include "reports/report.h"
 
 #include <inttypes.h>
@@ -13,18 +12,42 @@ bool cell_is_loss(const struct report_row *row, size_t subject)
     return subject > 0 && !row->is_distance && (unknown || cell_verdict(row, cell) == VERDICT_WORSE);
 }
 
-/* The metrics of one suite often say the same thing in other units. Rows of a suite are neighbours. */
+bool cell_is_doubt(const struct report_row *row, size_t subject)
+{
+    const struct report_cell *cell = &row->cells[subject];
+    const double d = cell->difference.value;
+    const bool worse = d != 0 && (d > 0) != row->higher_is_better;
+    return subject > 0 && !row->is_distance && cell->has_difference && !cell->significant && worse && cell->p < 0.05;
+}
+
+/* The metrics of one suite often say the same thing in other units: a suite counts once, as a loss where any row of it
+ * is one. Rows of a suite are neighbours. */
+static void count_suites(const struct report *r, size_t subject, size_t *losses, size_t *doubts)
+{
+    *losses = *doubts = 0;
+    for (size_t i = 0; i < r->n_rows;) {
+        bool loss = false, doubt = false;
+        do {
+            loss = loss || cell_is_loss(&r->rows[i], subject);
+            doubt = doubt || cell_is_doubt(&r->rows[i], subject);
+        } while (++i < r->n_rows && !row_opens_suite(r, i));
+        *losses += loss;
+        *doubts += doubt && !loss;
+    }
+}
+
 size_t answer_losses(const struct report *r, size_t subject)
 {
-    size_t n = 0;
-    const char *suite = NULL;
-    for (size_t i = 0; i < r->n_rows; i++) {
-        const struct report_row *row = &r->rows[i];
-        if (!cell_is_loss(row, subject) || (suite && strcmp(suite, row->suite) == 0)) continue;
-        suite = row->suite;
-        n++;
-    }
-    return n;
+    size_t losses, doubts;
+    count_suites(r, subject, &losses, &doubts);
+    return losses;
+}
+
+size_t answer_doubts(const struct report *r, size_t subject)
+{
+    size_t losses, doubts;
+    count_suites(r, subject, &losses, &doubts);
+    return doubts;
 }
 
 bool answer_is_comparable(const struct report *r, size_t subject)
@@ -73,12 +96,18 @@ struct answer answer_find(const struct report *r)
 {
     struct answer a = {0, 0};
     const struct report_subject *s = r->subjects;
-    size_t least = SIZE_MAX;
+    size_t fewest = SIZE_MAX, fewest_doubts = SIZE_MAX;
     for (size_t j = 1; j < r->n_subjects; j++) {
-        const size_t losses = answer_losses(r, j);
+        size_t losses, doubts;
         if (!is_smaller(r, j) || !answer_is_comparable(r, j)) continue;
-        if (losses == 0 && (!a.best || s[j].weight_bytes < s[a.best].weight_bytes)) a.best = j;
-        if (losses && losses < least) least = losses, a.next = j;
+        count_suites(r, j, &losses, &doubts);
+        if (losses + doubts == 0 && (!a.best || s[j].weight_bytes < s[a.best].weight_bytes)) a.best = j;
+        const bool equal = a.next && losses == fewest && doubts == fewest_doubts;
+        if (losses + doubts == 0 || losses > fewest || (losses == fewest && doubts > fewest_doubts)) continue;
+        if (equal && s[j].weight_bytes >= s[a.next].weight_bytes) continue;
+        fewest = losses;
+        fewest_doubts = doubts;
+        a.next = j;
     }
     if (!a.best) return a;
     a.next = 0;
@@ -106,11 +135,19 @@ static void write_subject(struct text *out, const struct report *r, size_t j,
     text_char(out, ')');
 }
 
+/* Whether a candidate of which nothing is known as a whole could have been the answer. */
 static bool some_refused(const struct report *r)
 {
     for (size_t j = 1; j < r->n_subjects; j++)
-        if (!answer_is_comparable(r, j)) return true;
+        if (!answer_is_comparable(r, j) && (is_smaller(r, j) || r->subjects[j].weight_bytes < 0)) return true;
     return false;
+}
+
+static bool all_lose(const struct report *r)
+{
+    for (size_t j = 1; j < r->n_subjects; j++)
+        if (is_smaller(r, j) && answer_is_comparable(r, j) && !answer_losses(r, j)) return false;
+    return true;
 }
 
 void answer_headline(struct text *out, const struct report *r, const struct answer *a,
@@ -122,7 +159,11 @@ void answer_headline(struct text *out, const struct report *r, const struct answ
         write_items(out, r);
         if (is_doubtful(r, a->best)) text_add(out, "; but values marked ! mean little");
     } else if (a->next) {
-        text_add(out, "every smaller candidate has a significant loss");
+        const bool lost = all_lose(r);
+        text_printf(out, "%s smaller candidate%s %s", lost ? "every" : "no",
+                    some_refused(r) ? " that is comparable" : "",
+                    lost ? "has a significant loss" : "is free of signs of a loss");
+        write_items(out, r);
     } else if (some_refused(r)) {
         text_add(out, "no smaller candidate is comparable with the baseline in every suite");
     } else if (r->n_subjects > 1) {
@@ -146,37 +187,52 @@ void answer_gain(struct text *out, const struct report *r, const struct answer *
     text_char(out, '.');
 }
 
+/* "stories perplexity (+0.0070, +0.28%)" */
 static void write_loss(struct text *out, const struct report *r, const struct report_row *row, size_t j,
                        void (*escape)(struct text *, const char *))
 {
     char difference[CELL_TEXT] = "undefined";
-    const double d = row->cells[j].difference.value;
-    if (!isnan(d)) format_difference(difference, d, row_decimals(row, r->n_subjects));
+    const double d = row->cells[j].difference.value, percent = 100 * d / row->cells[0].figure.value;
+    if (!isnan(d)) format_difference(difference, d, row->decimals);
     escape(out, row->suite);
     text_char(out, ' ');
     escape(out, row->metric);
-    text_printf(out, " (%s)", difference);
+    text_printf(out, " (%s", difference);
+    if (row->cells[0].figure.value > 0 && fabs(percent) < 1e4) text_printf(out, ", %+.2g%%", percent);
+    text_char(out, ')');
+}
+
+/* A row a suite says more than all rows of one. */
+static void write_list(struct text *out, const struct report *r, size_t j, size_t n,
+                       bool (*is_told)(const struct report_row *, size_t), void (*escape)(struct text *, const char *))
+{
+    enum { SHOWN = 3 };
+    size_t shown = 0;
+    const char *suite = NULL;
+    for (size_t i = 0; i < r->n_rows && shown < SHOWN; i++) {
+        const struct report_row *row = &r->rows[i];
+        if (!is_told(row, j) || (suite && strcmp(suite, row->suite) == 0)) continue;
+        if (shown++) text_add(out, ", ");
+        write_loss(out, r, row, j, escape);
+        suite = row->suite;
+    }
+    if (n > shown) text_printf(out, " and %zu more suite%s", n - shown, n - shown > 1 ? "s" : "");
 }
 
 void answer_next(struct text *out, const struct report *r, const struct answer *a,
                  void (*escape)(struct text *, const char *))
 {
-    enum { SHOWN = 3 };
     if (!a->next) return;
-    text_add(out, a->best ? "The next smaller one, " : "The fewest losses has ");
+    size_t losses, doubts;
+    count_suites(r, a->next, &losses, &doubts);
+    text_add(out, a->best ? "The next smaller one, " : losses ? "The fewest losses has " : "The fewest signs has ");
     write_subject(out, r, a->next, escape);
-    text_add(out, a->best ? ", is worse in " : ": ");
-    size_t shown = 0;
-    const char *suite = NULL; /* one row a suite says more than all rows of one */
-    for (size_t i = 0; i < r->n_rows && shown < SHOWN; i++) {
-        const struct report_row *row = &r->rows[i];
-        if (!cell_is_loss(row, a->next) || (suite && strcmp(suite, row->suite) == 0)) continue;
-        if (shown++) text_add(out, ", ");
-        write_loss(out, r, row, a->next, escape);
-        suite = row->suite;
-    }
-    const size_t n = answer_losses(r, a->next);
-    if (n > shown) text_printf(out, " and %zu more suite%s", n - shown, n - shown > 1 ? "s" : "");
+    text_add(out, !a->best ? ": " : losses ? ", is worse in " : ", may be worse in ");
+    if (losses)
+        write_list(out, r, a->next, losses, cell_is_loss, escape);
+    else
+        write_list(out, r, a->next, doubts, cell_is_doubt, escape);
+    if (!losses) text_add(out, ": p < 0.05 before it is adjusted for the other candidates");
     text_char(out, '.');
 }
 

@@ -39,11 +39,6 @@ const char *cell_reason(const struct report *r, size_t row, size_t subject, stru
     return cell->refused;
 }
 
-bool cell_is_doubtful(const struct report *r, const struct report_row *row, size_t subject)
-{
-    return row->cells[subject].doubtful;
-}
-
 bool row_has_flips(const struct report_row *row, size_t n_subjects)
 {
     for (size_t j = 1; j < n_subjects; j++)
@@ -190,6 +185,7 @@ void format_cost_change(char out[CELL_TEXT], const struct report_subject *s, con
 {
     const double percent = 100 * (cost_value(s, cost) / cost_value(baseline, cost) - 1);
     *out = 0;
+    if (!s->source != !baseline->source) return; /* whether it is the same model nobody knows */
     if (cost >= COST_SECONDS && !subjects_timed_alike(s, baseline)) return;
     if (fabs(percent) < 1e5) snprintf(out, CELL_TEXT, fabs(percent) < 0.05 ? "0.0%%" : "%+.1f%%", percent);
 }
@@ -198,7 +194,8 @@ void subject_label(struct text *out, const struct report *r, size_t subject)
 {
     const struct report_subject *s = &r->subjects[subject];
     const size_t n = strlen(r->subjects->model);
-    const bool same_model = strcmp(s->model, r->subjects->model) == 0 && strncmp(s->name, s->model, n) == 0;
+    const bool same_model =
+        !s->source && strcmp(s->model, r->subjects->model) == 0 && strncmp(s->name, s->model, n) == 0;
     const bool brief = same_model && (s->name[n] == '@' || s->name[n] == ' ');
     text_add(out, brief ? s->name + n + (s->name[n] == ' ') : s->name);
     if (*s->math && strcmp(s->math, "exact") != 0) text_printf(out, " (%s)", s->math);
@@ -208,25 +205,26 @@ bool subject_flips(const struct report *r, size_t subject, int64_t *gained, int6
 {
     bool some = false;
     const char *suite = NULL;
+    int64_t both;
     *gained = *lost = 0;
     for (size_t i = 0; i < r->n_rows; i++) {
         const struct report_cell *cell = &r->rows[i].cells[subject];
         if (cell->gained < 0 || cell->lost < 0 || (suite && strcmp(suite, r->rows[i].suite) == 0)) continue;
         suite = r->rows[i].suite;
-        some =
-            !__builtin_add_overflow(*gained, cell->gained, gained) && !__builtin_add_overflow(*lost, cell->lost, lost);
+        some = !__builtin_add_overflow(*gained, cell->gained, gained) &&
+               !__builtin_add_overflow(*lost, cell->lost, lost) && !__builtin_add_overflow(*gained, *lost, &both);
         if (!some) return false;
     }
     return some;
 }
 
-double subject_divergence(const struct report *r, size_t subject)
+double subject_distance(const struct report *r, size_t subject, const char *metric)
 {
     double sum = 0;
     size_t n = 0;
     for (size_t i = 0; i < r->n_rows; i++) {
         const double v = r->rows[i].cells[subject].figure.value;
-        if (!r->rows[i].is_distance || strcmp(r->rows[i].metric, "kl_divergence") != 0 || isnan(v)) continue;
+        if (!r->rows[i].is_distance || strcmp(r->rows[i].metric, metric) != 0 || isnan(v)) continue;
         sum += v;
         n++;
     }

@@ -28,10 +28,11 @@ struct report_cell {
     struct figure difference;
     double p, p_holm; /* p_holm: adjusted for the candidates of the row; NAN where there is one */
     bool significant;
-    int64_t gained, lost;    /* flips, -1 where the metric has none */
-    const char *refused;     /* why it is not compared with the baseline; NULL where it is */
-    bool absent;             /* the subject was not measured here */
-    bool doubtful;           /* a canary of its suite and subject sings */
+    int64_t gained, lost;                 /* flips, -1 where the metric has none */
+    const char *refused;                  /* why it is not compared with the baseline; NULL where it is */
+    bool absent;                          /* the subject was not measured here */
+    bool doubtful;                        /* a canary of its suite and subject sings */
+    const struct report_canary *canaries; /* those of its suite and subject, in the suite's first row; else NULL */
     const char *fingerprint; /* of the protocol; NULL where it has none: absent, a distance, or another tool's */
 };
 
@@ -40,6 +41,7 @@ struct report_row {
     bool higher_is_better;
     bool is_distance; /* its values say how far a candidate is from the baseline, which has none */
     int64_t items;
+    int decimals;              /* that its numbers are shown with: row_decimals() */
     struct report_cell *cells; /* [subjects] */
 };
 
@@ -59,6 +61,7 @@ struct report_subject {
 struct report_canary {
     size_t subject;
     const char *suite, *name, *reason;
+    const struct report_canary *next; /* of that suite and subject */
 };
 
 struct report {
@@ -88,8 +91,6 @@ const char *verdict_mark(enum verdict v); /* one column wide; " " for none */
  * told in its first row). NULL where nothing is missing, or it is told elsewhere: a dash stands for what was not
  * measured, and a subject's `refused` for all of its rows. */
 const char *cell_reason(const struct report *r, size_t row, size_t subject, struct text *of);
-/* Whether a canary of that suite and subject sings. */
-bool cell_is_doubtful(const struct report *r, const struct report_row *row, size_t subject);
 bool row_has_flips(const struct report_row *row, size_t n_subjects);
 size_t candidates_compared(const struct report *r);       /* those that have a difference in any row */
 bool row_opens_suite(const struct report *r, size_t row); /* the first row of its suite */
@@ -117,10 +118,11 @@ void format_cost_change(char out[CELL_TEXT], const struct report_subject *s, con
 /* Whether their times can be compared: the same program on the same machine with as many threads. */
 bool subjects_timed_alike(const struct report_subject *a, const struct report_subject *b);
 
-/* Flips of all suites, each counted once, by its first metric that has some; false where none has. */
+/* Flips of all suites, each counted once, by its first metric that has some; false where none has, and where they, or
+ * both together, are more than a number holds. */
 bool subject_flips(const struct report *r, size_t subject, int64_t *gained, int64_t *lost);
-/* The mean of its suites' kl_divergence; NAN where there is none. */
-double subject_divergence(const struct report *r, size_t subject);
+/* The mean over its suites of a distance, "kl_divergence" or "same_top"; NAN where there is none. */
+double subject_distance(const struct report *r, size_t subject, const char *metric);
 
 /* A subject's name, without the model where it is the baseline's ("@gguf:q8_0", "@f32 beam:4", "beam:4"), and its math
  * unless that is exact. */

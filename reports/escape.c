@@ -26,6 +26,8 @@ void escape_csv(struct text *out, const char *s)
 
 const char *unescape_csv(const char *s) { return s + (*s == '\'' && opens_formula(s + strspn(s, "'"))); }
 
+void escape_terminal(struct text *out, const char *s) { text_terminal(out, s, strlen(s)); }
+
 static bool is_word(char c) { return isalnum((unsigned char)c) || (unsigned char)c >= 0x80; }
 
 /* Character references rather than backslashes: they mean the same in a table cell, where a backslash before a pipe

@@ -43,21 +43,31 @@ struct reading {
     struct error *e;
 };
 
-static const char *string_of(const json_t *object, const char *key)
-{
-    const char *s = json_string_value(json_object_get(object, key));
-    return s ? s : "";
-}
-
 /* --- runs --- */
 
-/* The entry of that name in a list of objects. */
-static json_t *named(const json_t *list, const char *name)
+/* The places of the objects of a list by their names; of several of one name the first. */
+static int index_names(struct table *places, const json_t *list, struct error *e)
 {
     size_t i;
     json_t *v;
-    json_array_foreach(list, i, v) if (strcmp(string_of(v, "name"), name) == 0) return v;
-    return NULL;
+    int status = 0;
+    json_array_foreach(list, i, v)
+    {
+        const char *name = json_text_of(v, "name");
+        if (!status) status = table_add(places, name, strlen(name), (int64_t)i, NULL, e);
+    }
+    return status;
+}
+
+static json_t *named(const json_t *list, const struct table *places, const char *name)
+{
+    int64_t at;
+    return table_find(places, name, strlen(name), &at) ? json_array_get(list, (size_t)at) : NULL;
+}
+
+static json_t *suite_of(const struct evidence *v, size_t subject, const char *name)
+{
+    return named(json_object_get(v->runs[subject], "suites"), &v->suites[subject], name);
 }
 
 static int say_missing(struct reading *d, size_t subject, const char *what, const char *why)
@@ -69,64 +79,96 @@ static int say_missing(struct reading *d, size_t subject, const char *what, cons
     return words.failed ? error_set(d->e, ERROR_IO, "out of memory for evidence") : 0;
 }
 
+static bool is_value(const json_t *said, double value)
+{
+    if (isnan(value)) return !said || json_is_null(said);
+    return json_is_number(said) && json_number_value(said) == value;
+}
+
+/* Rows of one suite are neighbours: its metrics are indexed at the first. */
+static int compare_values(const struct reading *d, size_t subject, bool *same)
+{
+    const struct report *r = d->r;
+    const json_t *metrics = NULL;
+    struct table places = {0};
+    int status = 0;
+    for (size_t i = 0; i < r->n_rows && *same && !status; i++) {
+        const struct report_row *row = &r->rows[i];
+        const struct report_cell *cell = &row->cells[subject];
+        if (row_opens_suite(r, i)) {
+            table_free(&places);
+            metrics = json_object_get(suite_of(d->v, subject, row->suite), "metrics");
+            status = index_names(&places, metrics, d->e);
+        }
+        if (status || row->is_distance || cell->absent) continue;
+        *same = is_value(json_object_get(named(metrics, &places, row->metric), "value"), cell->figure.value);
+    }
+    table_free(&places);
+    return status;
+}
+
 /* Whether a run is the one that was compared: what it measured, and every value. Another may be in its folder by now.
  * (Fingerprints differ between ways to decode, which are compared all the same.) */
-static bool is_run_of(const struct report *r, size_t subject, const json_t *run)
+static int check_run(const struct reading *d, size_t subject, bool *same)
 {
-    const struct report_subject *s = &r->subjects[subject];
-    const json_t *own = json_object_get(run, "subject"), *suites = json_object_get(run, "suites");
-    if (strcmp(string_of(run, "schema"), "kerf-run-1") || strcmp(string_of(own, "sha256"), s->sha256) ||
-        strcmp(string_of(own, "backend"), s->backend) || strcmp(string_of(own, "math"), s->math))
-        return false;
-    for (size_t i = 0; i < r->n_rows; i++) {
-        const struct report_row *row = &r->rows[i];
-        const double value = row->cells[subject].figure.value;
-        if (row->is_distance || row->cells[subject].absent) continue;
-        const json_t *metric = named(json_object_get(named(suites, row->suite), "metrics"), row->metric);
-        const json_t *said = json_object_get(metric, "value");
-        if (isnan(value) ? said && !json_is_null(said) : !json_is_number(said) || json_number_value(said) != value)
-            return false;
+    const struct report_subject *s = &d->r->subjects[subject];
+    const json_t *run = d->v->runs[subject], *own = json_object_get(run, "subject");
+    *same = strcmp(json_text_of(run, "schema"), "kerf-run-1") == 0 &&
+            strcmp(json_text_of(own, "sha256"), s->sha256) == 0 &&
+            strcmp(json_text_of(own, "backend"), s->backend) == 0 && strcmp(json_text_of(own, "math"), s->math) == 0;
+    return *same ? compare_values(d, subject, same) : 0;
+}
+
+/* A run keeps its divergence from the baseline that it was once made beside, which need not be this one: that of suites
+ * for which the comparison has a distance is. */
+static int drop_other_divergence(const struct reading *d, size_t subject)
+{
+    struct table ours = {0};
+    int status = 0;
+    for (size_t i = 0; i < d->r->n_rows && !status; i++) {
+        const struct report_row *row = &d->r->rows[i];
+        if (row->is_distance && !isnan(row->cells[subject].figure.value))
+            status = table_add(&ours, row->suite, strlen(row->suite), 0, NULL, d->e);
     }
-    return true;
-}
-
-static bool has_distance(const struct report *r, size_t subject, const char *suite)
-{
-    for (size_t i = 0; i < r->n_rows; i++)
-        if (r->rows[i].is_distance && strcmp(r->rows[i].suite, suite) == 0 &&
-            !isnan(r->rows[i].cells[subject].figure.value))
-            return true;
-    return false;
-}
-
-/* A run keeps its divergence from the baseline that it was once made beside, which need not be this one. */
-static void drop_other_divergence(const struct report *r, size_t subject, json_t *run)
-{
     size_t i;
     json_t *suite;
-    json_array_foreach(json_object_get(run, "suites"), i, suite)
+    json_array_foreach(json_object_get(d->v->runs[subject], "suites"), i, suite)
     {
-        if (json_object_get(suite, "divergence") && !has_distance(r, subject, string_of(suite, "name")))
-            json_object_del(suite, "divergence");
+        const char *name = json_text_of(suite, "name");
+        int64_t found;
+        if (!status && !table_find(&ours, name, strlen(name), &found)) json_object_del(suite, "divergence");
     }
+    table_free(&ours);
+    return status;
+}
+
+/* Takes back a run that was read. */
+static void forget_run(struct evidence *v, size_t subject)
+{
+    table_free(&v->suites[subject]); /* whose keys are the run's */
+    json_decref(v->runs[subject]);
+    v->runs[subject] = NULL;
 }
 
 static int take_run(struct reading *d, size_t subject, const char *folder)
 {
+    struct evidence *v = d->v;
     char *path = path_join(folder, "run.json", d->e);
     if (!path) return ERROR_IO;
     const bool is_there = path_exists(path);
-    json_t *run = is_there ? json_read_file(path, d->e) : NULL;
-    int status = is_there && !run ? (int)d->e->code : 0;
+    int status = 0;
+    bool same = false;
     if (!is_there)
         status = say_missing(d, subject, path, "is not there");
-    else if (run && !is_run_of(d->r, subject, run))
-        status = say_missing(d, subject, folder, "holds another run by now");
-    else if (run)
-        d->v->runs[subject] = json_incref(run);
-    json_decref(run);
+    else if (!(v->runs[subject] = json_read_file(path, d->e)))
+        status = (int)d->e->code;
     free(path);
-    return status;
+    if (status || !is_there) return status;
+    status = index_names(&v->suites[subject], json_object_get(v->runs[subject], "suites"), d->e);
+    if (!status) status = check_run(d, subject, &same);
+    if (!status && same) return drop_other_divergence(d, subject);
+    forget_run(v, subject);
+    return status ? status : say_missing(d, subject, folder, "holds another run by now");
 }
 
 static int read_run(struct reading *d, size_t subject, const char *folder)
@@ -137,12 +179,10 @@ static int read_run(struct reading *d, size_t subject, const char *folder)
     char *place = *s->folder == '/' ? memory_string(s->folder, d->e) : path_join(folder, s->folder, d->e);
     if (!place) return ERROR_IO;
     const int status = take_run(d, subject, place);
-    if (d->v->runs[subject]) {
-        drop_other_divergence(d->r, subject, d->v->runs[subject]);
+    if (d->v->runs[subject])
         d->folders[subject] = place;
-    } else {
+    else
         free(place);
-    }
     return status;
 }
 
@@ -185,7 +225,7 @@ static int samples_next(struct samples *s, struct error *e)
     const size_t n = end ? (size_t)(end - line) : s->file.size - s->at;
     s->at += n + (end ? 1 : 0);
     s->line++;
-    s->item = json_read_bytes(line, n, "JSON", e);
+    s->item = json_read_line(line, n, e);
     return s->item ? 0 : error_prefix(e, "%s: line %zu", s->file.path, s->line);
 }
 
@@ -338,9 +378,9 @@ static int open_suite(struct reading *d, size_t row, size_t end)
         for (size_t i = row; i < end && !status && d->samples[j].file.path; i++)
             if (has_flips(&d->r->rows[i].cells[j])) status = add_tally(d, i, j);
     }
-    const json_t *record = named(json_object_get(d->v->runs[0], "suites"), suite);
+    const json_t *record = suite_of(d->v, 0, suite);
     const json_t *delimiter = json_object_get(json_object_get(record, "protocol"), "target_delimiter");
-    d->texts.output_type = string_of(record, "output_type");
+    d->texts.output_type = json_text_of(record, "output_type");
     d->texts.delimiter = json_is_string(delimiter) ? json_string_value(delimiter) : " ";
     return status;
 }
@@ -384,11 +424,12 @@ static int read_all(struct reading *d, const char *folder)
     struct evidence *v = d->v;
     const size_t n = v->n_subjects = d->r->n_subjects;
     v->runs = memory_new(n, sizeof *v->runs, "runs", d->e);
+    v->suites = memory_new(n, sizeof *v->suites, "runs", d->e);
     v->missing = memory_new(n, sizeof *v->missing, "runs", d->e);
     d->folders = memory_new(n, sizeof *d->folders, "runs", d->e);
     d->samples = memory_new(n, sizeof *d->samples, "runs", d->e);
     v->texts = d->texts.texts = json_array();
-    if (!v->runs || !v->missing || !d->folders || !d->samples || !v->texts)
+    if (!v->runs || !v->suites || !v->missing || !d->folders || !d->samples || !v->texts)
         return error_set(d->e, ERROR_IO, "out of memory for evidence");
     int status = 0;
     for (size_t j = 0; j < n && !status; j++) status = read_run(d, j, folder);
@@ -403,8 +444,7 @@ static int read_all(struct reading *d, const char *folder)
 
 int evidence_read(struct evidence *v, const struct report *r, const char *folder, struct error *e)
 {
-    struct error own;
-    struct reading d = {.v = v, .r = r, .e = e ? e : &own};
+    struct reading d = {.v = v, .r = r, .e = e};
     *v = (struct evidence){0};
     const int status = read_all(&d, folder);
     for (size_t j = 0; d.folders && j < v->n_subjects; j++) free(d.folders[j]);
@@ -418,11 +458,12 @@ int evidence_read(struct evidence *v, const struct report *r, const char *folder
 void evidence_free(struct evidence *v)
 {
     for (size_t j = 0; j < v->n_subjects; j++) {
-        if (v->runs) json_decref(v->runs[j]);
+        if (v->runs && v->suites) forget_run(v, j);
         if (v->missing) free(v->missing[j]);
     }
     for (size_t i = 0; i < v->n_flips; i++) flips_free(&v->flips[i]);
     free(v->runs);
+    free(v->suites);
     free(v->missing);
     free(v->flips);
     json_decref(v->texts);
@@ -431,5 +472,5 @@ void evidence_free(struct evidence *v)
 
 const json_t *evidence_divergence(const struct evidence *v, size_t subject, const char *suite)
 {
-    return json_object_get(named(json_object_get(v->runs[subject], "suites"), suite), "divergence");
+    return json_object_get(suite_of(v, subject, suite), "divergence");
 }

@@ -11,6 +11,7 @@
 #ifndef KERF_REPORTS_EVIDENCE_H
 #define KERF_REPORTS_EVIDENCE_H
 
+#include "engine/base/table.h"
 #include "reports/cells.h"
 
 enum { FLIPS_SHOWN = 20 }; /* of each kind, of one metric of one candidate: the first items in the data's order */
@@ -41,8 +42,9 @@ struct evidence_flips {
 };
 
 struct evidence {
-    json_t **runs;  /* [n_subjects]: run.json, NULL where there is none */
-    char **missing; /* [n_subjects]: why flips are not known, NULL where they are */
+    json_t **runs;        /* [n_subjects]: run.json, NULL where there is none */
+    struct table *suites; /* [n_subjects]: where the suites of a run stand in it, by name */
+    char **missing;       /* [n_subjects]: why flips are not known, NULL where they are */
     size_t n_subjects;
     struct evidence_flips *flips; /* by candidate, then by row */
     size_t n_flips;

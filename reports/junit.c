@@ -1,10 +1,10 @@
 /* junit.xml: what a comparison asserts, for continuous integration. A candidate is a testsuite, a row of it a testcase,
- * which fails where the candidate is worse than the baseline.
+ * which fails where the candidate is worse than the baseline, or has no value where the baseline has one.
  *
  * There is no one schema. This is what is common to the schema of Jenkins (junit-10.xsd of its xUnit plugin), the
  * elements that GitLab documents for unit test reports and the format that github.com/testmoapp/junitxml collects:
  * GitLab shows a failure's text and not its message, so both say the same; it knows a testcase by classname and name. */
-#include "reports/cells.h"
+#include "reports/answer.h"
 #include "reports/report.h"
 
 #include <inttypes.h>
@@ -20,23 +20,32 @@ static void add_attribute(struct text *out, const char *name, const char *value)
     text_char(out, '"');
 }
 
+static bool is_undefined(const struct report_cell *cell)
+{
+    return isnan(cell->figure.value) || (cell->has_difference && isnan(cell->difference.value));
+}
+
+static const char *reason_of(const struct report_cell *cell)
+{
+    const char *reason = cell->figure.reason ? cell->figure.reason : cell->difference.reason;
+    return reason ? reason : "not a finite number";
+}
+
 /* Why a cell asserts nothing; NULL where it does. */
 static const char *find_obstacle(const struct report *r, const struct report_row *row, size_t subject, struct text *why)
 {
     const struct report_cell *cell = &row->cells[subject];
     const char *source = r->subjects[subject].source;
-    if (source)
+    if (cell->absent)
+        text_add(why, "not measured");
+    else if (source)
         text_printf(why, "measured by %s", source);
     else if (cell->refused)
         text_printf(why, "not comparable with the baseline: %s", cell->refused);
-    else if (cell->absent)
-        text_add(why, "not measured");
-    else if (isnan(cell->figure.value) || (cell->has_difference && isnan(cell->difference.value)))
-        text_add(why, cell->figure.reason       ? cell->figure.reason
-                      : cell->difference.reason ? cell->difference.reason
-                                                : "not a finite number");
     else if (subject && !cell->has_difference && !row->is_distance)
         text_add(why, "not compared with the baseline");
+    else if (is_undefined(cell) && !cell_is_loss(row, subject))
+        text_add(why, reason_of(cell));
     return why->length ? text_c(why) : NULL;
 }
 
@@ -46,16 +55,20 @@ static enum result result_of(const struct report *r, const struct report_row *ro
     const bool asserts = !find_obstacle(r, row, subject, &why);
     text_free(&why);
     if (!asserts) return RESULT_SKIPPED;
-    return cell_verdict(row, &row->cells[subject]) == VERDICT_WORSE ? RESULT_FAILED : RESULT_PASSED;
+    return cell_is_loss(row, subject) ? RESULT_FAILED : RESULT_PASSED;
 }
 
 /* "perplexity 2.5145, +0.0035 [+0.0020, +0.0050] to the baseline, p = 0.0006" */
 static void add_figures(struct text *out, const struct report *r, const struct report_row *row, size_t subject)
 {
     const struct report_cell *cell = &row->cells[subject];
-    const int decimals = row_decimals(row, r->n_subjects);
+    const int decimals = row->decimals;
     const struct figure *uncertain = cell->has_difference ? &cell->difference : &cell->figure;
     char value[CELL_TEXT], difference[CELL_TEXT], interval[CELL_TEXT];
+    if (is_undefined(cell)) {
+        text_printf(out, "%s is not defined, the baseline's is: %s", row->metric, reason_of(cell));
+        return;
+    }
     format_value(value, cell->figure.value, decimals);
     format_difference(difference, cell->difference.value, decimals);
     format_interval(interval, uncertain, decimals, cell->has_difference);
@@ -67,14 +80,17 @@ static void add_figures(struct text *out, const struct report *r, const struct r
     if (cell->has_difference && !isnan(p)) text_printf(out, ", p = %.2g", p);
 }
 
-/* Told once a suite: signs that its numbers mean little, of the subject and of what it is compared with. */
-static void add_canaries(struct text *out, const struct report *r, size_t row, size_t subject)
+/* The first of a subject's canaries: those of the baseline are told again for every candidate. */
+static void add_canaries(struct text *out, const struct report_cell *cell, const char *of)
 {
-    for (size_t i = 0; i < r->n_canaries && row_opens_suite(r, row); i++) {
-        const struct report_canary *c = &r->canaries[i];
-        if ((c->subject && c->subject != subject) || strcmp(c->suite, r->rows[row].suite)) continue;
-        text_add(out, out->length ? "\n! " : "! ");
-        if (c->subject != subject) text_add(out, "baseline: ");
+    enum { MOST = 8 };
+    int n = 0;
+    for (const struct report_canary *c = cell->canaries; c && n <= MOST; c = c->next, n++) {
+        if (n == MOST) {
+            text_add(out, "\n! and more: compare.json has all");
+            continue;
+        }
+        text_printf(out, "%s%s", out->length ? "\n! " : "! ", of);
         escape_html(out, c->reason);
     }
 }
@@ -112,7 +128,8 @@ static void write_case(struct text *out, const struct report *r, size_t i, size_
     if (result == RESULT_SKIPPED) write_skipped(out, text_c(&words));
     if (result == RESULT_FAILED) write_failure(out, text_c(&words));
     if (result == RESULT_PASSED) escape_html(&said, text_c(&words));
-    add_canaries(&said, r, i, subject);
+    add_canaries(&said, &row->cells[subject], "");
+    if (subject) add_canaries(&said, row->cells, "baseline: ");
     if (said.length) text_printf(out, "   <system-out>%s</system-out>\n", text_c(&said));
     text_add(out, "  </testcase>\n");
     if (class.failed || words.failed || said.failed) out->failed = true;
@@ -195,7 +212,7 @@ int report_junit(const json_t *comparison, struct text *out, struct error *e)
     double seconds = 0;
     for (size_t j = first; j < r.n_subjects; j++) {
         failures += count(&r, j, RESULT_FAILED);
-        seconds += r.subjects[j].seconds;
+        if (r.subjects[j].seconds >= 0) seconds += r.subjects[j].seconds; /* of another tool's it is not known */
     }
     text_add(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"kerf\"");
     text_printf(out, " tests=\"%zu\" failures=\"%zu\" errors=\"0\"", r.n_rows * (r.n_subjects - first), failures);

@@ -64,5 +64,3 @@ void layout_wrap(struct text *out, const char *s, size_t width, size_t indent)
     }
     text_char(out, '\n');
 }
-
-void escape_terminal(struct text *out, const char *s) { text_terminal(out, s, strlen(s)); }

@@ -15,7 +15,5 @@ void layout_rule(struct text *out, size_t width);
 void layout_end(struct text *out); /* drops the spaces at the line's end and ends it */
 /* Adds s as lines of at most width columns, broken at spaces; lines after the first start with `indent` spaces. */
 void layout_wrap(struct text *out, const char *s, size_t width, size_t indent);
-/* escape for a terminal, as the other sinks' escapes look */
-void escape_terminal(struct text *out, const char *s);
 
 #endif

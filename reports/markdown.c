@@ -3,8 +3,8 @@
  * cut at a line and counted. */
 #include "engine/base/memory.h"
 #include "reports/answer.h"
-#include "reports/layout.h"
 #include "reports/board/rank.h"
+#include "reports/layout.h"
 #include "reports/report.h"
 
 #include <inttypes.h>
@@ -111,15 +111,16 @@ static void write_losses(struct text *out, const struct report *r, size_t subjec
     const char *told = "";
     for (size_t i = 0; i < r->n_rows; i++)
         suites += row_opens_suite(r, i) && !r->rows[i].is_distance && !r->rows[i].cells->absent;
-    const size_t n = answer_losses(r, subject);
-    if (!answer_is_comparable(r, subject) || !n) {
-        text_add(out, n ? "not comparable" : "none");
+    const size_t losses = answer_losses(r, subject), doubts = answer_doubts(r, subject), n = losses ? losses : doubts;
+    const bool comparable = answer_is_comparable(r, subject);
+    if (!comparable || !n) {
+        text_add(out, comparable ? "none" : "not comparable");
         return;
     }
-    text_printf(out, "%s %zu of %zu: ", verdict_mark(VERDICT_WORSE), n, suites);
+    text_printf(out, "%s %zu of %zu: ", losses ? verdict_mark(VERDICT_WORSE) : "in doubt", n, suites);
     for (size_t i = 0; i < r->n_rows && shown < SHOWN; i++) {
         const char *suite = r->rows[i].suite;
-        if (!cell_is_loss(&r->rows[i], subject) || strcmp(told, suite) == 0) continue;
+        if (!(losses ? cell_is_loss : cell_is_doubt)(&r->rows[i], subject) || strcmp(told, suite) == 0) continue;
         if (shown++) text_add(out, ", ");
         write_words(out, suite);
         told = suite;
@@ -163,7 +164,7 @@ static void write_candidate(struct text *out, const struct glance *g, size_t j)
         text_printf(out, " %s |", cost);
     }
     if (g->divergence) {
-        const double kl = subject_divergence(g->r, j);
+        const double kl = subject_distance(g->r, j, "kl_divergence");
         format_value(cost, kl, 4);
         text_printf(out, " %s |", j == 0 ? "" : isnan(kl) ? DASH : cost);
     }
@@ -180,7 +181,7 @@ static void write_glance(struct text *out, struct glance *g)
     int64_t gained, lost;
     g->speed = cost_is_known(g->r, COST_TOKENS);
     for (size_t j = 1; j < g->r->n_subjects; j++) {
-        g->divergence |= !isnan(subject_divergence(g->r, j));
+        g->divergence |= !isnan(subject_distance(g->r, j, "kl_divergence"));
         g->flips |= subject_flips(g->r, j, &gained, &lost);
     }
     text_printf(
@@ -238,7 +239,7 @@ static void write_rows(struct section *s, const struct report *r)
     struct text line = {0};
     for (size_t i = 0; i < r->n_rows; i++) {
         const struct report_row *row = &r->rows[i];
-        const int decimals = row_decimals(row, r->n_subjects);
+        const int decimals = row->decimals;
         text_add(&line, "| ");
         if (row_opens_suite(r, i)) write_words(&line, row->suite);
         text_add(&line, " | ");
@@ -390,6 +391,7 @@ static void write_protocols(struct section *s, const struct report *r)
 static void write_details(struct text *out, const struct report *r)
 {
     struct section suites = {.most = PROTOCOL};
+    const struct report_subject *base = r->subjects; /* measured where it was, which need not be here */
     text_add(out,
              "\n<details><summary>Protocol and machine</summary>\n\n| suite | items | fingerprint |\n|---|---:|---|\n");
     write_protocols(&suites, r);
@@ -398,11 +400,13 @@ static void write_details(struct text *out, const struct report *r)
     write_words(out, r->version);
     text_add(out, ", commit ");
     write_code(out, r->commit);
-    text_add(out, "\n- machine: ");
-    write_words(out, r->cpu);
-    text_add(out, ", kernels ");
-    write_words(out, r->isa);
-    if (r->threads >= 0) text_printf(out, ", %" PRId64 " threads", r->threads);
+    if (*base->cpu) {
+        text_add(out, "\n- machine: ");
+        write_words(out, base->cpu);
+        text_add(out, ", kernels ");
+        write_words(out, base->isa);
+        if (base->threads >= 0) text_printf(out, ", %" PRId64 " threads", base->threads);
+    }
     if (r->resamples >= 0) text_printf(out, "\n- resampling: %" PRId64 " resamples", r->resamples);
     if (r->resamples >= 0 && r->seed >= 0) text_printf(out, ", seed %" PRId64, r->seed);
     text_add(out, "\n\n</details>\n");

@@ -126,6 +126,7 @@ static struct figure take_figure(struct source *s, const json_t *object)
                        .low = NAN,
                        .high = NAN,
                        .reason = maybe_text(s, object, "reason", NULL)};
+    if (f.standard_error < 0) wrong(s, "stderr", json_object_get(object, "stderr"), "one that is not negative");
     const json_t *ci = json_object_get(object, "ci95");
     if (json_is_null(ci)) return f;
     const json_t *low = json_array_get(ci, 0), *high = json_array_get(ci, 1);
@@ -273,9 +274,13 @@ static int mark_doubts(const struct report *r, struct error *e)
     int64_t first;
     for (size_t i = 0; i < r->n_rows && r->n_canaries && !status; i++)
         status = table_add(&suites, r->rows[i].suite, strlen(r->rows[i].suite), (int64_t)i, NULL, e);
-    for (size_t i = 0; i < r->n_canaries && !status; i++) {
-        const struct report_canary *c = &r->canaries[i];
-        if (table_find(&suites, c->suite, strlen(c->suite), &first)) r->rows[first].cells[c->subject].doubtful = true;
+    for (size_t i = r->n_canaries; i-- > 0 && !status;) {
+        struct report_canary *c = &r->canaries[i];
+        if (!table_find(&suites, c->suite, strlen(c->suite), &first)) continue;
+        struct report_cell *cell = &r->rows[first].cells[c->subject];
+        c->next = cell->canaries;
+        cell->canaries = c;
+        cell->doubtful = true;
     }
     for (size_t i = 0; i < r->n_rows && r->n_canaries && !status; i++) {
         if (!table_find(&suites, r->rows[i].suite, strlen(r->rows[i].suite), &first)) continue;
@@ -302,6 +307,7 @@ static int finish(struct source *s, struct report *r)
 {
     if (!s->status) s->status = mark_doubts(r, s->e);
     for (size_t j = 0; j < r->n_subjects && !s->status; j++) r->subjects[j].refused = common_refusal(r, j);
+    for (size_t i = 0; i < r->n_rows && !s->status; i++) r->rows[i].decimals = row_decimals(&r->rows[i], r->n_subjects);
     if (s->status) report_close(r);
     return s->status;
 }
@@ -329,6 +335,22 @@ static void take_canaries(struct source *s, struct report *r, const json_t *list
             to->subject = (size_t)subject;
     }
     *s->where = 0;
+}
+
+/* A suite whose rows stand apart would be taken for several. */
+static void check_order(struct source *s, const struct report *r)
+{
+    struct table seen = {0};
+    for (size_t i = 0; i < r->n_rows && !s->status; i++) {
+        const char *suite = r->rows[i].suite;
+        bool was_there = false;
+        if (row_opens_suite(r, i)) s->status = table_add(&seen, suite, strlen(suite), 0, &was_there, s->e);
+        if (!s->status && was_there)
+            s->status = error_set(s->e, ERROR_INPUT,
+                                  "%s: rows[%zu].suite: other rows of \"%.60s\" stand further up: put them together",
+                                  s->document, i, suite);
+    }
+    table_free(&seen);
 }
 
 int report_read_comparison(struct report *r, const json_t *comparison, struct error *e)
@@ -367,6 +389,7 @@ int report_read_comparison(struct report *r, const json_t *comparison, struct er
             take_fingerprint(&s, row, cell, j);
         }
     }
+    check_order(&s, r);
     take_canaries(&s, r, maybe(&s, comparison, "canaries", JSON_ARRAY, "an array or null"), NULL, 0);
     snprintf(s.where, sizeof s.where, "resampling");
     r->resamples = take_count(&s, resampling, "resamples");

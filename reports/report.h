@@ -93,6 +93,7 @@ int report_answer(const json_t *comparison, struct text *out, struct error *e);
 int report_junit(const json_t *comparison, struct text *out, struct error *e);
 
 /* Escapes for one sink each, appended to *out. */
+void escape_terminal(struct text *out, const char *s); /* as text_terminal() does */
 void escape_csv(struct text *out, const char *s);      /* defuses formulas; quoting is libcsv's */
 const char *unescape_csv(const char *s);               /* the text that escape_csv() made s of: s or s + 1 */
 void escape_markdown(struct text *out, const char *s); /* safe inside a table cell */

@@ -23,7 +23,7 @@ static void print_row(struct text *out, const struct report *r, size_t i)
 {
     const struct report_row *row = &r->rows[i];
     const struct figure *f = &row->cells->figure;
-    const int decimals = row_decimals(row, 1);
+    const int decimals = row->decimals;
     char value[CELL_TEXT], error[CELL_TEXT], interval[CELL_TEXT];
     struct text label = {0};
     if (row_opens_suite(r, i)) {

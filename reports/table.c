@@ -80,7 +80,7 @@ static void fill_entry(struct entry *entry, const struct report *r, const struct
 static void add_row(struct grid *g, const struct report_row *row)
 {
     const size_t n = g->r->n_subjects;
-    const int decimals = row_decimals(row, n);
+    const int decimals = row->decimals;
     struct line *l = add_line(g, LINE_CELLS, "  ", row->metric);
     for (size_t j = 0; j < n; j++) fill_entry(&l->entries[j], g->r, row, j, decimals);
     if (!row_has_flips(row, n)) return;
@@ -371,13 +371,16 @@ static void print_legend(struct text *out, const struct grid *g, size_t width)
 static void print(struct text *out, struct grid *g)
 {
     const size_t width = g->style->width > 0 ? (size_t)g->style->width : 80, n = g->r->n_subjects;
+    const struct report_subject *base = g->r->subjects;
     struct text title = {0};
     text_add(&title, "baseline: ");
-    escape_terminal(&title, g->r->subjects->name);
-    text_add(&title, " (kernels ");
-    escape_terminal(&title, g->r->isa);
-    if (g->r->threads >= 0) text_printf(&title, ", %" PRId64 " threads", g->r->threads);
-    text_char(&title, ')');
+    escape_terminal(&title, base->name);
+    if (*base->isa) {
+        text_add(&title, " (kernels ");
+        escape_terminal(&title, base->isa);
+        if (base->threads >= 0) text_printf(&title, ", %" PRId64 " threads", base->threads);
+        text_char(&title, ')');
+    }
     layout_pad(out, text_c(&title), smaller(width, layout_width(text_c(&title))), false);
     text_add(out, "\n\n");
     text_free(&title);

@@ -1,4 +1,5 @@
 #include "suites/compare.h"
+#include "engine/base/json.h"
 #include "engine/base/memory.h"
 #include "metrics/significance.h"
 #include "suites/protocol.h"
@@ -16,16 +17,10 @@ struct comparing {
     struct error *e;
 };
 
-static const char *string_of(const json_t *object, const char *key)
-{
-    const char *s = json_string_value(json_object_get(object, key));
-    return s ? s : "";
-}
-
 const struct measured *contender_suite(const struct contender *c, const char *name)
 {
     for (size_t i = 0; i < c->n_suites; i++)
-        if (strcmp(string_of(c->suites[i].record, "name"), name) == 0) return &c->suites[i];
+        if (strcmp(json_text_of(c->suites[i].record, "name"), name) == 0) return &c->suites[i];
     return NULL;
 }
 
@@ -35,7 +30,7 @@ static const json_t *metric_of(const json_t *suite_record, const char *name)
 {
     size_t i;
     const json_t *m, *metrics = json_object_get(suite_record, "metrics");
-    json_array_foreach(metrics, i, m) if (strcmp(string_of(m, "name"), name) == 0) return m;
+    json_array_foreach(metrics, i, m) if (strcmp(json_text_of(m, "name"), name) == 0) return m;
     return NULL;
 }
 
@@ -110,14 +105,14 @@ static int add_difference(struct comparing *c, const struct measured *base, cons
 /* A value that stands by itself has a fingerprint of its own. */
 static void refuse(json_t *cell, const struct measured *x, const char *why)
 {
-    json_object_set_new(cell, "refused", json_string(why));
+    json_object_set_new(cell, "refused", json_text(why, strlen(why))); /* it may be cut within a character */
     if (x) json_object_set(cell, "fingerprint", json_object_get(x->record, "fingerprint"));
 }
 
 static int make_candidate(struct comparing *c, const struct measured *base, size_t score, size_t subject, json_t *cells,
                           double *p)
 {
-    const char *suite = string_of(base->record, "name"), *name = base->scores[score].name;
+    const char *suite = json_text_of(base->record, "name"), *name = base->scores[score].name;
     const struct measured *x = contender_suite(&c->all[subject], suite);
     json_t *cell = make_value(x, name);
     json_array_append_new(cells, cell);
@@ -131,7 +126,7 @@ static int make_candidate(struct comparing *c, const struct measured *base, size
     else
         status = error_set(c->e, ERROR_INPUT,
                            "suite %s: %s is not comparable with the baseline: %s; --force shows them side by side",
-                           suite, string_of(json_object_get(c->all[subject].run, "subject"), "name"), text_c(&why));
+                           suite, json_text_of(json_object_get(c->all[subject].run, "subject"), "name"), text_c(&why));
     text_free(&why);
     return status;
 }
@@ -154,9 +149,9 @@ static void adjust(json_t *cells, double *p, size_t n)
 static json_t *row_of(const json_t *suite, const char *name, const char *unit, const char *better, json_int_t items,
                       json_t *cells)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:o}", "suite", string_of(suite, "name"), "metric", name, "unit",
-                     unit, "better", better, "items", items, "fingerprint", string_of(suite, "fingerprint"), "cells",
-                     cells);
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:o}", "suite", json_text_of(suite, "name"), "metric", name,
+                     "unit", unit, "better", better, "items", items, "fingerprint", json_text_of(suite, "fingerprint"),
+                     "cells", cells);
 }
 
 static int add_row(struct comparing *c, const struct measured *base, size_t score)
@@ -186,16 +181,26 @@ static bool row_is_there(const struct comparing *c, const char *suite, const cha
     const json_t *row;
     json_array_foreach(c->rows, i, row)
     {
-        if (strcmp(string_of(row, "suite"), suite) == 0 && strcmp(string_of(row, "metric"), metric) == 0) return true;
+        if (strcmp(json_text_of(row, "suite"), suite) == 0 && strcmp(json_text_of(row, "metric"), metric) == 0)
+            return true;
     }
     return false;
+}
+
+/* Behind the rows of a suite, which are neighbours; the end of all where it has none. */
+static size_t rows_end(const struct comparing *c, const char *suite)
+{
+    const size_t n = json_array_size(c->rows);
+    for (size_t i = n; i > 0; i--)
+        if (strcmp(json_text_of(json_array_get(c->rows, i - 1), "suite"), suite) == 0) return i;
+    return n;
 }
 
 /* Values side by side, without a difference. */
 static void add_lone_row(struct comparing *c, const struct measured *first, size_t score)
 {
     const struct score *s = &first->scores[score];
-    const char *suite = string_of(first->record, "name");
+    const char *suite = json_text_of(first->record, "name");
     json_t *cells = json_array();
     for (size_t i = 0; i < c->n; i++) {
         const struct measured *x = contender_suite(&c->all[i], suite);
@@ -204,7 +209,7 @@ static void add_lone_row(struct comparing *c, const struct measured *first, size
         json_array_append_new(cells, cell);
     }
     const struct metric *m = s->measure.metric;
-    json_array_append_new(c->rows,
+    json_array_insert_new(c->rows, rows_end(c, suite),
                           row_of(first->record, s->name, m->unit, m->better == BETTER_HIGHER ? "higher" : "lower",
                                  (json_int_t)first->n, cells));
 }
@@ -214,9 +219,9 @@ static void add_lone_rows(struct comparing *c)
     for (size_t i = 1; i < c->n; i++)
         for (size_t s = 0; s < c->all[i].n_suites; s++) {
             const struct measured *x = &c->all[i].suites[s];
-            if (contender_suite(&c->all[0], string_of(x->record, "name"))) continue;
+            if (contender_suite(&c->all[0], json_text_of(x->record, "name"))) continue;
             for (size_t k = 0; k < x->n_scores; k++)
-                if (!row_is_there(c, string_of(x->record, "name"), x->scores[k].name)) add_lone_row(c, x, k);
+                if (!row_is_there(c, json_text_of(x->record, "name"), x->scores[k].name)) add_lone_row(c, x, k);
         }
 }
 
@@ -227,19 +232,19 @@ static bool same_subject(const json_t *baseline, const json_t *subject)
 {
     static const char *const keys[] = {"sha256", "backend", "math", "imatrix_sha256"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (strcmp(string_of(baseline, keys[i]), string_of(subject, keys[i]))) return false;
-    return strcmp(string_of(baseline, "calibration_sha256"),
-                  string_of(json_object_get(subject, "calibration"), "sha256")) == 0;
+        if (strcmp(json_text_of(baseline, keys[i]), json_text_of(subject, keys[i]))) return false;
+    return strcmp(json_text_of(baseline, "calibration_sha256"),
+                  json_text_of(json_object_get(subject, "calibration"), "sha256")) == 0;
 }
 
 /* What a candidate's run says of its distance from this baseline in a suite, or NULL. */
 static const json_t *divergence_from(const struct comparing *c, const struct measured *base, size_t subject)
 {
-    const struct measured *x = contender_suite(&c->all[subject], string_of(base->record, "name"));
+    const struct measured *x = contender_suite(&c->all[subject], json_text_of(base->record, "name"));
     const json_t *d = x ? json_object_get(x->record, "divergence") : NULL;
     const json_t *baseline = json_object_get(c->all[0].run, "subject");
     bool ours = d && same_subject(json_object_get(d, "baseline"), baseline) &&
-                strcmp(string_of(x->record, "fingerprint"), string_of(base->record, "fingerprint")) == 0;
+                strcmp(json_text_of(x->record, "fingerprint"), json_text_of(base->record, "fingerprint")) == 0;
     return ours ? d : NULL;
 }
 
@@ -260,7 +265,7 @@ static void add_divergence(struct comparing *c, const struct measured *base)
             json_array_append_new(cells, make_cell(d ? metric_of(d, name) : NULL));
         }
         json_t *row =
-            row_of(base->record, name, string_of(m, "unit"), string_of(m, "better"), (json_int_t)base->n, cells);
+            row_of(base->record, name, json_text_of(m, "unit"), json_text_of(m, "better"), (json_int_t)base->n, cells);
         json_object_set_new(row, "divergence", json_true());
         json_array_append_new(c->rows, row);
     }
@@ -289,7 +294,7 @@ static void add_canaries(struct comparing *c, size_t subject)
         json_array_foreach(json_object_get(record, "canaries"), i, canary)
         {
             json_t *flag = json_deep_copy(canary);
-            json_object_set_new(flag, "suite", json_string(string_of(record, "name")));
+            json_object_set_new(flag, "suite", json_string(json_text_of(record, "name")));
             json_object_set_new(flag, "subject", json_integer((json_int_t)subject));
             json_array_append_new(c->canaries, flag);
         }

@@ -2,6 +2,7 @@
 #include "engine/base/file.h"
 #include "engine/base/json.h"
 #include "engine/base/memory.h"
+#include "engine/base/table.h"
 #include "suites/readers/lines.h"
 
 #include <math.h>
@@ -56,6 +57,22 @@ static int take_score(struct finished_suite *s, const json_t *record, size_t i, 
     return set_options(&to->measure, json_object_get(how, "options"), e);
 }
 
+/* Statistics go by the names of metrics. */
+static int check_names(const struct finished_suite *s, struct error *e)
+{
+    struct table seen = {0};
+    int status = 0;
+    for (size_t k = 0; k < s->n_scores && !status; k++) {
+        const char *name = s->scores[k].name;
+        bool twice;
+        status = table_add(&seen, name, strlen(name), 0, &twice, e);
+        if (!status && twice)
+            status = error_set(e, ERROR_INPUT, "metrics[%zu]: another is called \"%.60s\" too", k, name);
+    }
+    table_free(&seen);
+    return status;
+}
+
 static int take_kind(const json_t *record, enum outcome_kind *kind, struct error *e)
 {
     const char *name = json_string_value(json_object_get(record, "output_type"));
@@ -89,7 +106,7 @@ static int take_statistics(struct finished_suite *s, const json_t *line, size_t 
 static int take_line(struct finished_suite *s, const struct lines *l, struct error *e)
 {
     if (l->number > s->n) return error_set(e, ERROR_INPUT, "the run has %zu items", s->n);
-    json_t *line = json_read_bytes(l->text, l->length, "JSON", e);
+    json_t *line = json_read_line(l->text, l->length, e);
     if (!line) return ERROR_INPUT;
     int status = take_statistics(s, line, l->number - 1, e);
     json_decref(line);
@@ -127,7 +144,15 @@ static int check_values(const struct finished_suite *s, const json_t *record, co
     return 0;
 }
 
-/* An item is at least a line of a samples file: room is made for no more than that file can hold. */
+/* The shortest line of an item: {"statistics":{"acc":[],"f1":[]}}. */
+static size_t least_line(const struct finished_suite *s)
+{
+    size_t n = strlen("{\"statistics\":{}}\n") - 1; /* a comma less than there are metrics */
+    for (size_t k = 0; k < s->n_scores; k++) n += strlen("\"\":[],") + strlen(s->scores[k].name);
+    return n;
+}
+
+/* Room is made for no more items than the samples file can hold, whose last newline may be missing. */
 static int make_room(struct finished_suite *s, const char *path, struct error *e)
 {
     struct file f;
@@ -135,7 +160,8 @@ static int make_room(struct finished_suite *s, const char *path, struct error *e
     if (status) return status;
     const size_t size = f.size;
     file_unmap(&f);
-    if (s->n > size) return error_set(e, ERROR_INPUT, "%s: has fewer than the %zu items of its run", path, s->n);
+    if (s->n > (size + 1) / least_line(s))
+        return error_set(e, ERROR_INPUT, "%s: has fewer than the %zu items of its run", path, s->n);
     s->stats = memory_new(s->n_scores, sizeof *s->stats, "statistics", e);
     if (!s->stats) return ERROR_IO;
     for (size_t k = 0; k < s->n_scores; k++) {
@@ -159,6 +185,7 @@ static int read_suite(struct finished_suite *s, const json_t *record, const char
     int status = take_kind(record, &kind, e);
     if (!status && !(s->scores = memory_new(n, sizeof *s->scores, "metrics", e))) status = ERROR_IO;
     for (size_t i = 0; i < n && !status; i++) status = take_score(s, record, i, kind, e);
+    if (!status) status = check_names(s, e);
     if (status) return status;
     snprintf(file, sizeof file, "samples_%s.jsonl", name);
     char *path = path_join(folder, file, e);
@@ -167,6 +194,25 @@ static int read_suite(struct finished_suite *s, const json_t *record, const char
     if (!status) status = read_samples(s, path, e);
     if (!status) status = check_values(s, record, path, e);
     free(path);
+    return status;
+}
+
+/* Samples files go by the names of suites: one file is not read for many. */
+static int check_suites(const json_t *suites, const char *path, struct error *e)
+{
+    struct table seen = {0};
+    int status = 0;
+    size_t i;
+    const json_t *record;
+    json_array_foreach(suites, i, record)
+    {
+        const char *name = json_text_of(record, "name");
+        bool twice = false;
+        if (!status) status = table_add(&seen, name, strlen(name), 0, &twice, e);
+        if (!status && twice)
+            status = error_set(e, ERROR_INPUT, "%s: suites[%zu]: another is called \"%.60s\" too", path, i, name);
+    }
+    table_free(&seen);
     return status;
 }
 
@@ -182,10 +228,12 @@ static int read_suites(struct finished *f, const char *path, const char *folder,
     f->suites = memory_new(n, sizeof *f->suites, "suites", e);
     f->measured = memory_new(n, sizeof *f->measured, "suites", e);
     if (!f->suites || !f->measured) return ERROR_IO;
+    int status = check_suites(suites, path, e);
+    if (status) return status;
     for (size_t i = 0; i < n; i++) {
         struct finished_suite *s = &f->suites[f->n_suites++];
         const json_t *record = json_array_get(suites, i);
-        const int status = read_suite(s, record, folder, e);
+        status = read_suite(s, record, folder, e);
         if (status) return error_prefix(e, "%s: suites[%zu]", path, i);
         f->measured[i] = (struct measured){record, s->scores, s->n_scores, s->stats, s->n};
     }

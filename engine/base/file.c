@@ -140,6 +140,13 @@ int output_try(const char *path, struct error *e)
     return status;
 }
 
+int output_try_file(const char *path, struct error *e)
+{
+    if (!is_special(path)) return output_try(path, e);
+    return error_set(e, ERROR_IO,
+                     "%s: is a device, pipe or socket, not a regular file: remove it, or give another folder", path);
+}
+
 /* A file is read, and so are those that lie in a folder; the hidden ones are nobody's input. */
 static bool is_part_of(const char *path, const char *input)
 {

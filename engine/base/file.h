@@ -46,6 +46,9 @@ int file_write(const char *path, const void *data, size_t n, struct error *e); /
 
 /* Whether output_open() could write there, found out without a trace; nothing is opened that is a device or pipe. */
 int output_try(const char *path, struct error *e);
+/* The same for one file of several in a folder: ERROR_IO also where a device or pipe is in its place, whose reader or
+ * writer none of them would wait for. */
+int output_try_file(const char *path, struct error *e);
 /* Before long work, whose end could not be written or would replace what is read: ERROR_USAGE, with the option that
  * `path` was given by, where it is one of the inputs or a file of a folder among them, by any name; hidden and GGUF files
  * in such a folder are not part of the model there. ERROR_IO where output_open() could not write. NULL among the inputs

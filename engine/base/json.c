@@ -2,14 +2,16 @@
 #include "engine/base/file.h"
 #include "engine/base/text.h"
 
+#include <stdbool.h>
 #include <string.h>
 
-json_t *json_read_bytes(const char *data, size_t n, const char *where, struct error *e)
+/* The error is without the text's name; with `line` set it says the line, too. */
+static json_t *parse(const char *data, size_t n, bool line, struct error *e)
 {
     /* jansson skips a NUL byte after a number */
     const char *nul = n ? memchr(data, 0, n) : NULL;
     if (nul) {
-        error_set(e, ERROR_INPUT, "%s: byte %td: a NUL byte is no JSON", where, nul - data);
+        error_set(e, ERROR_INPUT, "byte %td: a NUL byte is no JSON", nul - data);
         return NULL;
     }
     json_error_t je;
@@ -18,12 +20,23 @@ json_t *json_read_bytes(const char *data, size_t n, const char *where, struct er
     /* jansson quotes the text that it stopped at, line breaks included */
     for (char *p = je.text; *p; p++)
         if ((unsigned char)*p < 0x20) *p = ' ';
-    if (je.text[0])
-        error_set(e, ERROR_INPUT, "%s: line %d, column %d: %s", where, je.line, je.column, je.text);
-    else /* the only failure without words */
-        error_set(e, ERROR_IO, "%s: out of memory", where);
+    if (!je.text[0]) /* the only failure without words */
+        error_set(e, ERROR_IO, "out of memory");
+    else if (line)
+        error_set(e, ERROR_INPUT, "line %d, column %d: %s", je.line, je.column, je.text);
+    else
+        error_set(e, ERROR_INPUT, "column %d: %s", je.column, je.text);
     return NULL;
 }
+
+json_t *json_read_bytes(const char *data, size_t n, const char *where, struct error *e)
+{
+    json_t *value = parse(data, n, true, e);
+    if (!value) error_prefix(e, "%s", where);
+    return value;
+}
+
+json_t *json_read_line(const char *data, size_t n, struct error *e) { return parse(data, n, false, e); }
 
 json_t *json_read_file(const char *path, struct error *e)
 {
@@ -64,4 +77,10 @@ json_t *json_text(const char *s, size_t n)
     j = clean.failed ? NULL : json_stringn(text_c(&clean), clean.length);
     text_free(&clean);
     return j;
+}
+
+const char *json_text_of(const json_t *object, const char *key)
+{
+    const char *s = json_string_value(json_object_get(object, key));
+    return s ? s : "";
 }

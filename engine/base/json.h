@@ -7,10 +7,14 @@
 
 /* NULL with an error. The caller owns the value. */
 json_t *json_read_file(const char *path, struct error *e);
-/* One JSON text in memory; `where` ("data.jsonl: line 3") opens the error. */
+/* One JSON text in memory; `where` ("model.safetensors: header") opens the error. */
 json_t *json_read_bytes(const char *data, size_t n, const char *where, struct error *e);
+/* One that is a line of a file: the error says the column alone, and the caller which file and line it is before that. */
+json_t *json_read_line(const char *data, size_t n, struct error *e);
 /* A JSON string of any bytes: what is not UTF-8 becomes U+FFFD. NULL when memory ran out. */
 json_t *json_text(const char *s, size_t n);
+/* What an object has under a key, "" where that is no text. The object keeps it. */
+const char *json_text_of(const json_t *object, const char *key);
 /* Writes indented, keys in the order they were set, floats with 17 digits; temp, fsync, rename. */
 int json_write_file(const char *path, const json_t *value, struct error *e);
 

@@ -36,20 +36,6 @@ static size_t column(struct adding *a, const char *suite, const char *metric, co
     return at;
 }
 
-static const char *const figures[] = {
-    "stderr", "low",    "high", "difference", "difference_stderr", "difference_low", "difference_high", "p",
-    "p_holm", "gained", "lost", "better"};
-enum { FIGURES = sizeof figures / sizeof *figures };
-
-/* Distances have no difference to a baseline: they are one. */
-static bool is_of_distances(const char *figure)
-{
-    static const char *const own[] = {"stderr", "low", "high", "better"};
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-        if (strcmp(figure, own[i]) == 0) return true;
-    return false;
-}
-
 /* Before any row, so that their order is that of the comparison. */
 static void add_columns(struct adding *a)
 {
@@ -62,8 +48,9 @@ static void add_columns(struct adding *a)
         column(a, row->suite, NULL, "fingerprint");
         column(a, row->suite, NULL, "items");
         column(a, row->suite, row->metric, NULL);
-        for (size_t k = 0; k < FIGURES; k++)
-            if (!row->is_distance || is_of_distances(figures[k])) column(a, row->suite, row->metric, figures[k]);
+        for (size_t k = 0; k < BOARD_FIGURES; k++)
+            if (!row->is_distance || !board_figures[k].of_differences)
+                column(a, row->suite, row->metric, board_figures[k].name);
     }
 }
 
@@ -84,12 +71,19 @@ static void set_count(struct adding *a, size_t at, int64_t v)
     if (!a->status) a->status = board_set_count(a->b, a->row, at, v, a->e);
 }
 
+static void set_figure(struct adding *a, const struct report_row *row, const char *figure, double v)
+{
+    set_number(a, column(a, row->suite, row->metric, figure), v);
+}
+
 static void set_difference(struct adding *a, const struct report_row *row, const struct report_cell *c)
 {
-    const struct figure *d = &c->difference;
-    const double numbers[] = {d->value, d->standard_error, d->low, d->high, c->p, c->p_holm};
-    for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
-        set_number(a, column(a, row->suite, row->metric, figures[3 + k]), numbers[k]);
+    set_figure(a, row, "difference", c->difference.value);
+    set_figure(a, row, "difference_stderr", c->difference.standard_error);
+    set_figure(a, row, "difference_low", c->difference.low);
+    set_figure(a, row, "difference_high", c->difference.high);
+    set_figure(a, row, "p", c->p);
+    set_figure(a, row, "p_holm", c->p_holm);
     set_count(a, column(a, row->suite, row->metric, "gained"), c->gained);
     set_count(a, column(a, row->suite, row->metric, "lost"), c->lost);
 }
@@ -104,10 +98,10 @@ static void set_cell(struct adding *a, const struct report_row *row, const struc
     if (!own_items && (c->fingerprint || !*row->fingerprint))
         set_count(a, column(a, row->suite, NULL, "items"), row->items);
     if (isnan(f->value)) return;
-    set_number(a, column(a, row->suite, row->metric, NULL), f->value);
-    set_number(a, column(a, row->suite, row->metric, "stderr"), f->standard_error);
-    set_number(a, column(a, row->suite, row->metric, "low"), f->low);
-    set_number(a, column(a, row->suite, row->metric, "high"), f->high);
+    set_figure(a, row, NULL, f->value);
+    set_figure(a, row, "stderr", f->standard_error);
+    set_figure(a, row, "low", f->low);
+    set_figure(a, row, "high", f->high);
     set_text(a, column(a, row->suite, row->metric, "better"), row->higher_is_better ? "higher" : "lower");
     if (c->has_difference && !row->is_distance) set_difference(a, row, c);
 }
@@ -147,35 +141,6 @@ static void set_counters(struct adding *a, const json_t *counters)
     }
 }
 
-/* Items that changed, in the first metric of each suite that has flips; -1 where none has. */
-static int64_t count_flips(const struct report *r, size_t subject)
-{
-    int64_t sum = -1;
-    const char *counted = NULL; /* the suite: its rows are neighbours */
-    for (size_t i = 0; i < r->n_rows; i++) {
-        const struct report_cell *c = &r->rows[i].cells[subject];
-        if (c->gained < 0 || c->lost < 0 || (counted && strcmp(counted, r->rows[i].suite) == 0)) continue;
-        if (sum < 0) sum = 0;
-        if (__builtin_add_overflow(sum, c->gained, &sum) || __builtin_add_overflow(sum, c->lost, &sum)) return -1;
-        counted = r->rows[i].suite;
-    }
-    return sum;
-}
-
-static double mean_divergence(const struct report *r, size_t subject)
-{
-    double sum = 0;
-    size_t n = 0;
-    for (size_t i = 0; i < r->n_rows; i++) {
-        const struct report_row *row = &r->rows[i];
-        const double v = row->cells[subject].figure.value;
-        if (!row->is_distance || strcmp(row->metric, "kl_divergence") != 0 || isnan(v)) continue;
-        sum += v;
-        n++;
-    }
-    return n ? sum / (double)n : NAN;
-}
-
 /* The id of what its differences are to; the baseline's own. */
 static const char *baseline_id(const struct report *r, size_t subject)
 {
@@ -190,6 +155,7 @@ static const char *baseline_id(const struct report *r, size_t subject)
 static void fill(struct adding *a, size_t j)
 {
     const struct report_subject *s = &a->r->subjects[j];
+    int64_t gained, lost;
     set_text(a, BOARD_SUBJECT, s->name);
     set_text(a, BOARD_MODEL, s->model);
     set_text(a, BOARD_BACKEND, s->backend);
@@ -201,8 +167,8 @@ static void fill(struct adding *a, size_t j)
     set_count(a, BOARD_WEIGHT_BYTES, s->weight_bytes);
     set_count(a, BOARD_PARAMETERS, s->parameters);
     set_text(a, BOARD_SHA256, s->sha256);
-    set_count(a, BOARD_FLIPS, count_flips(a->r, j));
-    set_number(a, BOARD_KL_DIVERGENCE, mean_divergence(a->r, j));
+    if (subject_flips(a->r, j, &gained, &lost)) set_count(a, BOARD_FLIPS, gained + lost);
+    set_number(a, BOARD_KL_DIVERGENCE, subject_distance(a->r, j, "kl_divergence"));
     set_canaries(a, j);
     set_number(a, BOARD_SECONDS, s->seconds);
     set_number(a, BOARD_TOKENS_PER_SECOND, s->tokens_per_second);
@@ -229,7 +195,8 @@ static bool is_value(const char *name)
     return strcmp(slash, "/fingerprint") != 0 && strcmp(slash, "/items") != 0;
 }
 
-/* Subject, protocols, program and machine. Another tool's protocols are not known: there it is the suites. */
+/* Subject, protocols, program and machine. Another tool's protocols and settings are not known: there it is the suites and
+ * when they were measured. */
 static void make_key(const struct board *b, size_t row, struct text *out)
 {
     static const enum board_column same[] = {BOARD_SUBJECT,      BOARD_ID,          BOARD_SHA256, BOARD_BACKEND,
@@ -237,6 +204,7 @@ static void make_key(const struct board *b, size_t row, struct text *out)
                                              BOARD_KERF_VERSION, BOARD_KERF_COMMIT, BOARD_THREADS};
     for (size_t i = 0; i < sizeof same / sizeof *same; i++) key_part(out, board_field(b, row, same[i]));
     const bool foreign = *board_field(b, row, BOARD_SOURCE);
+    if (foreign) key_part(out, board_field(b, row, BOARD_STARTED));
     for (size_t i = BOARD_FIXED; i < b->n_columns; i++) {
         const char *slash = strchr(b->columns[i], '/'), *field = board_field(b, row, i);
         const bool protocol = slash && strcmp(slash, "/fingerprint") == 0;

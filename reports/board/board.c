@@ -44,22 +44,18 @@ static const struct {
     [BOARD_STARTED] = {"started", BOARD_TEXT},
 };
 
-/* What stands behind SUITE/METRIC/. */
-static const struct {
-    const char *name;
-    enum board_kind kind;
-} figures[] = {{"stderr", BOARD_NUMBER},
-               {"low", BOARD_NUMBER},
-               {"high", BOARD_NUMBER},
-               {"difference", BOARD_NUMBER},
-               {"difference_stderr", BOARD_NUMBER},
-               {"difference_low", BOARD_NUMBER},
-               {"difference_high", BOARD_NUMBER},
-               {"p", BOARD_NUMBER},
-               {"p_holm", BOARD_NUMBER},
-               {"gained", BOARD_COUNT},
-               {"lost", BOARD_COUNT},
-               {"better", BOARD_DIRECTION}};
+const struct board_figure board_figures[BOARD_FIGURES] = {{"stderr", BOARD_ERROR, false},
+                                                          {"low", BOARD_NUMBER, false},
+                                                          {"high", BOARD_NUMBER, false},
+                                                          {"difference", BOARD_NUMBER, true},
+                                                          {"difference_stderr", BOARD_ERROR, true},
+                                                          {"difference_low", BOARD_NUMBER, true},
+                                                          {"difference_high", BOARD_NUMBER, true},
+                                                          {"p", BOARD_NUMBER, true},
+                                                          {"p_holm", BOARD_NUMBER, true},
+                                                          {"gained", BOARD_COUNT, true},
+                                                          {"lost", BOARD_COUNT, true},
+                                                          {"better", BOARD_DIRECTION, false}};
 
 /* --- names of columns --- */
 
@@ -81,8 +77,8 @@ void board_name_part(struct text *out, const char *part)
 
 static enum board_kind figure_kind(const char *figure)
 {
-    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
-        if (strcmp(figure, figures[i].name) == 0) return figures[i].kind;
+    for (size_t i = 0; i < BOARD_FIGURES; i++)
+        if (strcmp(figure, board_figures[i].name) == 0) return board_figures[i].kind;
     return BOARD_TEXT;
 }
 
@@ -105,7 +101,7 @@ struct board_block {
     char bytes[];
 };
 
-enum { BLOCK = 1 << 16 };
+enum { BLOCK = 1 << 16, MOST_COLUMNS = 1000000 };
 
 static char *keep(struct board *b, const char *s, size_t n, struct error *e)
 {
@@ -128,6 +124,11 @@ int board_column_add(struct board *b, const char *name, size_t *at, struct error
 {
     *at = board_column_find(b, name, NULL);
     if (*at != SIZE_MAX) return 0;
+    if (b->n_columns >= MOST_COLUMNS)
+        return error_set(e, ERROR_INPUT,
+                         "would have more than %d columns, the most that a leaderboard holds: take fewer suites or "
+                         "metrics into one file",
+                         MOST_COLUMNS);
     char *copy = keep(b, name, strlen(name), e);
     if (!copy) return ERROR_IO;
     void *array = b->columns;

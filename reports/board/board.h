@@ -9,7 +9,7 @@
  * (docs/leaderboard.md). Fields are held unescaped; what a spreadsheet would take for a formula is defused on writing
  * and read back as it was. Columns that kerf does not know are kept as they are.
  *
- * board.c holds, board_add.c adds, board_csv.c reads and writes, board_rank.c orders, board_table.c prints. */
+ * board.c holds, add.c adds, csv.c reads and writes, order.c says what can be ranked, rank.c ranks, table.c prints. */
 #ifndef KERF_REPORTS_BOARD_BOARD_H
 #define KERF_REPORTS_BOARD_BOARD_H
 

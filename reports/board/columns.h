@@ -9,7 +9,16 @@
 
 #include "reports/board/board.h"
 
-enum board_kind { BOARD_TEXT, BOARD_NUMBER, BOARD_COUNT, BOARD_DIRECTION };
+/* BOARD_ERROR: a standard error, which is not below 0 */
+enum board_kind { BOARD_TEXT, BOARD_NUMBER, BOARD_ERROR, BOARD_COUNT, BOARD_DIRECTION };
+
+/* What stands behind SUITE/METRIC/, in the order of the file. */
+enum { BOARD_FIGURES = 12 };
+extern const struct board_figure {
+    const char *name;
+    enum board_kind kind;
+    bool of_differences; /* to the baseline: distances, which are differences themselves, have none */
+} board_figures[BOARD_FIGURES];
 
 const char *board_fixed_name(enum board_column c);
 /* What the fields of a column are. */

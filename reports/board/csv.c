@@ -46,19 +46,25 @@ static void wrong(struct reading *r, const char *found, const char *expected)
     text_free(&name);
 }
 
+/* Of the next fixed column. */
+static void wrong_header(struct reading *r, const char *is, const char *found, const char *end)
+{
+    const size_t i = r->b->n_columns;
+    r->status = error_set(r->e, ERROR_INPUT,
+                          "%s: column %zu: %s%s%s, \"%s\" is expected: this is no leaderboard of this version of kerf: "
+                          "give another file",
+                          r->path, i + 1, is, found, end, board_fixed_name((enum board_column)i));
+}
+
 static void take_column(struct reading *r, const char *name)
 {
     size_t at;
     const size_t i = r->b->n_columns;
     struct text t = shown(name);
     if (i < BOARD_FIXED && strcmp(name, board_fixed_name((enum board_column)i)) != 0)
-        r->status =
-            error_set(r->e, ERROR_INPUT,
-                      "%s: column %zu: is \"%s\", \"%s\" is expected: this is no leaderboard of this version of "
-                      "kerf",
-                      r->path, i + 1, text_c(&t), board_fixed_name((enum board_column)i));
-    else
-        r->status = board_column_add(r->b, name, &at, r->e);
+        wrong_header(r, "is \"", text_c(&t), "\"");
+    else if (board_column_add(r->b, name, &at, r->e))
+        r->status = error_prefix(r->e, "%s", r->path);
     if (!r->status && at < i)
         r->status = error_set(r->e, ERROR_INPUT, "%s: line %zu: columns %zu and %zu are both called \"%s\"", r->path,
                               r->line, at + 1, i + 1, text_c(&t));
@@ -72,6 +78,8 @@ static void take_value(struct reading *r, const char *s)
     int64_t whole;
     if (*s && kind == BOARD_NUMBER && !number_real(s, &real))
         wrong(r, s, "a finite number");
+    else if (*s && kind == BOARD_ERROR && (!number_real(s, &real) || real < 0))
+        wrong(r, s, "a finite number from 0 on");
     else if (*s && kind == BOARD_COUNT && (!number_whole(s, &whole) || whole < 0))
         wrong(r, s, "a whole number from 0 on");
     else if (*s && kind == BOARD_DIRECTION && strcmp(s, "higher") != 0 && strcmp(s, "lower") != 0)
@@ -100,11 +108,7 @@ static void end_header(struct reading *r)
     const struct board *b = r->b;
     r->in_body = true;
     if (b->n_columns < BOARD_FIXED) {
-        r->status =
-            error_set(r->e, ERROR_INPUT,
-                      "%s: column %zu: is missing, \"%s\" is expected: this is no leaderboard of this version of "
-                      "kerf",
-                      r->path, b->n_columns + 1, board_fixed_name((enum board_column)b->n_columns));
+        wrong_header(r, "is missing", "", "");
         return;
     }
     r->kinds = calloc(b->n_columns, sizeof *r->kinds);
@@ -220,6 +224,7 @@ int board_write(const struct board *b, FILE *out, struct error *e)
 
 struct held {
     int fd;
+    mode_t mode;
     bool made; /* it was not there before */
 };
 
@@ -252,18 +257,24 @@ static int hold(const char *path, struct held *h, struct error *e)
         status = check_file(path, h->fd, &mine, e);
         while (!status && flock(h->fd, LOCK_EX))
             if (errno != EINTR) status = error_errno(e, path, "lock");
+        h->mode = status ? 0 : mine.st_mode;
         if (!status && stat(path, &there) == 0 && mine.st_dev == there.st_dev && mine.st_ino == there.st_ino) return 0;
         close(h->fd);
         if (status) return status;
     }
 }
 
-static int write_whole(const struct board *b, const char *path, struct error *e)
+/* What could not be read again is not written. The new file has the rights of the old one. */
+static int write_whole(const struct board *b, const char *path, mode_t mode, struct error *e)
 {
     struct output out;
     int status = output_open(&out, path, e);
     if (status) return status;
+    fchmod(fileno(out.stream), mode & 0777);
     status = board_write(b, out.stream, e);
+    if (!status && ftello(out.stream) > (off_t)LARGEST_MIB << 20)
+        status = error_set(e, ERROR_INPUT, "%s: would be larger than %d MiB: delete rows, or begin another file", path,
+                           LARGEST_MIB);
     if (!status) return output_commit(&out, e);
     output_abandon(&out);
     return status == ERROR_IO ? error_prefix(e, "%s", path) : status;
@@ -278,8 +289,8 @@ int board_update(const char *path, int (*edit)(struct board *b, void *user, stru
     int status = hold(path, &h, e);
     if (status) return status;
     status = board_read(&b, path, e);
-    if (!status) status = edit(&b, user, e);
-    if (!status) status = write_whole(&b, path, e);
+    if (!status && (status = edit(&b, user, e)) == ERROR_INPUT) error_prefix(e, "%s", path);
+    if (!status) status = write_whole(&b, path, h.mode, e);
     if (status && h.made) unlink(path); /* it is empty, and ours as long as the lock is */
     close(h.fd);
     board_free(&b);

@@ -130,7 +130,7 @@ static size_t count_suites(const struct choosing *c, size_t row)
 
 /* The biggest group; of equal ones the one with the most suites, then the earliest. None of these changes when the file
  * is sorted by the outcome: the rows that are ranked come first then. */
-static size_t choose_group(const struct choosing *c, const struct group *groups, size_t n)
+static size_t choose_group(const struct group *groups, size_t n)
 {
     const struct group *best = NULL;
     for (size_t i = 0; i < n; i++) {
@@ -164,7 +164,7 @@ static int find_group(const struct choosing *c, size_t *model)
             groups[n_groups++] = (struct group){.first = i, .suites = count_suites(c, i)};
         groups[at].rows++;
     }
-    if (!status) *model = choose_group(c, groups, n_groups);
+    if (!status) *model = choose_group(groups, n_groups);
     for (size_t i = 0; keys && i < n; i++) text_free(&keys[i]);
     free(keys);
     free(groups);
@@ -180,6 +180,17 @@ static bool same_protocol(const struct choosing *c, const struct measure *m, siz
     return strcmp(board_field(b, row, BOARD_BASELINE), board_field(b, model, BOARD_BASELINE)) == 0;
 }
 
+/* Why a row is not ranked, and what to do about it. */
+static const char other_distance[] =
+    "by another protocol or from another baseline than most (measure them again with the "
+    "same suite and baseline, or keep them in a file of their own)";
+static const char other_protocol[] =
+    "by another protocol than most (measure them again with the same suite, or keep them "
+    "in a file of their own)";
+static const char other_suites[] =
+    "by other protocols than most, or without some of the suites (measure them again with "
+    "the same suites, or keep them in a file of their own)";
+
 static const char *why_not(const struct choosing *c, size_t row, size_t model)
 {
     const struct board *b = c->b;
@@ -189,9 +200,9 @@ static const char *why_not(const struct choosing *c, size_t row, size_t model)
     if (model == SIZE_MAX || !any) return c->plain ? "not measured in it" : "without a protocol fingerprint";
     for (size_t s = 0; s < c->n; s++)
         if (!same_protocol(c, &c->measures[s], row, model))
-            return c->plain && c->measures->paired == SIZE_MAX ? "by another protocol or from another baseline"
-                   : c->plain                                  ? "by another protocol"
-                                                               : "by other protocols, or without some of the suites";
+            return c->plain && c->measures->paired == SIZE_MAX ? other_distance
+                   : c->plain                                  ? other_protocol
+                                                               : other_suites;
     for (size_t s = 0; s < c->n; s++)
         if (isnan(board_number(b, row, c->measures[s].value)) ||
             strcmp(board_field(b, row, c->measures[s].better), board_field(b, model, c->measures[s].better)) != 0)

@@ -140,21 +140,24 @@ static bool is_tied(const struct ranking *r, size_t leader, size_t row)
 
 static void place(const struct ranking *r, size_t n)
 {
-    size_t leader = SIZE_MAX, group = 0;
+    size_t best = SIZE_MAX, leader = SIZE_MAX, group = 0;
     for (size_t k = 0; k < n; k++) {
         const size_t i = r->order[k];
         struct standing *x = &r->out[i];
         const struct standing *before = k ? &r->out[r->order[k - 1]] : NULL;
         x->rank = before && before->score == x->score ? before->rank : k + 1;
         if (!has_errors(r, i)) continue;
-        if (leader == SIZE_MAX || !is_tied(r, leader, i)) leader = i, group++;
-        x->tie = group;
+        if (!group) best = leader = i, group = 1;
+        const bool with_best = is_tied(r, best, i);
+        if (!with_best && !is_tied(r, leader, i)) leader = i, group++;
+        x->tie = with_best ? 1 : group;
     }
 }
 
 int rank_rows(const struct rank_input *in, struct standing *out, struct error *e)
 {
     struct ranking r = {.in = in, .out = out};
+    if (!in->n_rows) return 0; /* not even a reference */
     r.order = memory_new(in->n_rows, sizeof *r.order, "a ranking", e);
     if (!r.order) return ERROR_IO;
     for (size_t s = 0; s < in->n_suites; s++) r.n_shares += suite_counts(in, s);

@@ -18,9 +18,11 @@
  * se(a - base) + se(b - base), which no covariance exceeds (the triangle inequality for standard deviations); if one of
  * them is the baseline that is the paired error itself.
  *
- * Ties: rows in the order of their score; the best leads group 1. A row belongs to the group of the leader before it
- * while the difference of the two scores is not significant (two-sided p >= 0.05, normal), else it leads the next. A row
- * that lacks the standard error of a value that counts has a rank and no group: nothing says what it is tied with. */
+ * Ties: group 1 is what is not significantly different from the best row (two-sided p >= 0.05, normal), wherever it
+ * stands: a row of large errors may come behind one that does differ. The others in the order of their score: a row is
+ * in the group of the leader before it while it does not differ from that, else it leads the next. Rows of one id are one
+ * subject measured twice, and tied. A row that lacks the standard error of a value that counts has a rank and no group:
+ * nothing says what it is tied with. */
 #ifndef KERF_REPORTS_BOARD_RANK_H
 #define KERF_REPORTS_BOARD_RANK_H
 
@@ -37,7 +39,7 @@ struct rank_input {
     struct rank_entry *entries; /* [n_rows, n_suites] */
     bool *higher;               /* [n_suites]: higher is better */
     bool *counts;               /* [n_rows]: is ranked */
-    size_t reference;           /* the row whose score is 100 */
+    size_t reference;           /* below n_rows: the row whose score is 100 */
     bool plain;                 /* of one suite: the score is the value itself, and needs no reference */
     const char **ids;           /* [n_rows]: of the row itself, "" where unknown */
     const char **baselines;     /* [n_rows]: id of what its differences are to, "" for none; the baseline's own */

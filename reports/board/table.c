@@ -26,9 +26,20 @@ struct sheet {
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
+/* The subject's name, and who measured it where it was not kerf. */
+static void add_name(const struct board *b, size_t row, struct text *out)
+{
+    const char *source = board_field(b, row, BOARD_SOURCE);
+    escape_terminal(out, board_field(b, row, BOARD_SUBJECT));
+    if (!*source) return;
+    text_add(out, " (");
+    escape_terminal(out, source);
+    text_char(out, ')');
+}
+
 static const char *ranked_by(const struct board *b) { return b->n_rows ? board_field(b, 0, BOARD_RANKED_BY) : ""; }
 
-/* Ties: "=2" where another row is in the group too; rows of a group are neighbours, but for those without one. */
+/* Ties: "=2" where another row is in the group too. */
 static void format_tie(const struct sheet *s, const size_t *sizes, size_t row, char out[CELL_TEXT])
 {
     const double group = board_number(s->b, row, BOARD_TIE_GROUP);
@@ -103,7 +114,7 @@ static size_t lay_out(struct sheet *s, const char *const names[COLUMNS], int wid
     }
     for (size_t i = 0; i < s->b->n_rows; i++) {
         struct text name = {0};
-        escape_terminal(&name, board_field(s->b, i, BOARD_SUBJECT));
+        add_name(s->b, i, &name);
         longest = larger(longest, layout_width(text_c(&name)));
         text_free(&name);
     }
@@ -126,7 +137,7 @@ static void draw_all(struct sheet *s, int width, struct text *out)
     layout_rule(out, total);
     for (size_t i = 0; i < s->b->n_rows; i++) {
         struct text name = {0};
-        escape_terminal(&name, board_field(s->b, i, BOARD_SUBJECT));
+        add_name(s->b, i, &name);
         for (size_t c = 0; c < SUBJECT; c++) cells[c] = s->lines[i].cells[c];
         cells[SUBJECT] = text_c(&name);
         draw(s, cells, out);
@@ -149,7 +160,7 @@ static void say_basis(const struct board *b, bool ties, int width, struct text *
     text_free(&line);
 }
 
-/* "3 rows are not ranked: measured by another tool, ..." */
+/* "3 rows are not ranked: by another protocol than most (measure them again with the same suite, ...)" */
 static void say_unranked(const struct board *b, int width, struct text *out)
 {
     enum { REASONS = 8 }; /* there are fewer */
@@ -183,7 +194,9 @@ int board_table(const struct board *b, const struct table_style *style, struct t
         if (group >= 1 && group <= (double)b->n_rows && ++sizes[(size_t)group] > 1) ties = true;
     }
     for (size_t i = 0; i < b->n_rows && good; i++) fill(&s, sizes, i);
-    if (good) {
+    if (!b->n_rows) {
+        text_add(out, "no rows\n");
+    } else if (good) {
         draw_all(&s, style->width, out);
         say_basis(b, ties, style->width, out);
         say_unranked(b, style->width, out);

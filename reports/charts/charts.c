@@ -191,7 +191,7 @@ static int draw(struct forest *f, size_t row, size_t listed, struct text *svg, s
     char id[64];
     struct text title = {0};
     const double top = 50, bottom = top + (double)listed * LINE + 4;
-    f->decimals = row_decimals(f->row, f->r->n_subjects);
+    f->decimals = f->row->decimals;
     subject_label(&f->baseline, f->r, 0);
     chart_open(&f->chart, bottom + 44,
                (struct chart_box){name_width(f) + 12, top, CHART_WIDTH - value_width(f) - 12, bottom});

@@ -1,6 +1,6 @@
 /* Charts, drawn by gnuplot, as SVG that stands inside an HTML page and takes its colours from the page's style.
  *
- *     if (chart_quality(&r, standings, &svg, e)) ...      svg holds one <svg> element with title and axis labels
+ *     if (chart_quality(&r, standings, NULL, &svg, e)) ...      svg holds one <svg> element with title and axis labels
  *
  * Names from models and files never reach gnuplot: it is given numbers in their place, which are replaced by the escaped
  * names in what it has drawn. Every id inside is prefixed by the chart's own, so that many stand in one page. Colours are

@@ -121,11 +121,10 @@ static void draw_axes(struct survival *s)
         chart_tick(&s->chart, 1, chart_place(&s->y, up.at[i]), text_c(&text));
     }
     text_clear(&text);
-    text_add(&text, "How far predictions move: ");
-    chart_shorten(&text, s->suite, 190, TITLE_SIZE);
+    chart_shorten(&text, s->suite, CHART_WIDTH, TITLE_SIZE * 1.05); /* bold is wider */
     chart_text(&s->chart, 0, 12, &(struct chart_words){text_c(&text), .size = TITLE_SIZE, .bold = true});
     chart_text(&s->chart, 0, 33,
-               &(struct chart_words){"share of tokens above; further left is closer", .colour = MUTED});
+               &(struct chart_words){"share of tokens that moved further; left is closer", .colour = MUTED});
     chart_text(&s->chart, CHART_WIDTH, s->chart.frame.bottom + 34,
                &(struct chart_words){"KL divergence from the baseline, nats", .anchor = ANCHOR_END, .colour = MUTED});
     text_free(&text);

@@ -76,7 +76,7 @@ int chart_close(struct chart *c, const char *id, const char *title, const char *
                 struct error *e);
 void chart_free(struct chart *c);
 
-/* --- what gnuplot has drawn (chart_svg.c) --- */
+/* --- what gnuplot has drawn (svg.c) --- */
 
 /* Appends what gnuplot's SVG shows as a flat list of elements in our colours, with the texts of c->words. ERROR_IO where
  * it is not what gnuplot draws. */
@@ -84,7 +84,7 @@ int chart_translate(const struct chart *c, const char *drawn, struct text *svg, 
 /* "var(--ink,#1b1d21)": of the page, and what stands in where it has none. */
 const char *chart_colour_css(enum chart_colour colour);
 
-/* --- texts (chart_words.c) --- */
+/* --- texts (words.c) --- */
 
 /* About as wide as a page's font makes it, rather more than less. */
 double chart_text_width(const char *s, double size);

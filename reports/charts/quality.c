@@ -1,4 +1,5 @@
 #include "engine/base/memory.h"
+#include "reports/answer.h"
 #include "reports/charts/charts.h"
 #include "reports/charts/labels.h"
 #include "reports/charts/scale.h"
@@ -13,7 +14,7 @@ enum { DESCRIBED = 12 }; /* subjects that the description names */
 struct spot {
     size_t subject;
     double mib, score, low, high; /* low and high are the score's where there is no interval */
-    bool is_front;
+    bool is_front, loses, is_answer;
     struct chart_point at;
     double at_low, at_high;
 };
@@ -47,12 +48,15 @@ static void mark_front(struct quality *q)
 
 static void find_spots(struct quality *q, const struct standing *standings)
 {
+    const size_t best = answer_find(q->r).best;
     for (size_t j = 0; j < q->r->n_subjects; j++) {
         const struct standing *s = &standings[j];
         const int64_t bytes = q->r->subjects[j].weight_bytes;
         if (bytes <= 0 || !isfinite(s->score)) continue;
         const bool known = isfinite(s->low) && isfinite(s->high);
         q->spots[q->n++] = (struct spot){.subject = j,
+                                         .loses = answer_losses(q->r, j) > 0,
+                                         .is_answer = j && j == best,
                                          .mib = (double)bytes / (1 << 20),
                                          .score = s->score,
                                          .low = known ? s->low : s->score,
@@ -98,9 +102,8 @@ static void draw_axes(struct quality *q)
         chart_tick_text(text, sizeof text, &across, i, false);
         chart_tick(&q->chart, 0, chart_place(&q->x, across.at[i]), text);
     }
-    chart_text(&q->chart, 0, 12, &(struct chart_words){"Quality against size", .size = TITLE_SIZE, .bold = true});
-    chart_text(&q->chart, 0, 33,
-               &(struct chart_words){"score, % of the baseline, with 95 % interval", .colour = MUTED});
+    chart_text(&q->chart, 0, 10,
+               &(struct chart_words){"quality, % of the baseline, with 95 % interval", .colour = MUTED});
     chart_text(&q->chart, CHART_WIDTH, q->chart.height - 10,
                &(struct chart_words){q->x.logarithmic ? "weights, MiB (log scale)" : "weights, MiB",
                                      .anchor = ANCHOR_END, .colour = MUTED});
@@ -131,16 +134,20 @@ static int draw_front(struct quality *q, struct chart_room *room, struct error *
     return status;
 }
 
+/* Whether something is lost is told by the shape too: a mean hides what one suite shows. */
 static struct chart_pen spot_pen(const struct spot *s)
 {
     if (s->subject == 0) return (struct chart_pen){.colour = INK, .width = 5, .marker = MARKER_RING};
-    if (s->is_front) return (struct chart_pen){.colour = SERIES_1, .width = 5.5, .marker = MARKER_CIRCLE};
-    return (struct chart_pen){.colour = MUTED, .width = 4, .marker = MARKER_CIRCLE, .faint = true};
+    return (struct chart_pen){.colour = s->loses ? WORSE : SERIES_1,
+                              .width = s->is_front || s->is_answer ? 5.5 : 4.5,
+                              .marker = s->loses ? MARKER_DOWN : MARKER_CIRCLE,
+                              .faint = !s->is_front && !s->is_answer};
 }
 
 static int draw_spots(struct quality *q, struct chart_room *room, struct error *e)
 {
     int status = 0;
+    const double cover = fmin(0.35, 1.5 / (double)q->n); /* many intervals leave no place that is free of them */
     for (size_t i = 0; i < q->n && !status; i++) {
         const struct spot *s = &q->spots[i];
         struct chart_pen bar = spot_pen(s);
@@ -152,13 +159,14 @@ static int draw_spots(struct quality *q, struct chart_room *room, struct error *
                        (const struct chart_point[]){{s->at.x, s->at_low}, {s->at.x, s->at_high}}, 2);
         const double x = s->at.x, y = s->at.y;
         status = chart_room_take(room, (struct chart_box){x - 7, y - 7, x + 7, y + 7}, 1, e);
-        if (!status) status = chart_room_take(room, (struct chart_box){x - 1, s->at_high, x + 1, s->at_low}, 0.35, e);
+        if (!status) status = chart_room_take(room, (struct chart_box){x - 1, s->at_high, x + 1, s->at_low}, cover, e);
     }
     /* What matters lies above the rest. */
     for (int pass = 0; pass < 3; pass++)
         for (size_t i = 0; i < q->n; i++) {
             const struct spot *s = &q->spots[i];
-            if ((s->subject == 0 ? 2 : s->is_front) == pass) chart_plot(&q->chart, "points", spot_pen(s), &s->at, 1);
+            if ((s->subject == 0 ? 2 : s->is_front || s->is_answer) == pass)
+                chart_plot(&q->chart, "points", spot_pen(s), &s->at, 1);
         }
     return status;
 }
@@ -171,6 +179,8 @@ static void describe(struct text *out, const struct report *r, const struct spot
     if (s->low < s->high) text_printf(out, " [%.2f, %.2f]", s->low, s->high);
 }
 
+static bool stands_out(const struct spot *s) { return s->is_front || s->is_answer || s->subject == 0; }
+
 static int draw_label(struct quality *q, const struct spot *s, struct chart_room *room, bool *placed, struct error *e)
 {
     struct text whole = {0}, name = {0}, hint = {0};
@@ -179,13 +189,13 @@ static int draw_label(struct quality *q, const struct spot *s, struct chart_room
     subject_label(&whole, q->r, s->subject);
     chart_shorten(&name, text_c(&whole), 190, TEXT_SIZE);
     describe(&hint, q->r, s);
-    const double width = chart_text_width(text_c(&name), TEXT_SIZE);
-    *placed = chart_label_place(room, s->at, width, s->is_front || s->subject == 0 ? 90 : 52, &label);
+    const double width = chart_text_width(text_c(&name), TEXT_SIZE * (s->is_answer ? 1.05 : 1)); /* bold is wider */
+    *placed = chart_label_place(room, s->at, width, stands_out(s) ? 90 : 52, &label);
     if (*placed) {
         if (label.is_led) chart_line(&q->chart, (struct chart_pen){.colour = MUTED, .width = 0.8}, s->at, label.leads);
         chart_text(&q->chart, label.x, label.y,
                    &(struct chart_words){text_c(&name), text_c(&hint), .anchor = label.anchor,
-                                         .colour = s->is_front || s->subject == 0 ? INK : MUTED, .halo = true});
+                                         .colour = stands_out(s) ? INK : MUTED, .bold = s->is_answer, .halo = true});
         status = chart_room_take(room, chart_text_box(label.x, label.y, label.anchor, width), 1, e);
     }
     if (whole.failed || name.failed || hint.failed) status = error_set(e, ERROR_IO, "chart: out of memory for a name");
@@ -195,16 +205,18 @@ static int draw_label(struct quality *q, const struct spot *s, struct chart_room
     return status;
 }
 
-/* The front's names first, then the baseline's, then whichever of the others find room; how many do not is said. */
+/* The answer's name first, then the front's, then the baseline's, then whichever of the others find room; how many do not is said. */
 static int draw_labels(struct quality *q, struct chart_room *room, struct error *e)
 {
+    enum { TRIED = 250 }; /* there is no room for more, and looking for it takes long */
     int status = 0;
-    size_t unnamed = 0;
-    for (int pass = 0; pass < 3; pass++)
+    size_t unnamed = 0, tried = 0;
+    for (int pass = 0; pass < 4; pass++)
         for (size_t i = 0; i < q->n && !status; i++) {
             const struct spot *s = &q->spots[i];
-            bool placed = true;
-            if ((s->subject == 0 ? 1 : s->is_front ? 0 : 2) == pass) status = draw_label(q, s, room, &placed, e);
+            bool placed = false;
+            if ((s->is_answer ? 0 : s->subject == 0 ? 2 : s->is_front ? 1 : 3) != pass) continue;
+            if (tried++ < TRIED) status = draw_label(q, s, room, &placed, e);
             unnamed += !placed;
         }
     char text[64];
@@ -215,11 +227,13 @@ static int draw_labels(struct quality *q, struct chart_room *room, struct error 
 
 static void describe_all(struct text *out, const struct quality *q)
 {
-    text_add(out, "The score of all suites in percent of the baseline's, against the MiB of the weights, by size: ");
+    text_add(out,
+             "The quality over all suites in percent of the baseline's, against the MiB of the weights, by size: ");
     for (size_t i = 0; i < q->n && i < DESCRIBED; i++) {
         if (i) text_add(out, "; ");
         describe(out, q->r, &q->spots[i]);
         if (q->spots[i].is_front) text_add(out, ", best for its size");
+        if (q->spots[i].loses) text_add(out, ", with a significant loss");
     }
     if (q->n > DESCRIBED) text_printf(out, "; and %zu more", q->n - DESCRIBED);
     text_char(out, '.');
@@ -227,8 +241,8 @@ static void describe_all(struct text *out, const struct quality *q)
 
 static int draw(struct quality *q, struct text *svg, struct error *e)
 {
-    const double height = q->n > 12 ? 440 : 330;
-    const struct chart_box frame = {46, 54, CHART_WIDTH - 6, height - 44};
+    const double height = q->n > 8 ? 420 : 310;
+    const struct chart_box frame = {46, 32, CHART_WIDTH - 6, height - 44};
     struct chart_room room = {.frame = {frame.left, frame.top - 6, CHART_WIDTH, frame.bottom}};
     struct text about = {0};
     chart_open(&q->chart, height, frame);

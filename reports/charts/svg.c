@@ -136,7 +136,7 @@ static void add_attribute(struct text *out, const char *name, double v)
     text_char(out, '"');
 }
 
-/* Our colour from "rgb(red, 0, number)", see chart_draw.c; ink for any other. */
+/* Our colour from "rgb(red, 0, number)", see draw.c; ink for any other. */
 static enum chart_colour read_colour(struct piece value, bool *faint)
 {
     double rgb[3] = {0};
@@ -152,6 +152,7 @@ static bool translate_steps(struct piece d, struct text *out)
     const char *s = d.at, *end = d.at + d.n;
     double from[2] = {0}, to[2];
     bool drawn = false; /* whether the last place is written */
+    if (!s) return false;
     while ((s += strspn(s, " \t\r\n")) < end) {
         const bool moves = *s == 'M';
         if (!moves && *s != 'L') return false;

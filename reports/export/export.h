@@ -24,8 +24,6 @@ const struct exporter *exporter_at(size_t i); /* NULL behind the last */
 /* NULL with ERROR_USAGE, which says what was meant, where there is no such format. */
 const struct exporter *exporter_find(const char *name, struct error *e);
 
-/* results_DATE.json of a run, as lm-evaluation-harness 0.4 writes it. */
-int export_lm_eval(const json_t *run, struct text *results, struct error *e);
 /* One line of samples_TASK_DATE.jsonl for each filter of an item; `suite`: its entry in run.json; `sample`: a line of
  * samples_SUITE.jsonl. What identifies the items is appended to *hashes (the harness's "task_hashes"). */
 int export_lm_eval_sample(const json_t *suite, const json_t *sample, struct text *lines, struct text *hashes,

@@ -19,12 +19,6 @@ struct results {
     int status;
 };
 
-const char *lm_text(const json_t *object, const char *key)
-{
-    const char *s = json_string_value(json_object_get(object, key));
-    return s ? s : "";
-}
-
 void lm_model_name(struct text *out, const char *name)
 {
     static const char replaced[] = "\"<>:/|\\?*[]";
@@ -41,7 +35,7 @@ void lm_model_name(struct text *out, const char *name)
 
 int lm_started(const json_t *run, struct tm *utc, struct error *e)
 {
-    const char *started = lm_text(run, "started"), *end;
+    const char *started = json_text_of(run, "started"), *end;
     *utc = (struct tm){0};
     end = strptime(started, "%Y-%m-%dT%H:%M:%SZ", utc);
     if (end && !*end) return 0;
@@ -103,7 +97,7 @@ static int add_values(struct results *r, const json_t *suite, const char *task)
         struct text metric = {0}, key = {0};
         const char *filter;
         json_t *value = json_object_get(m, "value"), *error = json_object_get(m, "stderr");
-        split_name(lm_text(m, "name"), &metric, &filter);
+        split_name(json_text_of(m, "name"), &metric, &filter);
         text_printf(&key, "%s%s", text_c(&metric), filter);
         json_object_set_new(values, text_c(&key),
                             json_is_number(value) ? json_real(json_number_value(value)) : json_null());
@@ -111,7 +105,7 @@ static int add_values(struct results *r, const json_t *suite, const char *task)
         text_printf(&key, "%s_stderr%s", text_c(&metric), filter);
         json_object_set_new(values, text_c(&key),
                             json_is_number(error) ? json_real(json_number_value(error)) : json_string("N/A"));
-        json_object_set_new(higher, text_c(&metric), json_boolean(strcmp(lm_text(m, "better"), "lower") != 0));
+        json_object_set_new(higher, text_c(&metric), json_boolean(strcmp(json_text_of(m, "better"), "lower") != 0));
         text_free(&key);
         text_free(&metric);
     }
@@ -125,7 +119,7 @@ static const json_t *options_of(const json_t *protocol, const char *name)
     size_t i;
     json_array_foreach(json_object_get(protocol, "metrics"), i, m)
     {
-        if (strcmp(lm_text(m, "metric"), name) == 0) return json_object_get(m, "options");
+        if (strcmp(json_text_of(m, "metric"), name) == 0) return json_object_get(m, "options");
     }
     return NULL;
 }
@@ -138,12 +132,12 @@ static json_t *metric_list(const json_t *suite, const json_t *protocol)
     json_array_foreach(json_object_get(suite, "metrics"), i, m)
     {
         struct text metric = {0};
-        const char *filter, *name = lm_text(m, "name");
+        const char *filter, *name = json_text_of(m, "name");
         split_name(name, &metric, &filter);
         if (!json_object_get(seen, text_c(&metric))) {
             json_t *entry = json_pack("{s:s, s:s, s:b}", "metric", text_c(&metric), "aggregation",
-                                      aggregation_of(text_c(&metric), lm_text(suite, "output_type")),
-                                      "higher_is_better", strcmp(lm_text(m, "better"), "lower") != 0);
+                                      aggregation_of(text_c(&metric), json_text_of(suite, "output_type")),
+                                      "higher_is_better", strcmp(json_text_of(m, "better"), "lower") != 0);
             json_object_update_missing(entry, (json_t *)(uintptr_t)options_of(protocol, name));
             json_array_append_new(list, entry);
             json_object_set_new(seen, text_c(&metric), json_true());
@@ -158,7 +152,7 @@ static json_t *metric_list(const json_t *suite, const json_t *protocol)
 static json_t *generation_kwargs(const json_t *protocol)
 {
     json_t *kwargs = json_copy(json_object_get(protocol, "generation_kwargs"));
-    const char *decoding = lm_text(protocol, "decoding");
+    const char *decoding = json_text_of(protocol, "decoding");
     const bool beam = strncmp(decoding, "beam:", 5) == 0;
     json_object_set_new(kwargs, "do_sample", json_boolean(strncmp(decoding, "sample", 6) == 0));
     if (beam) json_object_set_new(kwargs, "num_beams", json_integer(strtol(decoding + 5, NULL, 10)));
@@ -173,12 +167,12 @@ static json_t *config_of(const json_t *suite, const char *task, const json_t *pr
                                        "doc_to_choice",  "repeats",     "filter_list", "target_delimiter"};
     const json_t *fewshot = json_object_get(protocol, "fewshot"), *delimiter;
     struct text data = {0};
-    text_printf(&data, "sha256:%s", lm_text(protocol, "data_sha256"));
+    text_printf(&data, "sha256:%s", json_text_of(protocol, "data_sha256"));
     json_t *c =
         json_pack("{s:s, s:s, s:s, s:I, s:o, s:b, s:s, s:s, s:i, s:{s:s, s:n}}", "task", task, "dataset_path",
-                  text_c(&data), "output_type", lm_text(suite, "output_type"), "num_fewshot", shots, "metric_list",
+                  text_c(&data), "output_type", json_text_of(suite, "output_type"), "num_fewshot", shots, "metric_list",
                   metric_list(suite, protocol), "should_decontaminate", 0, "description", "", "target_delimiter", " ",
-                  "repeats", 1, "metadata", "dataset_format", lm_text(protocol, "dataset_format"), "version");
+                  "repeats", 1, "metadata", "dataset_format", json_text_of(protocol, "dataset_format"), "version");
     text_free(&data);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (json_object_get(protocol, keys[i])) json_object_set(c, keys[i], json_object_get(protocol, keys[i]));
@@ -196,7 +190,7 @@ static int wrong_suite(struct results *r, size_t i, const char *what)
 
 static int add_suite(struct results *r, const json_t *suite, size_t i)
 {
-    const char *task = lm_text(suite, "name");
+    const char *task = json_text_of(suite, "name");
     const json_t *protocol = json_object_get(suite, "protocol"), *items = json_object_get(suite, "items"), *m;
     size_t k;
     if (!*task) return wrong_suite(r, i, "name: must be a text");
@@ -207,7 +201,7 @@ static int add_suite(struct results *r, const json_t *suite, size_t i)
         return wrong_suite(r, i, "metrics: are more than any suite has");
     json_array_foreach(json_object_get(suite, "metrics"), k, m)
     {
-        if (!*lm_text(m, "name")) return wrong_suite(r, i, "metrics: each must have a name");
+        if (!*json_text_of(m, "name")) return wrong_suite(r, i, "metrics: each must have a name");
     }
     const json_int_t shots = json_integer_value(json_object_get(json_object_get(protocol, "fewshot"), "num_fewshot"));
     int failed = add_values(r, suite, task);
@@ -235,13 +229,13 @@ static const char *dtype_of(const char *backend)
 static void add_config(struct results *r, const json_t *subject)
 {
     struct text args = {0};
-    text_printf(&args, "pretrained=%s,weights=%s", lm_text(subject, "model"), lm_text(subject, "backend"));
+    text_printf(&args, "pretrained=%s,weights=%s", json_text_of(subject, "model"), json_text_of(subject, "backend"));
     json_t *parameters = json_object_get(subject, "parameters");
     json_t *c = json_pack("{s:s, s:s, s:s, s:O*, s:s, s:s, s:s, s:n, s:[], s:s, s:n, s:n, s:n, s:n}", "model", "kerf",
-                          "model_name", lm_text(subject, "name"), "model_args", text_c(&args), "model_num_parameters",
-                          parameters, "model_dtype", dtype_of(lm_text(subject, "backend")), "model_revision", "main",
-                          "model_sha", lm_text(subject, "sha256"), "batch_size", "batch_sizes", "device", "cpu",
-                          "use_cache", "limit", "bootstrap_iters", "gen_kwargs");
+                          "model_name", json_text_of(subject, "name"), "model_args", text_c(&args),
+                          "model_num_parameters", parameters, "model_dtype", dtype_of(json_text_of(subject, "backend")),
+                          "model_revision", "main", "model_sha", json_text_of(subject, "sha256"), "batch_size",
+                          "batch_sizes", "device", "cpu", "use_cache", "limit", "bootstrap_iters", "gen_kwargs");
     json_object_set_new(r->all, "config", c);
     text_free(&args);
 }
@@ -255,9 +249,9 @@ static void add_machine(struct results *r)
     text_printf(&info,
                 "kerf %s (%s, %s)\nOpenMP threads: %" JSON_INTEGER_FORMAT "\nBLAS: %s\n\nCPU:\nModel name: %s\n"
                 "Kernels: %s",
-                lm_text(kerf, "version"), lm_text(kerf, "commit"), lm_text(kerf, "compiler"),
-                json_integer_value(threads), lm_text(machine, "blas"), lm_text(machine, "cpu"),
-                lm_text(machine, "isa"));
+                json_text_of(kerf, "version"), json_text_of(kerf, "commit"), json_text_of(kerf, "compiler"),
+                json_integer_value(threads), json_text_of(machine, "blas"), json_text_of(machine, "cpu"),
+                json_text_of(machine, "isa"));
     json_object_set_new(r->all, "pretty_env_info", json_string(text_c(&info)));
     text_free(&info);
 }
@@ -290,9 +284,10 @@ static void add_own(struct results *r, const json_t *subject)
         intervals = json_object();
         json_array_foreach(json_object_get(suite, "metrics"), k, m)
         {
-            if (json_object_get(m, "ci95")) json_object_set(intervals, lm_text(m, "name"), json_object_get(m, "ci95"));
+            if (json_object_get(m, "ci95"))
+                json_object_set(intervals, json_text_of(m, "name"), json_object_get(m, "ci95"));
         }
-        json_object_set_new(suites, lm_text(suite, "name"),
+        json_object_set_new(suites, json_text_of(suite, "name"),
                             json_pack("{s:O*, s:O*, s:o, s:O*}", "fingerprint", json_object_get(suite, "fingerprint"),
                                       "protocol", json_object_get(suite, "protocol"), "ci95", intervals, "canaries",
                                       json_object_get(suite, "canaries")));
@@ -307,11 +302,11 @@ static void add_names(struct results *r, const json_t *subject)
                                         "upper_git_hash", "system_instruction",   "system_instruction_sha",
                                         "chat_template",  "chat_template_sha",    "fewshot_as_multiturn"};
     struct text name = {0};
-    lm_model_name(&name, lm_text(subject, "name"));
+    lm_model_name(&name, json_text_of(subject, "name"));
     for (size_t i = 0; i < sizeof nulls / sizeof *nulls; i++) json_object_set_new(r->all, nulls[i], json_null());
     json_object_set_new(r->all, "task_hashes", json_object());
     json_object_set_new(r->all, "model_source", json_string("kerf"));
-    json_object_set_new(r->all, "model_name", json_string(lm_text(subject, "name")));
+    json_object_set_new(r->all, "model_name", json_string(json_text_of(subject, "name")));
     json_object_set_new(r->all, "model_name_sanitized", json_string(text_c(&name)));
     text_free(&name);
 }
@@ -322,9 +317,9 @@ json_t *lm_results(const json_t *run, struct error *e)
     const json_t *subject = json_object_get(run, "subject"), *suites = json_object_get(run, "suites"), *suite;
     struct tm utc;
     size_t i;
-    if (strcmp(lm_text(run, "schema"), "kerf-run-1") != 0)
+    if (strcmp(json_text_of(run, "schema"), "kerf-run-1") != 0)
         r.status = error_set(e, ERROR_INPUT, "run: schema: must be \"kerf-run-1\"");
-    else if (!json_is_object(subject) || !*lm_text(subject, "name"))
+    else if (!json_is_object(subject) || !*json_text_of(subject, "name"))
         r.status = error_set(e, ERROR_INPUT, "run: subject.name: must be a text");
     else if (!json_array_size(suites))
         r.status = error_set(e, ERROR_INPUT, "run: suites: must be a list with at least one");
@@ -344,16 +339,4 @@ json_t *lm_results(const json_t *run, struct error *e)
     }
     json_decref(r.all);
     return NULL;
-}
-
-int export_lm_eval(const json_t *run, struct text *results, struct error *e)
-{
-    json_t *all = lm_results(run, e);
-    if (!all) return (int)e->code;
-    char *text = json_dumps(all, LM_DUMP);
-    if (text) text_add(results, text);
-    const bool whole = text && !results->failed;
-    free(text);
-    json_decref(all);
-    return whole ? 0 : error_set(e, ERROR_IO, "out of memory for results");
 }

@@ -10,12 +10,11 @@
 
 enum { LM_DUMP = JSON_INDENT(2) | JSON_REAL_PRECISION(17), LM_LINE = JSON_COMPACT | JSON_REAL_PRECISION(17) };
 
-/* A checked run as results; NULL with an error that names the field. */
+/* results_DATE.json of a run, as lm-evaluation-harness 0.4 writes it; NULL with an error that names the field. */
 json_t *lm_results(const json_t *run, struct error *e);
 /* When a run began, UTC. */
 int lm_started(const json_t *run, struct tm *utc, struct error *e);
 /* A model's name as a folder, by the harness's own rule: each stretch of "<>:/|\?*[] becomes two underscores. */
 void lm_model_name(struct text *out, const char *name);
-const char *lm_text(const json_t *object, const char *key); /* "" where there is no text */
 
 #endif

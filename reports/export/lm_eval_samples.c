@@ -122,14 +122,15 @@ static void add_metrics(json_t *line, const json_t *suite, const json_t *sample,
     size_t i;
     json_array_foreach(json_object_get(suite, "metrics"), i, m)
     {
-        const char *name = lm_text(m, "name"), *comma = strchr(name, ',');
+        const char *name = json_text_of(m, "name"), *comma = strchr(name, ',');
         if (strcmp(comma ? comma + 1 : "none", filter) != 0) continue;
         struct text metric = {0};
         text_bytes(&metric, name, strcspn(name, ","));
         json_t *own = json_object_get(json_object_get(sample, "metrics"), name);
         const bool of_all = !own || is_perplexity(text_c(&metric));
         json_object_set_new(line, text_c(&metric),
-                            of_all ? pair_of(sample, name, lm_text(suite, "output_type"), filter) : json_incref(own));
+                            of_all ? pair_of(sample, name, json_text_of(suite, "output_type"), filter)
+                                   : json_incref(own));
         json_array_append_new(names, json_string(text_c(&metric)));
         text_free(&metric);
     }
@@ -147,22 +148,22 @@ static json_t *hash_of(const char *s)
 static int add_line(const json_t *suite, const json_t *sample, const char *filter, struct text *lines,
                     struct text *hashes)
 {
-    const bool generated = strcmp(lm_text(suite, "output_type"), "generate_until") == 0;
+    const bool generated = strcmp(json_text_of(suite, "output_type"), "generate_until") == 0;
     json_t *target = as_text(json_object_get(sample, "target")), *arguments = arguments_of(sample);
     json_t *names = json_array(), *id = json_object_get(sample, "doc_id");
-    const char *prompt = lm_text(json_object_get(arguments, "gen_args_0"), "arg_0");
+    const char *prompt = json_text_of(json_object_get(arguments, "gen_args_0"), "arg_0");
     json_t *line = json_pack("{s:O?, s:{s:O}, s:O, s:o, s:o, s:o, s:s, s:O, s:s, s:o, s:o}", "doc_id", id, "doc",
                              "target", target, "target", target, "arguments", arguments, "resps",
                              responses_of(sample, generated), "filtered_resps", filtered_of(sample, generated, filter),
-                             "filter", filter, "metrics", names, "doc_hash", lm_text(sample, "doc_hash"), "prompt_hash",
-                             hash_of(prompt), "target_hash", hash_of(json_string_value(target)));
+                             "filter", filter, "metrics", names, "doc_hash", json_text_of(sample, "doc_hash"),
+                             "prompt_hash", hash_of(prompt), "target_hash", hash_of(json_string_value(target)));
     if (line) add_metrics(line, suite, sample, filter, names);
     char *text = line ? json_dumps(line, LM_LINE) : NULL;
     if (text) {
         text_add(lines, text);
         text_char(lines, '\n');
-        text_printf(hashes, "%s%s%s", lm_text(line, "doc_hash"), lm_text(line, "prompt_hash"),
-                    lm_text(line, "target_hash"));
+        text_printf(hashes, "%s%s%s", json_text_of(line, "doc_hash"), json_text_of(line, "prompt_hash"),
+                    json_text_of(line, "target_hash"));
     }
     free(text);
     json_decref(line);
@@ -203,31 +204,36 @@ static int convert(const struct exporting *x, const json_t *suite, const struct 
                    struct text *hashes)
 {
     const char *at = (const char *)f->data, *end = at + f->size;
+    const json_int_t items = json_integer_value(json_object_get(suite, "items"));
+    json_int_t number = 0;
     int status = 0;
-    for (size_t number = 1; at < end && !status; number++) {
+    while (at < end && !status) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         const size_t n = newline ? (size_t)(newline - at) : (size_t)(end - at);
-        json_t *sample = json_read_bytes(at, n, "JSON", x->e);
+        json_t *sample = json_read_line(at, n, x->e);
         struct text lines = {0};
         status = sample ? export_lm_eval_sample(suite, sample, &lines, hashes, x->e) : (int)x->e->code;
+        number++;
         if (status)
-            error_prefix(x->e, "%s: line %zu", f->path, number);
+            error_prefix(x->e, "%s: line %" JSON_INTEGER_FORMAT, f->path, number);
         else
             fwrite(lines.bytes, 1, lines.length, out->stream); /* a failure shows when the file is committed */
         text_free(&lines);
         json_decref(sample);
         at += newline ? n + 1 : n;
     }
-    return status;
+    if (status || number == items) return status;
+    return error_set(x->e, ERROR_INPUT, "%s: has %" JSON_INTEGER_FORMAT " items, its run %" JSON_INTEGER_FORMAT,
+                     f->path, number, items);
 }
 
 static int write_suite(struct exporting *x, const json_t *suite)
 {
-    const char *task = lm_text(suite, "name");
+    const char *task = json_text_of(suite, "name");
     struct text from = {0}, to = {0}, hashes = {0};
     struct file f = {0};
     struct output out;
-    if (strchr(task, '/')) return error_set(x->e, ERROR_INPUT, "%s: is no suite's name", task);
+    if (!file_name_fits(task)) return error_set(x->e, ERROR_INPUT, "%s: is no suite's name", task);
     text_printf(&from, "%s/samples_%s.jsonl", x->run_folder, task);
     text_printf(&to, "%s/samples_%s_%s.jsonl", text_c(&x->folder), task, x->date);
     int status = file_map(&f, text_c(&from), x->e);
@@ -255,7 +261,7 @@ static int write_all(struct exporting *x, const json_t *run, const char *out)
     const json_t *suite;
     struct tm utc;
     size_t i;
-    text_printf(&x->folder, "%s/%s", out, lm_text(x->results, "model_name_sanitized"));
+    text_printf(&x->folder, "%s/%s", out, json_text_of(x->results, "model_name_sanitized"));
     int status = lm_started(run, &utc, x->e);
     if (!status) strftime(x->date, sizeof x->date, "%Y-%m-%dT%H-%M-%S.000000", &utc);
     if (!status) status = folder_make(text_c(&x->folder), x->e);

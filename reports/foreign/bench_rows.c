@@ -21,13 +21,15 @@ static size_t line_length(const char *s, size_t n)
 
 static bool contains(const void *s, size_t n, const char *word) { return memmem(s, n, word, strlen(word)) != NULL; }
 
-/* Every format has the names of its fields in it: JSON each time, CSV in its first line. */
+/* Every format has the names of its fields in it: JSON each time, CSV in its first line. The table that llama-bench prints
+ * unless told otherwise is known too, for the sake of what is said about it. */
 bool bench_rows_are(const struct file *f)
 {
     const char first = first_of(f);
     if (first == '[' || first == '{')
         return contains(f->data, f->size, "\"avg_ts\"") && contains(f->data, f->size, "\"n_prompt\"");
     const size_t n = line_length((const char *)f->data, f->size);
+    if (first == '|') return contains(f->data, n, " test |") && contains(f->data, n, " t/s |");
     return contains(f->data, n, "avg_ts") && contains(f->data, n, "n_prompt");
 }
 
@@ -41,10 +43,8 @@ static json_t *read_lines(const struct file *f, const char *path, struct error *
         const size_t n = line_length(at, (size_t)(end - at));
         size_t blank = 0;
         while (blank < n && strchr(" \t\r", at[blank]) && at[blank]) blank++;
-        struct text where = {0};
-        text_printf(&where, "%s: line %zu", path, number);
-        json_t *row = blank < n ? json_read_bytes(at, n, text_c(&where), e) : NULL;
-        text_free(&where);
+        json_t *row = blank < n ? json_read_line(at, n, e) : NULL;
+        if (blank < n && !row) error_prefix(e, "%s: line %zu", path, number);
         if (blank < n && (!row || json_array_append_new(all, row))) {
             json_decref(all);
             return NULL;
@@ -56,7 +56,7 @@ static json_t *read_lines(const struct file *f, const char *path, struct error *
 
 /* --- CSV --- */
 
-struct table {
+struct rows {
     const char *path;
     json_t *names, *row, *all; /* row: the fields of the line so far */
     size_t line;
@@ -66,7 +66,7 @@ struct table {
 
 static void take_field(void *data, size_t n, void *state)
 {
-    struct table *t = state;
+    struct rows *t = state;
     if (t->status) return;
     if (json_array_append_new(t->row, json_text(data ? data : "", n)))
         t->status = error_set(t->e, ERROR_IO, "%s: out of memory", t->path);
@@ -75,7 +75,7 @@ static void take_field(void *data, size_t n, void *state)
 /* The first line names the fields; where outputs were put into one file, others repeat it. */
 static void take_row(int end, void *state)
 {
-    struct table *t = state;
+    struct rows *t = state;
     t->line++;
     const size_t n = json_array_size(t->row), names = json_array_size(t->names);
     const bool repeats = names && json_equal(t->row, t->names);
@@ -93,7 +93,7 @@ static void take_row(int end, void *state)
 static json_t *read_csv(const struct file *f, const char *path, struct error *e)
 {
     struct csv_parser parser;
-    struct table t = {path, json_array(), json_array(), json_array(), 0, e, 0};
+    struct rows t = {path, json_array(), json_array(), json_array(), 0, e, 0};
     if (csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI)) t.status = error_set(e, ERROR_IO, "%s: out of memory", path);
     if (!t.status) {
         const size_t n = csv_parse(&parser, f->data, f->size, take_field, take_row, &t);
@@ -112,6 +112,10 @@ static json_t *read_csv(const struct file *f, const char *path, struct error *e)
 json_t *bench_rows_read(const struct file *f, const char *path, struct error *e)
 {
     const char first = first_of(f);
+    if (first == '|')
+        return error_set(e, ERROR_INPUT, "%s: is llama-bench's table: give what it prints with -o json, jsonl or csv",
+                         path),
+               NULL;
     if (first == '{') return read_lines(f, path, e);
     if (first == '[') return json_read_bytes((const char *)f->data, f->size, path, e);
     return read_csv(f, path, e);

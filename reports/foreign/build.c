@@ -49,12 +49,6 @@ void foreign_left_out(json_t *run, const char *what)
     json_object_set_new(source, "left_out_besides", json_integer(n + 1));
 }
 
-const char *foreign_text(const json_t *object, const char *key)
-{
-    const char *s = json_string_value(json_object_get(object, key));
-    return s ? s : "";
-}
-
 double foreign_number(const json_t *v)
 {
     double x;

@@ -30,7 +30,6 @@ int foreign_metric(json_t *suite, const struct foreign_value *v);
 void foreign_left_out(json_t *run, const char *what);
 
 /* What a file of no particular shape may hold under a key. */
-const char *foreign_text(const json_t *object, const char *key); /* "" where there is no text */
 /* A number, or a text that is one (CSV, and Python's str()); NAN for anything else, also for NULL. */
 double foreign_number(const json_t *v);
 /* The same, whole and not negative, else -1. */

@@ -1,7 +1,6 @@
 /* What other tools measured, as runs that can stand in a report: one file for each tool, one row in registry.c.
  *
- *     const struct foreign *tool = foreign_recognise(&file);
- *     json_t *runs = tool ? tool->read(&file, path, e) : NULL;
+ *     json_t *runs = foreign_read("results_2026-11-24.json", e);
  *
  * A run is what run.json has (reports/report.h), as far as the tool tells: "subject" with "source": {"tool": name and
  * version, "file": path}, "name", "model", and null or "" for what is not known; "suites" with their metrics and without
@@ -21,8 +20,6 @@ struct foreign {
     json_t *(*read)(const struct file *f, const char *path, struct error *e); /* MUST: an array of runs */
 };
 
-const struct foreign *foreign_at(size_t i); /* NULL behind the last */
-const struct foreign *foreign_recognise(const struct file *f);
 /* The runs of a file by whichever tool wrote it; ERROR_INPUT lists the tools where none did. */
 json_t *foreign_read(const char *path, struct error *e);
 

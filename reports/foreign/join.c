@@ -46,7 +46,7 @@ static json_t *make_absent(bool is_baseline)
 /* This subject's value in a row; one whose direction is the other is another metric, whatever its name. */
 static json_t *make_own(const struct joining *j, const json_t *metric, const char *better)
 {
-    if (strcmp(foreign_text(metric, "better"), better) != 0) {
+    if (strcmp(json_text_of(metric, "better"), better) != 0) {
         json_t *cell = make_absent(j->n == 0);
         json_object_set_new(cell, "reason", json_string("its metric of this name is better in the other direction"));
         return cell;
@@ -75,7 +75,7 @@ static int list_metrics(struct joining *j, struct error *e)
     {
         json_array_foreach(json_object_get(suite, "metrics"), m, metric)
         {
-            row_key(&key, foreign_text(suite, "name"), foreign_text(metric, "name"));
+            row_key(&key, json_text_of(suite, "name"), json_text_of(metric, "name"));
             if (json_object_get(j->of, text_c(&key))) continue;
             json_t *both = json_pack("{s:O, s:O}", "suite", suite, "metric", metric);
             if (!both || key.failed || json_object_set_new(j->of, text_c(&key), both)) {
@@ -88,6 +88,14 @@ static int list_metrics(struct joining *j, struct error *e)
     return 0;
 }
 
+/* Where no protocol says of how many items a row is, all of its subjects must say the same. */
+static void agree_on_items(json_t *row, const json_t *suite)
+{
+    if (*json_text_of(row, "fingerprint")) return;
+    if (!json_equal(json_object_get(row, "items"), json_object_get(suite, "items")))
+        json_object_set_new(row, "items", json_null());
+}
+
 /* A cell for every row that is there; what found its row is no longer in j->of. */
 static void fill_rows(struct joining *j)
 {
@@ -96,13 +104,16 @@ static void fill_rows(struct joining *j)
     size_t i;
     json_array_foreach(j->rows, i, row)
     {
-        row_key(&key, foreign_text(row, "suite"), foreign_text(row, "metric"));
+        row_key(&key, json_text_of(row, "suite"), json_text_of(row, "metric"));
         const bool distance = json_is_true(json_object_get(row, "divergence"));
         const json_t *both = distance ? NULL : json_object_get(j->of, text_c(&key));
         json_t *cell =
-            both ? make_own(j, json_object_get(both, "metric"), foreign_text(row, "better")) : make_absent(j->n == 0);
+            both ? make_own(j, json_object_get(both, "metric"), json_text_of(row, "better")) : make_absent(j->n == 0);
         json_array_append_new(json_object_get(row, "cells"), cell);
-        if (both) json_object_del(j->of, text_c(&key));
+        if (both) {
+            agree_on_items(row, json_object_get(both, "suite"));
+            json_object_del(j->of, text_c(&key));
+        }
     }
     text_free(&key);
 }
@@ -111,10 +122,10 @@ static json_t *make_row(const struct joining *j, const json_t *suite, json_t *me
 {
     json_t *cells = json_array(), *items = json_object_get(suite, "items");
     for (size_t i = 0; i < j->n; i++) json_array_append_new(cells, make_absent(i == 0));
-    json_array_append_new(cells, make_own(j, metric, foreign_text(metric, "better")));
-    return json_pack("{s:s, s:s, s:s, s:s, s:O, s:s, s:o}", "suite", foreign_text(suite, "name"), "metric",
-                     foreign_text(metric, "name"), "unit", foreign_text(metric, "unit"), "better",
-                     foreign_text(metric, "better"), "items", items, "fingerprint", "", "cells", cells);
+    json_array_append_new(cells, make_own(j, metric, json_text_of(metric, "better")));
+    return json_pack("{s:s, s:s, s:s, s:s, s:O, s:s, s:o}", "suite", json_text_of(suite, "name"), "metric",
+                     json_text_of(metric, "name"), "unit", json_text_of(metric, "unit"), "better",
+                     json_text_of(metric, "better"), "items", items, "fingerprint", "", "cells", cells);
 }
 
 static void make_rows(struct joining *j)
@@ -124,7 +135,7 @@ static void make_rows(struct joining *j)
     json_object_foreach(j->of, key, both)
     {
         const json_t *suite = json_object_get(both, "suite");
-        const char *name = foreign_text(suite, "name");
+        const char *name = json_text_of(suite, "name");
         json_t *list = json_object_get(j->fresh, name);
         if (!list) json_object_set_new(j->fresh, name, list = json_array());
         json_array_append_new(list, make_row(j, suite, json_object_get(both, "metric")));
@@ -145,10 +156,10 @@ static int place_rows(struct joining *j, struct error *e)
     size_t i;
     json_array_foreach(j->rows, i, row)
     {
-        const char *name = foreign_text(row, "suite");
+        const char *name = json_text_of(row, "suite");
         const json_t *next = json_array_get(j->rows, i + 1);
         json_array_append(all, row);
-        if (!next || strcmp(foreign_text(next, "suite"), name) != 0) move_fresh(j, all, name);
+        if (!next || strcmp(json_text_of(next, "suite"), name) != 0) move_fresh(j, all, name);
     }
     json_object_foreach(j->fresh, suite, list) json_array_extend(all, list);
     if (json_object_set_new(j->comparison, "rows", all))
@@ -164,7 +175,7 @@ static bool name_is_taken(const struct joining *j, const char *name)
     const json_t *subject;
     json_array_foreach(j->subjects, i, subject)
     {
-        if (strcmp(foreign_text(subject, "name"), name) == 0) return true;
+        if (strcmp(json_text_of(subject, "name"), name) == 0) return true;
     }
     return false;
 }
@@ -172,8 +183,8 @@ static bool name_is_taken(const struct joining *j, const char *name)
 /* A name that another subject has gets the name of its file, and a number where that does not help. */
 static void tell_apart(const struct joining *j, json_t *subject)
 {
-    const char *name = foreign_text(subject, "name");
-    const char *file = path_name(foreign_text(json_object_get(subject, "source"), "file"));
+    const char *name = json_text_of(subject, "name");
+    const char *file = path_name(json_text_of(json_object_get(subject, "source"), "file"));
     struct text other = {0};
     text_add(&other, name);
     if (name_is_taken(j, name)) text_printf(&other, " (%s)", file);
@@ -209,7 +220,7 @@ static int check(const struct joining *j, struct error *e)
     if (j->n >= SUBJECTS_MOST || rows > CELLS_MOST / (j->n + 1))
         return error_set(
             e, ERROR_INPUT, "%s: a comparison of %zu subjects in %zu rows is too large: give fewer of them",
-            foreign_text(json_object_get(json_object_get(j->run, "subject"), "source"), "file"), j->n + 1, rows);
+            json_text_of(json_object_get(json_object_get(j->run, "subject"), "source"), "file"), j->n + 1, rows);
     return 0;
 }
 
@@ -223,7 +234,7 @@ int comparison_add(json_t *comparison, const json_t *run, struct error *e)
                         .fresh = json_object()};
     j.n = json_array_size(j.subjects);
     text_printf(&j.why, "measured by %s, whose protocol is not known",
-                foreign_text(json_object_get(json_object_get(run, "subject"), "source"), "tool"));
+                json_text_of(json_object_get(json_object_get(run, "subject"), "source"), "tool"));
     int status = list_metrics(&j, e);
     if (!status) status = check(&j, e);
     if (!status) {

@@ -50,7 +50,7 @@ static int take_test(struct reading *r, const json_t *row, size_t i, struct test
     if (t->generated < 0) return wrong(r, i, "n_gen", "a whole number must be there");
     if (t->depth < 0) return wrong(r, i, "n_depth", "a whole number is meant");
     if (!(t->mean >= 0)) return wrong(r, i, "avg_ts", "a number of tokens a second must be there");
-    if (!*foreign_text(row, "model_filename")) return wrong(r, i, "model_filename", "a text must be there");
+    if (!*json_text_of(row, "model_filename")) return wrong(r, i, "model_filename", "a text must be there");
     return 0;
 }
 
@@ -113,7 +113,7 @@ static void take_tool(json_t *source, const json_t *row)
 {
     struct text tool = {0};
     const int64_t number = foreign_count(json_object_get(row, "build_number"));
-    const char *commit = foreign_text(row, "build_commit");
+    const char *commit = json_text_of(row, "build_commit");
     text_add(&tool, "llama-bench");
     if (number >= 0) text_printf(&tool, " b%" PRId64, number);
     if (*commit) text_printf(&tool, number >= 0 ? " (%s)" : " %s", commit);
@@ -132,26 +132,33 @@ static const char *weights_of(const char *model_type)
     return strncmp(model_type, "mostly ", 7) == 0 ? model_type + 7 : model_type;
 }
 
+/* The model's file without its folder, also where that is Windows' way to write it. */
+static const char *model_of(const json_t *row)
+{
+    const char *name = path_name(json_text_of(row, "model_filename")), *back = strrchr(name, '\\');
+    return back && back[1] ? back + 1 : name;
+}
+
 static void take_subject(json_t *run, const json_t *row)
 {
     json_t *subject = json_object_get(run, "subject"), *machine = json_object_get(run, "machine");
     const int64_t parameters = foreign_count(json_object_get(row, "model_n_params"));
     const int64_t bytes = foreign_count(json_object_get(row, "model_size"));
     const int64_t threads = foreign_count(json_object_get(row, "n_threads"));
-    const char *model = path_name(foreign_text(row, "model_filename"));
+    const char *model = model_of(row);
     take_tool(json_object_get(subject, "source"), row);
     set_text(subject, "name", model);
     set_text(subject, "model", model);
-    set_text(subject, "backend", weights_of(foreign_text(row, "model_type")));
+    set_text(subject, "backend", weights_of(json_text_of(row, "model_type")));
     if (parameters > 0) json_object_set_new(subject, "parameters", json_integer(parameters));
     if (bytes > 0) json_object_set_new(subject, "weight_bytes", json_integer(bytes));
     if (parameters > 0 && bytes > 0)
         json_object_set_new(subject, "bits_per_weight", json_real(8 * (double)bytes / (double)parameters));
-    set_text(machine, "cpu", foreign_text(row, "cpu_info"));
-    set_text(machine, "isa", foreign_text(row, "backends"));
-    if (*foreign_text(row, "gpu_info")) set_text(machine, "gpu", foreign_text(row, "gpu_info"));
+    set_text(machine, "cpu", json_text_of(row, "cpu_info"));
+    set_text(machine, "isa", json_text_of(row, "backends"));
+    if (*json_text_of(row, "gpu_info")) set_text(machine, "gpu", json_text_of(row, "gpu_info"));
     if (threads > 0) json_object_set_new(machine, "threads", json_integer(threads));
-    set_text(run, "started", foreign_text(row, "test_time"));
+    set_text(run, "started", json_text_of(row, "test_time"));
 }
 
 /* --- tests to runs --- */
@@ -228,7 +235,7 @@ static json_t *find_differences(const struct reading *r)
     size_t i;
     json_array_foreach(r->settings, i, settings)
     {
-        const char *name = path_name(foreign_text(settings, "model_filename"));
+        const char *name = model_of(settings);
         json_t *known = json_object_get(models, name);
         if (!known) json_object_set_new(models, name, known = json_pack("{s:O, s:{}}", "first", settings, "differ"));
         const json_t *first = json_object_get(known, "first");
@@ -258,7 +265,7 @@ static void name_runs(const struct reading *r)
     json_array_foreach(r->settings, i, settings)
     {
         struct text name = {0};
-        text_add(&name, path_name(foreign_text(settings, "model_filename")));
+        text_add(&name, model_of(settings));
         const json_t *differ = json_object_get(json_object_get(models, text_c(&name)), "differ");
         json_object_foreach(settings, key, v)
         {

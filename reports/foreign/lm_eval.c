@@ -46,26 +46,34 @@ static bool recognise(const struct file *f)
 
 static const char *const not_finite[] = {"NaN", "Infinity", "-Infinity"};
 
+/* One of them at s (n bytes left), or NULL. */
+static const char *word_at(const char *s, size_t n)
+{
+    for (size_t w = 0; w < 3; w++) {
+        const size_t length = strlen(not_finite[w]);
+        if (length <= n && memcmp(s, not_finite[w], length) == 0) return not_finite[w];
+    }
+    return NULL;
+}
+
 /* Python writes numbers that are not finite as bare words, which JSON does not have. They become texts, which are told
  * apart from numbers later, so that what else is wrong with the file is still an error. */
 static void quote_words(struct text *out, const char *s, size_t n)
 {
     bool in_string = false;
-    for (size_t i = 0; i < n;) {
-        size_t length = 1;
-        if (in_string && s[i] == '\\') length = i + 1 < n ? 2 : 1;
+    size_t copied = 0;
+    for (size_t i = 0; i < n; i++) {
         if (s[i] == '"') in_string = !in_string;
-        for (size_t w = 0; !in_string && w < 3; w++) {
-            const size_t word = strlen(not_finite[w]);
-            if (n - i < word || memcmp(s + i, not_finite[w], word)) continue;
-            text_printf(out, "\"%s\"", not_finite[w]);
-            i += word;
-            length = 0;
-            break;
-        }
-        text_bytes(out, s + i, length);
-        i += length;
+        if (in_string && s[i] == '\\') i++;
+        if (in_string || (s[i] != 'N' && s[i] != 'I' && s[i] != '-')) continue;
+        const char *word = word_at(s + i, n - i);
+        if (!word) continue;
+        text_bytes(out, s + copied, i - copied);
+        text_printf(out, "\"%s\"", word);
+        copied = i + strlen(word);
+        i = copied - 1;
     }
+    text_bytes(out, s + copied, n - copied);
 }
 
 static json_t *read_python(const struct file *f, const char *path, struct error *e)
@@ -114,15 +122,15 @@ static void take_tool(struct reading *r, json_t *source)
     struct text tool = {0};
     const json_t *kerf = take_object(r, r->file, "kerf", "");
     if (kerf)
-        text_printf(&tool, "kerf %s (exported)", foreign_text(kerf, "version"));
+        text_printf(&tool, "kerf %s (exported)", json_text_of(kerf, "version"));
     else
-        text_printf(&tool, "lm-evaluation-harness%s%s", *foreign_text(r->file, "lm_eval_version") ? " " : "",
-                    foreign_text(r->file, "lm_eval_version"));
+        text_printf(&tool, "lm-evaluation-harness%s%s", *json_text_of(r->file, "lm_eval_version") ? " " : "",
+                    json_text_of(r->file, "lm_eval_version"));
     set_text(source, "tool", text_c(&tool));
     text_free(&tool);
     static const char *const keys[] = {"git_hash", "transformers_version"};
     for (size_t i = 0; i < 2; i++)
-        if (*foreign_text(r->file, keys[i])) set_text(source, keys[i], foreign_text(r->file, keys[i]));
+        if (*json_text_of(r->file, keys[i])) set_text(source, keys[i], json_text_of(r->file, keys[i]));
 }
 
 /* The keys of model_args that name the model, the first that is there first, as the harness itself looks for them. */
@@ -183,7 +191,7 @@ static void take_own(struct reading *r, json_t *subject)
     static const char *const counts[] = {"parameters", "weight_bytes"};
     const json_t *own = take_object(r, take_object(r, r->file, "kerf", ""), "subject", "kerf");
     for (size_t i = 0; i < 3; i++)
-        if (*foreign_text(own, texts[i])) set_text(subject, texts[i], foreign_text(own, texts[i]));
+        if (*json_text_of(own, texts[i])) set_text(subject, texts[i], json_text_of(own, texts[i]));
     for (size_t i = 0; i < 2; i++) {
         const int64_t n = foreign_count(json_object_get(own, counts[i]));
         if (n >= 0) json_object_set_new(subject, counts[i], json_integer(n));
@@ -197,8 +205,8 @@ static void take_subject(struct reading *r, json_t *subject)
     const json_t *config = take_object(r, r->file, "config", "");
     struct arguments a = {0};
     take_arguments(json_object_get(config, "model_args"), &a);
-    const char *names[] = {foreign_text(r->file, "model_name"), foreign_text(config, "model_name"), text_c(&a.model),
-                           foreign_text(config, "model"), path_name(r->path)};
+    const char *names[] = {json_text_of(r->file, "model_name"), json_text_of(config, "model_name"), text_c(&a.model),
+                           json_text_of(config, "model"), path_name(r->path)};
     size_t i = 0;
     while (!*names[i] && i < 4) i++;
     set_text(subject, "name", names[i]);
@@ -215,7 +223,7 @@ static void take_subject(struct reading *r, json_t *subject)
 static void take_machine(struct reading *r)
 {
     static const char label[] = "Model name:";
-    const char *at = strstr(foreign_text(r->file, "pretty_env_info"), label);
+    const char *at = strstr(json_text_of(r->file, "pretty_env_info"), label);
     if (!at) return;
     at += strlen(label);
     at += strspn(at, " \t");
@@ -291,7 +299,7 @@ static json_t *directions_of(const json_t *told, const json_t *metric_list)
     json_array_foreach(metric_list, i, entry)
     {
         v = json_object_get(entry, "higher_is_better");
-        if (json_is_boolean(v)) json_object_set(all, foreign_text(entry, "metric"), v);
+        if (json_is_boolean(v)) json_object_set(all, json_text_of(entry, "metric"), v);
     }
     json_object_foreach((json_t *)(uintptr_t)told, metric, v)
     {
@@ -331,7 +339,7 @@ static void open_suite(struct reading *r, struct task *t)
 {
     const json_t *config = json_object_get(json_object_get(r->file, "configs"), t->name);
     t->suite = foreign_suite(r->run, t->name, items_of(r, t));
-    if (*foreign_text(config, "output_type")) set_text(t->suite, "output_type", foreign_text(config, "output_type"));
+    if (*json_text_of(config, "output_type")) set_text(t->suite, "output_type", json_text_of(config, "output_type"));
 }
 
 /* Of `key` "acc,none": metric "acc", filter ",none". */
@@ -369,7 +377,7 @@ static void add_metric(struct reading *r, struct task *t, const char *key, const
 
 static void take_value(struct reading *r, struct task *t, const char *key, const json_t *value)
 {
-    static const char *const labels[] = {"alias", "name", "sample_len", "sample_count", " "};
+    static const char *const labels[] = {"alias", "name", "samples", "sample_len", "sample_count", " "};
     for (size_t i = 0; i < sizeof labels / sizeof *labels; i++)
         if (strncmp(key, labels[i], strlen(labels[i])) == 0 && strchr(",", key[strlen(labels[i])])) return;
     struct text metric = {0};
@@ -379,7 +387,8 @@ static void take_value(struct reading *r, struct task *t, const char *key, const
         text_free(&metric);
         return;
     }
-    if (json_is_number(value) || json_is_null(value) || word_of(value))
+    /* a number that Python's JSON does not know, such as NumPy's float32, is there as its text */
+    if (isfinite(foreign_number(value)) || json_is_null(value) || word_of(value))
         add_metric(r, t, key, text_c(&metric), key + n, value);
     else
         leave_out(r, t, key, "is no number");

@@ -4,9 +4,7 @@
 static const struct foreign *const tools[] = {&foreign_lm_eval, &foreign_llama_bench};
 enum { TOOLS = sizeof tools / sizeof *tools };
 
-const struct foreign *foreign_at(size_t i) { return i < TOOLS ? tools[i] : NULL; }
-
-const struct foreign *foreign_recognise(const struct file *f)
+static const struct foreign *recognise(const struct file *f)
 {
     for (size_t i = 0; i < TOOLS; i++)
         if (tools[i]->recognise(f)) return tools[i];
@@ -27,7 +25,7 @@ json_t *foreign_read(const char *path, struct error *e)
 {
     struct file f;
     if (file_map(&f, path, e)) return NULL;
-    const struct foreign *tool = foreign_recognise(&f);
+    const struct foreign *tool = recognise(&f);
     json_t *runs = tool ? tool->read(&f, path, e) : NULL;
     if (!tool) unknown(path, e);
     file_unmap(&f);

@@ -78,7 +78,7 @@ static void open_cell(struct page *p, double v, const char *class)
 
 static void write_number(struct page *p, double v, int decimals)
 {
-    char s[CELL_TEXT] = "–";
+    char s[CELL_TEXT] = DASH;
     if (!isnan(v)) format_value(s, v, decimals);
     open_cell(p, v, "");
     text_printf(p->out, "%s</td>", s);
@@ -93,39 +93,30 @@ static void write_rank(struct page *p, size_t j)
     if (s->rank)
         text_printf(p->out, "%zu%s", s->rank, tied ? "<span class=\"tie\" title=\"tie\">=</span>" : "");
     else
-        text_add(p->out, "–");
+        text_add(p->out, DASH);
     text_add(p->out, "</td>");
 }
 
 static void write_verdict(struct page *p, size_t j)
 {
-    const size_t losses = answer_losses(p->r, j);
+    const size_t losses = answer_losses(p->r, j), doubts = answer_doubts(p->r, j);
     if (!j) {
         open_cell(p, -1, "");
         text_add(p->out, "<span class=\"pill\">baseline</span></td>");
     } else if (!answer_is_comparable(p->r, j)) {
         open_cell(p, NAN, "");
         text_add(p->out, "<span class=\"pill\">not comparable</span></td>");
+    } else if (!losses && doubts) {
+        open_cell(p, 0.5, "");
+        text_printf(p->out, "<span class=\"pill doubt\">%zu in doubt</span></td>", doubts);
     } else if (!losses) {
         open_cell(p, 0, "");
-        text_add(p->out, "<span class=\"pill good\">no loss</span></td>");
+        text_printf(p->out, "<span class=\"pill good\">no loss</span>%s</td>",
+                    j == p->answer.best ? " <span class=\"diff\">smallest</span>" : "");
     } else {
         open_cell(p, (double)losses, "");
         text_printf(p->out, "<span class=\"pill bad\">%zu worse</span></td>", losses);
     }
-}
-
-static double same_top(const struct report *r, size_t j)
-{
-    double sum = 0;
-    int n = 0;
-    for (size_t i = 0; i < r->n_rows; i++) {
-        const struct report_row *row = &r->rows[i];
-        if (!row->is_distance || strcmp(row->metric, "same_top") || isnan(row->cells[j].figure.value)) continue;
-        sum += row->cells[j].figure.value;
-        n++;
-    }
-    return n ? sum / n : NAN;
 }
 
 static void write_flips(struct page *p, size_t j)
@@ -143,11 +134,11 @@ static void write_suite(struct page *p, const struct report_row *row, size_t j)
 {
     const struct report_cell *cell = &row->cells[j];
     const enum verdict verdict = cell_verdict(row, cell);
-    const int decimals = row_decimals(row, p->r->n_subjects);
-    char value[CELL_TEXT] = "–", difference[CELL_TEXT];
+    const int decimals = row->decimals;
+    char value[CELL_TEXT] = DASH, difference[CELL_TEXT];
     if (!cell->absent) format_value(value, cell->figure.value, decimals);
     open_cell(p, cell->figure.value, verdict == VERDICT_WORSE ? "worse" : verdict == VERDICT_BETTER ? "better" : "");
-    text_printf(p->out, "%s%s", value, cell_is_doubtful(p->r, row, j) ? "!" : "");
+    text_printf(p->out, "%s%s", value, cell->doubtful ? "!" : "");
     if (j && cell->has_difference && !isnan(cell->difference.value)) {
         format_difference(difference, cell->difference.value, decimals);
         text_printf(p->out, " <span class=\"diff\">%s%s%s</span>", difference, verdict ? " " : "",
@@ -159,8 +150,11 @@ static void write_suite(struct page *p, const struct report_row *row, size_t j)
 static void write_subject(struct page *p, size_t j)
 {
     const struct report_subject *s = &p->r->subjects[j];
-    const bool clean = j && answer_is_comparable(p->r, j) && !answer_losses(p->r, j);
-    text_printf(p->out, "<tr data-clean=\"%d\"%s>", clean, j ? "" : " class=\"baseline\"");
+    const bool clean = j && answer_is_comparable(p->r, j) && answer_losses(p->r, j) + answer_doubts(p->r, j) == 0;
+    text_printf(p->out, "<tr data-clean=\"%d\"%s>", clean,
+                !j                    ? " class=\"baseline\""
+                : j == p->answer.best ? " class=\"best\""
+                                      : "");
     write_rank(p, j);
     text_add(p->out, "<th scope=\"row\">");
     page_label(p, j);
@@ -175,19 +169,59 @@ static void write_subject(struct page *p, size_t j)
     write_number(p, s->weight_bytes < 0 ? NAN : (double)s->weight_bytes / (1 << 20), s->weight_bytes < 1 << 30 ? 2 : 1);
     write_number(p, s->tokens_per_second, s->tokens_per_second < 100 ? 1 : 0);
     write_number(p, p->standings[j].score, 2);
-    if (has_distance(p->r, "kl_divergence")) write_number(p, subject_divergence(p->r, j), 4);
-    if (has_distance(p->r, "same_top")) write_number(p, same_top(p->r, j), 3);
+    if (has_distance(p->r, "kl_divergence")) write_number(p, subject_distance(p->r, j, "kl_divergence"), 4);
+    if (has_distance(p->r, "same_top")) write_number(p, subject_distance(p->r, j, "same_top"), 3);
     if (has_flips(p->r)) write_flips(p, j);
     for (size_t i = 0; i < p->r->n_rows; i++)
         if (is_column(p->r, i)) write_suite(p, &p->r->rows[i], j);
     text_add(p->out, "</tr>\n");
 }
 
+/* What verdict and rank say, and why they need not agree. */
+static void write_order(struct page *p)
+{
+    text_add(
+        p->out,
+        "<p class=\"about\"><b>Verdict</b> asks of every suite whether it is worse; the answer above goes by it. In "
+        "doubt is what has p &lt; 0.05 only before it is adjusted for the other candidates. "
+        "<b>Rank</b> goes by <a href=\"#score\">quality</a>, a mean in which gains in some suites, real or by "
+        "chance, outweigh losses in others; = stands where ranks cannot be told apart.");
+    for (size_t j = 1; j < p->r->n_subjects; j++) {
+        const size_t losses = answer_losses(p->r, j);
+        if (p->standings[j].rank != 1 || !losses) continue;
+        text_add(p->out, " Here ");
+        page_label(p, j);
+        text_printf(p->out, " has rank 1 although %zu suite%s worse.", losses, losses > 1 ? "s are" : " is");
+        break;
+    }
+    text_add(p->out, "</p>\n");
+}
+
+static bool comes_before(const struct report *r, size_t a, size_t b)
+{
+    const int64_t left = r->subjects[a].weight_bytes, right = r->subjects[b].weight_bytes;
+    return left != right ? left > right : a < b;
+}
+
+/* The baseline, then the candidates from the largest to the smallest: those that are kept before those that lose, as a
+ * rule. Of which the size is not known comes last. */
+static size_t next_subject(const struct report *r, size_t before)
+{
+    size_t next = 0;
+    for (size_t j = 1; j < r->n_subjects; j++)
+        if ((!before || comes_before(r, before, j)) && (!next || comes_before(r, j, next))) next = j;
+    return next;
+}
+
 void page_board(struct page *p)
 {
-    page_open(p, "board-section", "Leaderboard",
-              "Every suite by its first metric, with the difference to the baseline. ✗ worse, ✓ better: the paired "
+    page_open(
+        p, "board-section", "Leaderboard",
+        p->r->n_subjects == 1
+            ? "Every suite by its first metric. ↑ higher is better, ↓ lower is better."
+            : "Every suite by its first metric, with the difference to the baseline. ✗ worse, ✓ better: the paired "
               "difference is significant. No mark: no difference was shown, which is not the same as none.");
+    if (p->r->n_subjects > 1) write_order(p);
     text_printf(p->out,
                 "<div class=\"controls\" hidden><label>Filter <input id=\"filter\" type=\"search\" "
                 "placeholder=\"name or backend\" autocomplete=\"off\"></label> <label><input id=\"filter-clean\" "
@@ -199,7 +233,8 @@ void page_board(struct page *p)
                      "</caption>\n");
     write_head(p);
     text_add(p->out, "<tbody>\n");
-    for (size_t j = 0; j < p->r->n_subjects; j++) write_subject(p, j);
+    write_subject(p, 0);
+    for (size_t j = 0; (j = next_subject(p->r, j));) write_subject(p, j);
     text_add(p->out, "</tbody></table>\n");
     page_scroll_close(p);
     page_close(p);

@@ -32,7 +32,7 @@ static void write_answer(struct page *p, const char *who, const char *answer, bo
 {
     text_printf(p->out, "<dt>%s</dt><dd class=\"%s\"><span class=\"mark\">%s</span> ", who, right ? "better" : "worse",
                 right ? "✓" : "✗");
-    write_cut(p, *answer ? answer : "–", ANSWER_SHOWN, false);
+    write_cut(p, *answer ? answer : DASH, ANSWER_SHOWN, false);
     text_add(p->out, "</dd>\n");
 }
 
@@ -116,9 +116,10 @@ static void write_flips(struct page *p, const struct evidence_flips *f)
 void page_flips(struct page *p)
 {
     size_t subject = 0, shown = 0;
-    page_open(p, "flips", "Flips",
-              "Answers that turned wrong (−) or right (+) against the baseline. Equal accuracy with many flips is not "
-              "equality.");
+    page_open(
+        p, "flips", "Flips",
+        "Answers that turned wrong (−) or right (+) against the baseline. Equal accuracy with many flips is not "
+        "equality. Beside choices stand their log-likelihoods: of the largest, the nearest to 0, comes the answer.");
     for (size_t i = 0; i < p->v->n_flips; i++) {
         const struct evidence_flips *f = &p->v->flips[i];
         if (f->same_as != f->row || !(f->n_gained + f->n_lost)) continue;

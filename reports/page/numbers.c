@@ -12,7 +12,7 @@ static void write_cell(struct page *p, const struct report_row *row, size_t j, i
     const enum verdict verdict = cell_verdict(row, cell);
     char value[CELL_TEXT], difference[CELL_TEXT], interval[CELL_TEXT];
     if (cell->absent || (row->is_distance && !j)) {
-        text_add(p->out, "<td>–</td>");
+        text_add(p->out, "<td>" DASH "</td>");
         return;
     }
     format_value(value, cell->figure.value, decimals);
@@ -20,7 +20,7 @@ static void write_cell(struct page *p, const struct report_row *row, size_t j, i
                 verdict == VERDICT_WORSE    ? "worse"
                 : verdict == VERDICT_BETTER ? "better"
                                             : "",
-                value, cell_is_doubtful(p->r, row, j) ? "!" : "");
+                value, cell->doubtful ? "!" : "");
     if (cell->has_difference) {
         format_difference(difference, cell->difference.value, decimals);
         format_interval(interval, &cell->difference, decimals, true);
@@ -36,7 +36,7 @@ static void write_cell(struct page *p, const struct report_row *row, size_t j, i
 static void write_row(struct page *p, size_t i)
 {
     const struct report_row *row = &p->r->rows[i];
-    const int decimals = row_decimals(row, p->r->n_subjects);
+    const int decimals = row->decimals;
     text_printf(p->out, "<tr%s><th scope=\"row\">", row_opens_suite(p->r, i) ? " class=\"opens\"" : "");
     page_text(p, row->suite);
     text_add(p->out, " <b>");
@@ -91,13 +91,13 @@ static void write_protocols(struct page *p)
         if (row->items >= 0)
             text_printf(p->out, "</th><td>%" PRId64 "</td><td>", row->items);
         else
-            text_add(p->out, "</th><td>–</td><td>");
+            text_add(p->out, "</th><td>" DASH "</td><td>");
         if (*row->fingerprint) {
             text_add(p->out, "<code class=\"fingerprint\">");
             page_text(p, row->fingerprint);
             text_add(p->out, "</code></td></tr>\n");
         } else {
-            text_add(p->out, "–</td></tr>\n");
+            text_add(p->out, DASH "</td></tr>\n");
         }
     }
     text_add(p->out, "</tbody></table>\n");
@@ -128,9 +128,9 @@ static void write_origins(struct page *p)
             text_free(&brief);
         }
         text_add(p->out, "</td><td>");
-        page_text(p, *s->math ? s->math : "–");
+        page_text(p, *s->math ? s->math : DASH);
         text_add(p->out, "</td><td>");
-        page_text(p, *s->cpu ? s->cpu : "–");
+        page_text(p, *s->cpu ? s->cpu : DASH);
         if (*s->isa) {
             text_add(p->out, ", ");
             page_text(p, s->isa);
@@ -139,7 +139,7 @@ static void write_origins(struct page *p)
         if (s->peak_bytes >= 0)
             text_printf(p->out, "</td><td>%.0f MiB</td></tr>\n", (double)s->peak_bytes / (1 << 20));
         else
-            text_add(p->out, "</td><td>–</td></tr>\n");
+            text_add(p->out, "</td><td>" DASH "</td></tr>\n");
     }
     text_add(p->out, "</tbody></table>\n");
     page_scroll_close(p);

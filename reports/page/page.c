@@ -1,7 +1,6 @@
 #include "reports/page/page.h"
 #include "engine/base/hash.h"
 #include "engine/base/memory.h"
-#include "reports/layout.h"
 #include "reports/report.h"
 
 #include <inttypes.h>
@@ -25,7 +24,7 @@ void page_words(struct page *p, const char *s, size_t n)
     }
 }
 
-static void write_name(struct text *out, const char *s)
+void page_name(struct text *out, const char *s)
 {
     text_add(out, "<code>");
     escape_html(out, s);
@@ -36,7 +35,7 @@ void page_label(struct page *p, size_t subject)
 {
     struct text label = {0};
     subject_label(&label, p->r, subject);
-    write_name(p->out, text_c(&label));
+    page_name(p->out, text_c(&label));
     text_free(&label);
 }
 
@@ -96,8 +95,9 @@ static void write_masthead(struct page *p)
 {
     const struct report_subject *base = p->r->subjects;
     text_add(p->out, "<header class=\"masthead\">\n<p class=\"brand\">kerf <span>what quantization takes, and what it "
-                     "buys</span></p>\n<p class=\"facts\">baseline ");
-    write_name(p->out, base->name);
+                     "buys</span></p>\n<p class=\"facts\">");
+    if (p->r->n_subjects > 1) text_add(p->out, "baseline ");
+    page_name(p->out, base->name);
     if (*base->started) {
         text_add(p->out, " · ");
         struct text day = {0};
@@ -116,10 +116,10 @@ static void write_masthead(struct page *p)
 static void write_contents(struct page *p, bool some_differences)
 {
     text_add(p->out, "<nav aria-label=\"Parts of this page\"><ul>"
-                     "<li><a href=\"#board-section\">Leaderboard</a></li>"
-                     "<li><a href=\"#quality\">Quality and size</a></li>");
+                     "<li><a href=\"#board-section\">Leaderboard</a></li>");
     if (some_differences)
-        text_add(p->out, "<li><a href=\"#differences\">Differences</a></li>"
+        text_add(p->out, "<li><a href=\"#quality\">Quality and size</a></li>"
+                         "<li><a href=\"#differences\">Differences</a></li>"
                          "<li><a href=\"#divergence\">Divergence</a></li>"
                          "<li><a href=\"#flips\">Flips</a></li>"
                          "<li><a href=\"#tokens\">Worst tokens</a></li>");
@@ -127,7 +127,7 @@ static void write_contents(struct page *p, bool some_differences)
              "<li><a href=\"#numbers\">All numbers</a></li><li><a href=\"#method\">Method</a></li></ul></nav>\n");
 }
 
-static int write_page(struct page *p)
+static void write_page(struct page *p)
 {
     const bool several = p->r->n_subjects > 1;
     write_head(p);
@@ -136,9 +136,9 @@ static int write_page(struct page *p)
     page_answer(p);
     write_contents(p, several);
     page_board(p);
-    int status = page_quality(p);
-    if (!status && several) status = page_differences(p);
-    if (!status && several) status = page_divergence(p);
+    if (several) page_quality(p);
+    if (several) page_differences(p);
+    if (several) page_divergence(p);
     if (several) page_flips(p);
     if (several) page_tokens(p);
     page_numbers(p);
@@ -146,13 +146,12 @@ static int write_page(struct page *p)
     text_add(p->out, "</main>\n<footer><p>Made by kerf ");
     page_text(p, p->r->version);
     text_printf(p->out, "</p></footer>\n<script>%s</script>\n</body>\n</html>\n", page_script);
-    return status;
 }
 
 /* A line each, whatever names and reasons hold. */
 static void note_missing(const struct page *p, struct text *notes)
 {
-    if (p->no_charts) text_printf(notes, "index.html has no charts: %s\n", p->no_charts);
+    if (p->charts.code) text_printf(notes, "index.html lacks charts: %s\n", p->charts.text);
     for (size_t j = 0; j < p->v->n_subjects; j++) {
         if (!p->v->missing[j]) continue;
         text_add(notes, "index.html has no flips of ");
@@ -167,17 +166,16 @@ int report_page(const json_t *comparison, const char *folder, struct text *out, 
 {
     struct report r;
     struct evidence v = {0};
-    struct error gnuplot;
     int status = report_read_comparison(&r, comparison, e);
     if (status) return status;
     struct standing *standings = memory_new(r.n_subjects, sizeof *standings, "a page", e);
     if (!standings) status = ERROR_IO;
     if (!status) status = report_standings(&r, standings, e);
     if (!status) status = evidence_read(&v, &r, folder, e);
-    struct page p = {.r = &r, .v = &v, .standings = standings, .answer = answer_find(&r), .out = out, .e = e};
+    struct page p = {.r = &r, .v = &v, .standings = standings, .answer = answer_find(&r), .out = out};
     if (!status) {
-        p.no_charts = charts_try(&gnuplot) ? gnuplot.text : NULL;
-        status = write_page(&p);
+        charts_try(&p.charts);
+        write_page(&p);
         note_missing(&p, notes);
     }
     evidence_free(&v);

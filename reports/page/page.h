@@ -17,16 +17,14 @@ struct page {
     const struct standing *standings; /* [n_subjects] */
     struct answer answer;
     struct text *out;
-    const char *no_charts; /* why there are none; NULL where there are */
-    struct error *e;
+    struct error charts; /* why there are none, or no further ones; code 0 where there are */
 };
 
 void page_answer(struct page *p);
 void page_board(struct page *p);
-/* Charts may fail. */
-int page_quality(struct page *p);
-int page_differences(struct page *p);
-int page_divergence(struct page *p);
+void page_quality(struct page *p);
+void page_differences(struct page *p);
+void page_divergence(struct page *p);
 void page_flips(struct page *p);
 void page_tokens(struct page *p);
 void page_numbers(struct page *p);
@@ -34,6 +32,7 @@ void page_method(struct page *p);
 
 /* --- what the parts share --- */
 
+void page_name(struct text *out, const char *s);          /* escaped, in <code> */
 void page_text(struct page *p, const char *s);            /* one line, escaped */
 void page_words(struct page *p, const char *s, size_t n); /* escaped, with its line breaks */
 void page_label(struct page *p, size_t subject);          /* subject_label(), escaped, in <code> */

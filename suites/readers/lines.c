@@ -54,7 +54,7 @@ static int one_document(const struct lines *l, complete_document complete, void 
                         struct error *e)
 {
     if (!l->length) return error_set(e, ERROR_INPUT, "is empty: a JSON object is due on every line");
-    json_t *doc = json_read_bytes(l->text, l->length, "JSON", e);
+    json_t *doc = json_read_line(l->text, l->length, e);
     if (!doc) return e ? (int)e->code : ERROR_INPUT;
     int status = 0;
     if (!json_is_object(doc))

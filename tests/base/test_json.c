@@ -1,6 +1,6 @@
 #include "engine/base/file.h"
-#include "engine/base/text.h"
 #include "engine/base/json.h"
+#include "engine/base/text.h"
 #include "tests/testing.h"
 
 #include <math.h>
@@ -56,6 +56,9 @@ static void test_errors(void **state)
         assert_null(json_read_bytes(cases[i].text, strlen(cases[i].text), "data.jsonl: line 3", &e));
         assert_error((int)e.code, &e, ERROR_INPUT, cases[i].says);
     }
+    assert_null(json_read_line("[1, 2", 5, &e));
+    assert_error((int)e.code, &e, ERROR_INPUT, "column 5: ");
+    assert_int_equal(strncmp(e.text, "column", 6), 0);
     assert_null(json_read_bytes("[1\0]", 4, "nul", &e));
     assert_error((int)e.code, &e, ERROR_INPUT, "nul: byte 2: a NUL byte");
 }

@@ -43,6 +43,8 @@ run export "$folder/nothing" --out "$folder/none"
 expect_error 4 'nothing: no such file or folder'
 run export "$folder/page" --out "$folder/none"
 expect_error 3 'page: holds no run.json: it is a comparison; give the folders of its runs'
+run export "$folder/page/compare.json" --out "$folder/none"
+expect_error 3 'page: holds no run.json: it is a comparison; give the folders of its runs'
 run export "$folder/run" --out ""
 expect_error 2 '--out: an empty name is no folder'
 rm "$folder/run/samples_reviews.jsonl"

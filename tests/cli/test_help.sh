@@ -38,6 +38,10 @@ echo '{"data": [{"paragraphs": [{"context": "The fog.", "qas": [{"id": "q", "que
 echo '{"model_filename": "model.gguf", "n_prompt": 512, "n_gen": 0, "avg_ts": 100.5, "stddev_ts": 1.5, "samples_ts": [99, 102]}' >"$folder/bench.jsonl"
 echo '{"results": {"endings": {"acc,none": 0.5, "acc_stderr,none": 0.05}}, "model_name": "model", "configs": {}, "versions": {}}' >"$folder/results_2026-11-24T08-00-00.json"
 
+# The calibration set that ships, cut: gptq takes time by the token.
+mkdir -p "$folder/cut/datasets/millbrook"
+head -c 8000 datasets/millbrook/calibration.txt >"$folder/cut/datasets/millbrook/calibration.txt"
+
 # Runs a line of a shell as the reader of the help would, on one item where it takes --limit.
 run_line() { # LINE
     local line=$1
@@ -48,7 +52,7 @@ run_line() { # LINE
     command_line=$line
     (
         cd "$folder" || exit 1
-        kerf() { timeout 120 "$kerf" "$@" </dev/null; }
+        kerf() { KERF_DATA=$folder/cut timeout 120 "$kerf" "$@" </dev/null; }
         eval "$line"
     ) >"$kept/stdout" 2>"$kept/stderr"
     status=$?

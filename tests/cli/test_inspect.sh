@@ -105,4 +105,20 @@ for path in "$folder/pipe" "$folder/link"; do
     kill "$reader" 2>"$kept/unused"
     wait "$reader"
 done
+
+# A model that is cut off while it is read is an error of input and output, not the end by a signal. The output waits at
+# the pipe until it was cut.
+cp "$folder/f16.gguf" "$folder/cut.gguf"
+command_line="kerf inspect cut.gguf --tensor token_embd.weight --dump pipe, cut.gguf cut off"
+"$kerf" inspect "$folder/cut.gguf" --tensor token_embd.weight --dump "$folder/pipe" >"$kept/stdout" 2>"$kept/stderr" &
+reading=$!
+until grep -q cut.gguf /proc/$reading/maps 2>"$kept/unused" || ! kill -0 $reading 2>"$kept/unused"; do sleep 0.05; done
+: >"$folder/cut.gguf"
+timeout 60 cat "$folder/pipe" >"$folder/through" &
+reader=$!
+wait $reading
+status=$?
+kill $reader 2>"$kept/unused"
+wait $reader
+expect_error 4 'a file got shorter while it was read, or its disk failed: run it again when nothing writes to it$'
 finish

@@ -60,6 +60,9 @@ expect_status 0
 grep -q llama-bench bench/index.html || fail "llama-bench in the page" "$(head -c 300 bench/index.html)"
 run report night bench.jsonl --out beside
 expect_status 0
+run report night bench.jsonl ./bench.jsonl --out twice
+expect_status 0
+expect_same_file beside/leaderboard.csv twice/leaderboard.csv
 grep -q 'tg128' beside/leaderboard.csv || fail "tg128 in the leaderboard" "$(head -c 300 beside/leaderboard.csv)"
 expect_equal "the kerf rows stay as they are" "$(grep -c '"p":' night/compare.json)" "$(grep -c '"p":' beside/compare.json)"
 
@@ -70,6 +73,48 @@ expect_status 0
 expect_files bare $files
 expect_equal "notes" 1 "$(grep -c '^note: .*gnuplot' "$kept/stderr")"
 grep -q 'gnuplot' bare/index.html && ! grep -q '<figure' bare/index.html || fail "a reason in place of charts" "none"
+
+# One that fails after the first chart costs the page no more than the further ones.
+cat >bin/gnuplot <<S
+#!/bin/sh
+PATH=$PATH
+echo >>$folder/drawn
+[ "\$(wc -l <$folder/drawn)" -le 3 ] || exit 1
+exec gnuplot "\$@"
+S
+chmod +x bin/gnuplot
+PATH=$folder/bin run report night --out some
+expect_status 0
+expect_files some $files
+expect_equal "notes" 1 "$(grep -c '^note: index.html lacks charts: gnuplot: failed' "$kept/stderr")"
+expect_equal "charts" 1 "$(($(grep -c '<figure' some/index.html) < $(grep -c '<figure' page/index.html)))"
+grep -q '<figure' some/index.html || fail "the charts before" "none"
+
+# A report that cannot be made leaves no older one in its place, and the others are made.
+cp -r page old
+command_line="kerf report night --out old, files smaller than index.html"
+(
+    trap '' XFSZ
+    ulimit -f $(($(stat -c %s page/index.html) / 1024))
+    "$kerf" report night --out old
+) >"$kept/stdout" 2>"$kept/stderr"
+status=$?
+expect_error 4 'old/index.html: '
+expect_files old ${files/index.html/}
+
+# What is no regular file in the place of a report is refused before the work; nobody waits at a pipe.
+cp -r page placed
+for name in $files; do
+    for make in mkfifo mkdir 'ln -s /dev/null'; do
+        rm placed/$name
+        $make placed/$name
+        run report night --out placed
+        expect_error 4 "placed/$name: is a "
+        rm -r placed/$name
+        cp page/$name placed
+    done
+done
+for file in $files; do expect_same_file page/$file placed/$file; done
 
 # Without its runs a comparison has no flips, and says so.
 mkdir far && cp night/compare.json far
@@ -93,7 +138,7 @@ run report list.json --out x
 expect_error 3 'list.json: '
 cp -r before broken && sed -i 's/"rows": \[/"rows": 7, "x": [/' broken/compare.json
 run report broken --out x
-expect_error 3 'rows'
+expect_error 3 'broken/compare.json: comparison: rows: is a whole number'
 cp -r before cut && sed -i '$d' cut/runs/$L-int8-absmax/samples_endings.jsonl
 run report cut --out x
 expect_error 3 'cut/runs/.*samples_endings.jsonl: '

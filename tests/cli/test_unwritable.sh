@@ -57,7 +57,12 @@ expect_error 4 'model.safetensors: '
 expect_equal "what is left of a/b/c" "" "$(ls "$folder/here")"
 rmdir "$folder/here"
 
-# A folder in the place of each file of a comparison.
+# A folder in the place of each file of a run; a pipe, at which nobody waits.
+mkdir "$folder/eval"
+mkfifo "$folder/eval/run.json"
+run eval $L --suite reviews --limit 1 --out "$folder/eval"
+expect_error 4 'eval/run.json: is a device, pipe or socket, not a regular file: remove it, or give another folder$'
+rm -r "$folder/eval"
 for name in run.json samples_reviews.jsonl; do
     mkdir -p "$folder/eval/$name"
     run eval $L --suite reviews --limit 1 --out "$folder/eval"
@@ -65,13 +70,36 @@ for name in run.json samples_reviews.jsonl; do
     [ -z "$(find "$folder" -name '*.tmp*')" ] || fail "no temporary file" "$(find "$folder" -name '*.tmp*')"
     rm -r "$folder/eval"
 done
+
+# In the place of a file of a comparison they show before the work.
 for name in compare.json leaderboard.csv report.md junit.xml index.html; do
-    mkdir -p "$folder/compare/$name"
-    run compare $L @int8:absmax --suite reviews --limit 1 --out "$folder/compare"
-    expect_error 4 "compare/$name: "
-    [ -z "$(find "$folder" -name '*.tmp*')" ] || fail "no temporary file" "$(find "$folder" -name '*.tmp*')"
-    rm -r "$folder/compare"
+    for make in mkdir mkfifo; do
+        mkdir "$folder/compare"
+        $make "$folder/compare/$name"
+        run compare $L @int8:absmax --suite reviews --limit 1 --out "$folder/compare"
+        expect_error 4 "compare/$name: is a "
+        [ ! -e "$folder/compare/runs" ] || fail "no runs" "$(ls "$folder/compare/runs")"
+        [ -z "$(find "$folder" -name '*.tmp*')" ] || fail "no temporary file" "$(find "$folder" -name '*.tmp*')"
+        rm -r "$folder/compare"
+    done
 done
+
+# A report that cannot be written after the work: the figures are told all the same, and the other files are there.
+run compare $L @int8:absmax --suite reviews --limit 1 --out "$folder/runs"
+expect_status 0
+command_line="kerf compare runs/runs/* --out compare, files smaller than index.html"
+(
+    trap '' XFSZ
+    ulimit -f $(($(stat -c %s "$folder/runs/index.html") / 1024))
+    "$kerf" compare "$folder"/runs/runs/* --out "$folder/compare"
+) >"$kept/stdout" 2>"$kept/stderr"
+status=$?
+expect_status 4
+expect_stderr_line '^error: .*compare/index.html: '
+expect_stdout_match 'reviews \(1 item'
+expect_equal "the other files" 4 "$(find "$folder/compare" -maxdepth 1 -type f -name '[!.]*' | wc -l)"
+[ -z "$(find "$folder" -name '*.tmp*')" ] || fail "no temporary file" "$(find "$folder" -name '*.tmp*')"
+rm -r "$folder/compare" "$folder/runs"
 
 # A disk that fills up: a limit on the size of files stands for it.
 command_line="kerf quantize $L@f16 -o big.gguf, files of at most 64 KiB"

@@ -1,6 +1,7 @@
 /* The leaderboard's file: what is read, refused, kept and replaced. */
 #include "engine/base/memory.h"
 #include "engine/base/random.h"
+#include "reports/board/columns.h"
 #include "tests/reports/boards.h"
 
 #include <sys/stat.h>
@@ -134,6 +135,12 @@ static void test_refused(void **state)
         {"\"38.21\"", "\"nan\"", "is \"nan\", a finite number is expected"},
         {"\"38.21\"", "\"0x10\"", "is \"0x10\", a finite number is expected"},
         {"\"2.5108\"", "\"\033[31m\"", "column 33 (stories/perplexity): is \"\\x1B[31m\", a finite number"},
+        {"\"0.77\"", "\"-0.77\"",
+         ": line 2: column 34 (stories/perplexity/stderr): is \"-0.77\", a finite number from 0"},
+        {"\"0.77\"", "\"nan\"", "(stories/perplexity/stderr): is \"nan\", a finite number from 0 on is expected"},
+        {"\"0.77\"", "\"inf\"", "(stories/perplexity/stderr): is \"inf\", a finite number from 0 on is expected"},
+        {"\"0.77\"", "\"1e999\"", "(stories/perplexity/stderr): is \"1e999\", a finite number from 0 on"},
+        {"\"0.78\"", "\"-1e-9\"", ": line 3: column 66 (endings/acc/difference_stderr): is \"-1e-9\", a finite number"},
         {"\"lower\"", "\"up\"", "(stories/perplexity/better): is \"up\", \"higher\" or \"lower\" is expected"},
         {"\"higher\"\n", "\"higher\",\"\"\n", ": line 2: has "},
         {",\"higher\"\n", "\n", ": line 2: has "},
@@ -143,6 +150,9 @@ static void test_refused(void **state)
         {"\"38.21\"", "\"38.21\xFF\"", ": line 4: "},
     };
     struct board b = board_of(comparison());
+    struct error e;
+    assert_ok(board_set(&b, 0, column(&b, "stories/perplexity/stderr"), "0.77", 4, &e), &e);
+    assert_ok(board_set(&b, 1, column(&b, "endings/acc/difference_stderr"), "0.78", 4, &e), &e);
     char *text = written(&b);
     board_free(&b);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -157,7 +167,6 @@ static void test_refused(void **state)
     assert_refused(zero, n, ": line 5");
     for (size_t cut = 1; cut < n; cut += n / 97) { /* cut anywhere it is read or refused, never worse */
         char *folder = folder_temporary(), *path = file_put(folder, "board.csv", text, cut);
-        struct error e;
         struct board part;
         const int status = board_read(&part, path, &e);
         assert_true(status == 0 || status == ERROR_INPUT);
@@ -168,6 +177,19 @@ static void test_refused(void **state)
     assert_refused("rank,tie_group", 14, ": column 3: is missing, \"score\" is expected");
     free(zero);
     free(text);
+}
+
+static void test_too_wide(void **state)
+{
+    (void)state;
+    struct board b = board_of(comparison());
+    struct text t = {0};
+    for (size_t j = 0; j < b.n_columns; j++) text_printf(&t, "%s,", b.columns[j]);
+    for (int i = 0; i < 1000000; i++) text_printf(&t, "%x,", (unsigned)i);
+    assert_refused(t.bytes, t.length,
+                   "board.csv: would have more than 1000000 columns, the most that a leaderboard holds: take");
+    text_free(&t);
+    board_free(&b);
 }
 
 static void test_too_large(void **state)
@@ -235,6 +257,27 @@ static void test_replaced(void **state)
     board_free(&b);
 }
 
+/* What another tool measured at another time may be with other settings, of which its file says nothing. */
+static void test_times_of_another_tool(void **state)
+{
+    (void)state;
+    json_t *v = comparison();
+    edit(v, "subjects/2/source", "{\"tool\": \"llama-bench b1\"}");
+    struct board b = board_of(json_deep_copy(v));
+    struct board_added n = add(&b, v);
+    assert_int_equal(n.added, 0);
+    edit(v, "subjects/1/started", "\"2026-11-25T10:00:00Z\""); /* kerf's own row is still replaced */
+    edit(v, "subjects/2/started", "\"2026-11-25T10:00:00Z\"");
+    n = add(&b, v);
+    assert_int_equal(n.added, 1);
+    assert_int_equal(n.replaced, 3);
+    n = add(&b, v);
+    assert_int_equal(n.added, 0);
+    assert_int_equal(b.n_rows, 5);
+    json_decref(v);
+    board_free(&b);
+}
+
 /* A run that is added by itself after it was compared keeps its differences, unless its values are others. */
 static void test_differences_stay(void **state)
 {
@@ -267,18 +310,18 @@ static void test_figures_in_the_front(void **state)
     json_t *v = comparison();
     edit(v, "subjects/1/source", "{\"tool\": \"another 1.0\"}");
     json_t *distance = json_deep_copy(json_array_get(json_object_get(v, "rows"), 0));
-    json_array_append_new(json_object_get(v, "rows"), distance);
-    edit(v, "rows/7/metric", "\"kl_divergence\"");
-    edit(v, "rows/7/divergence", "true");
+    json_array_insert_new(json_object_get(v, "rows"), 2, distance);
+    edit(v, "rows/2/metric", "\"kl_divergence\"");
+    edit(v, "rows/2/divergence", "true");
     for (size_t j = 0; j < 4; j++) {
         char path[64];
-        snprintf(path, sizeof path, "rows/7/cells/%zu/difference", j);
+        snprintf(path, sizeof path, "rows/2/cells/%zu/difference", j);
         edit(v, path, "null");
-        snprintf(path, sizeof path, "rows/7/cells/%zu/value", j);
+        snprintf(path, sizeof path, "rows/2/cells/%zu/value", j);
         edit(v, path, j ? "0.25" : "null");
     }
     int64_t flips = 0;
-    static const size_t firsts[] = {2, 3, 5};
+    static const size_t firsts[] = {3, 4, 6};
     for (size_t i = 0; i < 3; i++) {
         const json_t *cell =
             json_array_get(json_object_get(json_array_get(json_object_get(v, "rows"), firsts[i]), "cells"), 3);
@@ -414,9 +457,11 @@ int main(void)
         cmocka_unit_test(test_nothing_is_an_empty_board),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_too_wide),
         cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_from_a_spreadsheet),
         cmocka_unit_test(test_replaced),
+        cmocka_unit_test(test_times_of_another_tool),
         cmocka_unit_test(test_differences_stay),
         cmocka_unit_test(test_figures_in_the_front),
         cmocka_unit_test(test_many_rows),

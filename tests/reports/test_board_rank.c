@@ -116,13 +116,16 @@ static void test_reference(void **state)
 static void test_table(void **state)
 {
     (void)state;
-    struct board b = board_of(comparison());
+    json_t *v = comparison();
+    edit(v, "subjects/2/source", "{\"tool\": \"llama-bench b1\"}");
+    struct board b = board_of(v);
     for (int width = 20; width < 160; width += 20) {
         struct text t = {0};
         struct error e;
         assert_ok(board_table(&b, &(struct table_style){.width = width}, &t, &e), &e);
         assert_non_null(strstr(t.bytes, "rank"));
         assert_non_null(strstr(t.bytes, "ranked by score"));
+        if (width >= 100) assert_non_null(strstr(t.bytes, "  millbrook-llama@gguf:q8_0 (llama-bench b1)\n"));
         assert_harmless(t.bytes);
         text_free(&t);
     }

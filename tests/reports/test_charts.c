@@ -1,10 +1,11 @@
 /* What is drawn, and what is done where gnuplot is not what it should be: fakes on PATH stand in for it. */
 #include "tests/reports/edit.h"
 
-#include "reports/charts/labels.h"
-#include "reports/charts/scale.h"
+#include "engine/base/table.h"
 #include "reports/charts/charts.h"
 #include "reports/charts/gnuplot.h"
+#include "reports/charts/labels.h"
+#include "reports/charts/scale.h"
 #include "reports/report.h"
 
 #include <errno.h>
@@ -168,6 +169,7 @@ struct scene {
     struct standing standings[SUBJECTS];
     bool pareto[SUBJECTS];
     json_t *runs[SUBJECTS];
+    struct table places[SUBJECTS];
     struct evidence v;
 };
 
@@ -186,12 +188,14 @@ static void scene_open(struct scene *s, json_t *comparison, size_t n)
         const double score = 100 - (double)j;
         s->standings[j] = (struct standing){j + 1, 1, score, j ? score - 1 : score, j ? score + 1 : score};
         s->runs[j] = j ? s->run : NULL;
+        if (j) assert_ok(table_add(&s->places[j], "stories", strlen("stories"), 0, NULL, &e), &e);
     }
-    s->v = (struct evidence){.runs = s->runs, .n_subjects = n};
+    s->v = (struct evidence){.runs = s->runs, .suites = s->places, .n_subjects = n};
 }
 
 static void scene_close(struct scene *s)
 {
+    for (size_t j = 0; j < SUBJECTS; j++) table_free(&s->places[j]);
     report_close(&s->r);
     json_decref(s->comparison);
     json_decref(s->run);
@@ -284,10 +288,20 @@ static void test_quality(void **state)
     assert_has(t, "Quality against size");
     assert_has(t, "@int8:absmax: 4.89 MiB, 99.00 % [98.00, 100.00], best for its size;");
     assert_has(t, "@gguf:q8_0: 5.16 MiB, 98.00 %");
+    assert_has(t, "font-weight=\"600\""); /* the answer's name */
+    assert_lacks(t, "with a significant loss");
+    assert_lacks(t, "fill=\"var(--bad,");
     assert_lacks(t, "q4_0");
     assert_has(t, ">weights, MiB</text>");
     const bool front[] = {true, true, false, false}; /* q8_0 is larger and worse than int8 */
     assert_memory_equal(s.pareto, front, sizeof front);
+    text_clear(&svg);
+    s.standings[3].score = 97; /* what loses has a mark of its own */
+    assert_ok(draw(&s, QUALITY, &svg, &e), &e);
+    t = text_c(&svg);
+    assert_has(t, "best for its size, with a significant loss");
+    assert_has(t, "Z\" fill=\"var(--bad,");
+    s.standings[3].score = NAN;
     text_clear(&svg);
     s.r.subjects[1].weight_bytes = -1;
     s.r.subjects[2].weight_bytes = 0;
@@ -444,6 +458,7 @@ static void test_drawings_that_are_none(void **state)
         {"<svg><g><text>@-1@</text></g></svg>", "not given"},
         {"<svg><path d='M1,2 C3,4'/></svg>", "other steps"},
         {"<svg><path d='M1,2 L3'/></svg>", "other steps"},
+        {"<svg><path/></svg>", "other steps"},
         {"<svg><use xlink:href='#gpPt99' transform='translate(1,2)'/></svg>", "another type"},
         {"<svg><use xlink:href='#x'/></svg>", "without a type"},
         {"<svg><defs></svg>", "another kind"},

@@ -230,6 +230,41 @@ static void test_divergence(void **state)
     }
 }
 
+/* Suites and metrics are found by name, not searched for: searching would take minutes. */
+static void test_many_suites(void **state)
+{
+    const size_t n = test_items(20000);
+    struct night x = night_new(2, NULL, 0);
+    struct evidence v;
+    struct error e;
+    json_t *rows = json_object_get(x.comparison, "rows"), *one = json_deep_copy(json_array_get(rows, 0));
+    json_array_clear(rows);
+    for (size_t i = 0; i < 2 * n; i++) { /* a metric each, then one suite of as many metrics */
+        char name[32];
+        snprintf(name, sizeof name, "n%zu", i);
+        json_t *row = json_copy(one);
+        json_object_set_new(row, i < n ? "suite" : "metric", json_string(name));
+        json_array_append_new(rows, row);
+    }
+    json_decref(one);
+    for (size_t j = 0; j < 4; j++) {
+        char *folder = run_folder(&x, j), *path = path_join(folder, "run.json", &e);
+        json_t *run = run_of(x.comparison, j), *suite;
+        size_t i;
+        json_array_foreach(json_object_get(run, "suites"), i, suite)
+            json_object_set_new(suite, "divergence", json_object());
+        assert_ok(json_write_file(path, run, &e), &e);
+        json_decref(run);
+        free(path);
+        free(folder);
+    }
+    assert_ok(read_night(&x, &v, &e), &e);
+    for (size_t j = 0; j < 4; j++) assert_true(v.runs[j] && !v.missing[j]);
+    assert_null(evidence_divergence(&v, 1, "n0")); /* no row is a distance */
+    evidence_free(&v);
+    night_free(&x);
+}
+
 /* --- what is not there --- */
 
 static void test_missing(void **state)
@@ -308,14 +343,14 @@ static void test_broken_files(void **state)
         bool to_end;
         const char *words;
     } cases[] = {
-        {"runs/1/samples_endings.jsonl", "prompt 99", "", true, "runs/1/samples_endings.jsonl: line 100: JSON"},
-        {"runs/0/samples_endings.jsonl", "prompt 99", "", true, "runs/0/samples_endings.jsonl: line 100: JSON"},
+        {"runs/1/samples_endings.jsonl", "prompt 99", "", true, "runs/1/samples_endings.jsonl: line 100: column "},
+        {"runs/0/samples_endings.jsonl", "prompt 99", "", true, "runs/0/samples_endings.jsonl: line 100: column "},
         {"runs/1/samples_endings.jsonl", "{\"doc_id\":1099", "", true,
          "runs/1/samples_endings.jsonl: ends after 99 items, "},
         {"runs/0/samples_endings.jsonl", "{\"doc_id\":1099", "", true,
          "runs/0/samples_endings.jsonl: ends after 99 items, "},
         {"runs/2/samples_endings.jsonl", "{", "", true, "runs/2/samples_endings.jsonl: ends after 0 items"},
-        {"runs/2/samples_endings.jsonl", "\n", "\n\n", false, "samples_endings.jsonl: line 2: JSON"},
+        {"runs/2/samples_endings.jsonl", "\n", "\n\n", false, "samples_endings.jsonl: line 2: column "},
         {"runs/1/samples_lastword.jsonl", "1007", "1008", false, "samples_lastword.jsonl: line 8: doc_id"},
         {"runs/1/samples_lastword.jsonl", "1007", "\"7\"", false, "samples_lastword.jsonl: line 8: doc_id"},
         {"runs/3/samples_lastword.jsonl", "lastword 7", "", false, "samples_lastword.jsonl: line 8: doc_hash"},
@@ -326,7 +361,7 @@ static void test_broken_files(void **state)
         {"runs/3/samples_lastword.jsonl", "[1,1]}", "[0,1]}", false,
          "flips of acc: the items have +4 -22, the comparison +4 -21"},
         {"runs/3/run.json", "{", "", true, "runs/3/run.json: "},
-        {"runs/3/samples_reviews.jsonl", "{\"doc_id\":1000", "\xFF", false, "samples_reviews.jsonl: line 1: JSON"},
+        {"runs/3/samples_reviews.jsonl", "{\"doc_id\":1000", "\xFF", false, "samples_reviews.jsonl: line 1: column "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct night x = night_new(ITEMS, NULL, 0);
@@ -482,19 +517,13 @@ static void test_odd_lines(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lists),
-        cmocka_unit_test(test_same_flips),
-        cmocka_unit_test(test_divergence),
-        cmocka_unit_test(test_missing),
-        cmocka_unit_test(test_whole_path),
-        cmocka_unit_test(test_broken_files),
-        cmocka_unit_test(test_broken_comparison),
-        cmocka_unit_test(test_suite_names),
-        cmocka_unit_test(test_choices),
-        cmocka_unit_test(test_contexts),
-        cmocka_unit_test(test_likelihood),
-        cmocka_unit_test(test_generated),
-        cmocka_unit_test(test_odd_lines),
+        cmocka_unit_test(test_lists),        cmocka_unit_test(test_same_flips),
+        cmocka_unit_test(test_divergence),   cmocka_unit_test(test_many_suites),
+        cmocka_unit_test(test_missing),      cmocka_unit_test(test_whole_path),
+        cmocka_unit_test(test_broken_files), cmocka_unit_test(test_broken_comparison),
+        cmocka_unit_test(test_suite_names),  cmocka_unit_test(test_choices),
+        cmocka_unit_test(test_contexts),     cmocka_unit_test(test_likelihood),
+        cmocka_unit_test(test_generated),    cmocka_unit_test(test_odd_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

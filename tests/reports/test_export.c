@@ -5,18 +5,16 @@
 #include "engine/base/hash.h"
 #include "engine/base/json.h"
 #include "reports/export/export.h"
+#include "reports/export/lm_eval.h"
 #include "reports/foreign/foreign.h"
 
 #define RUN "tests/goldens/run-small.json"
 
 static json_t *export_whole(const json_t *run)
 {
-    struct text out = {0};
     struct error e;
-    assert_ok(export_lm_eval(run, &out, &e), &e);
-    json_t *v = json_loadb(text_c(&out), out.length, JSON_REJECT_DUPLICATES, NULL);
-    assert_non_null(v);
-    text_free(&out);
+    json_t *v = lm_results(run, &e);
+    if (!v) fail_msg("%s", e.text);
     return v;
 }
 
@@ -119,11 +117,10 @@ static void test_broken(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         json_t *run = golden(RUN);
-        struct text out = {0};
         struct error e;
         edit(run, cases[i].path, cases[i].value);
-        assert_error(export_lm_eval(run, &out, &e), &e, ERROR_INPUT, cases[i].words);
-        text_free(&out);
+        assert_null(lm_results(run, &e));
+        assert_error((int)e.code, &e, ERROR_INPUT, cases[i].words);
         json_decref(run);
     }
 }
@@ -287,6 +284,8 @@ static int write_edited(const char *key, const char *value, char *const *more, s
     char *folder = folder_temporary();
     json_t *run = golden(RUN);
     struct text written = {0}, out = {0};
+    edit(run, "suites/0/items", "1");
+    edit(run, "suites/1/items", "1");
     if (key) edit(run, key, value);
     write_small(folder, run);
     if (more) free(file_put(folder, more[0], more[1], strlen(more[1])));
@@ -322,6 +321,9 @@ static void test_files(void **state)
     assert_error(write_edited(NULL, NULL, (char *[]){"samples_reviews.jsonl", "{}\n"}, &e), &e, ERROR_INPUT,
                  "samples_reviews.jsonl: line 1: resps");
     assert_error(write_edited(NULL, NULL, (char *[]){"samples_reviews.jsonl", "\n"}, &e), &e, ERROR_INPUT, "line 1");
+    assert_error(write_edited(NULL, NULL, (char *[]){"samples_reviews.jsonl", ""}, &e), &e, ERROR_INPUT,
+                 "samples_reviews.jsonl: has 0 items, its run 1");
+    assert_error(write_edited("suites/0/items", "2", NULL, &e), &e, ERROR_INPUT, "has 1 items, its run 2");
 }
 
 static void test_formats(void **state)

@@ -179,6 +179,13 @@ static void test_python_numbers(void **state)
     assert_at(runs, "0/suites/0/metrics/1/reason", "\"NaN in the file\"", 6);
     assert_at(runs, "0/suites/0/metrics/2/reason", "\"null in the file\"", 6);
     json_decref(runs);
+    /* NumPy's float32, which json.dumps() refuses, becomes its text */
+    runs = read_runs("{\"results\": {\"a\\\\\": {\"acc\": \"0.5\", \"acc_stderr\": \"0.25\", \"f1\": \"nan\"}}}");
+    assert_at(runs, "0/suites/0/name", "\"a\\\\\"", 6);
+    assert_at(runs, "0/suites/0/metrics/0/value", "0.5", 6);
+    assert_at(runs, "0/suites/0/metrics/0/stderr", "0.25", 6);
+    assert_at(runs, "0/subject/source/left_out", "[\"a\\\\ f1: is no number\"]", 6);
+    json_decref(runs);
     assert_refused("{\"results\": {\"a\": {\"acc\": Nan}}}", "line 1");
     assert_refused("{\"results\": {\"a\": {\"acc\": NaN7}}}", "line 1");
     assert_refused("{\"results\": {\"a\": {\"acc\": 1e999}}}", "line 1");
@@ -256,6 +263,18 @@ static void test_bench(void **state)
     }
 }
 
+/* One file of models that stand in folders of Windows. */
+static void test_bench_folders(void **state)
+{
+    (void)state;
+    json_t *runs =
+        read_runs("{\"model_filename\": \"C:\\\\models\\\\q4.gguf\", \"n_prompt\": 1, \"n_gen\": 0, \"avg_ts\": 1}\n"
+                  "{\"model_filename\": \"C:\\\\models\\\\q8.gguf\", \"n_prompt\": 1, \"n_gen\": 0, \"avg_ts\": 1}\n");
+    assert_at(runs, "0/subject/model", "\"q4.gguf\"", 6);
+    assert_at(runs, "1/subject/name", "\"q8.gguf\"", 6);
+    json_decref(runs);
+}
+
 /* The same test under the same settings again, as where two outputs were put into one file, is another run. */
 static void test_bench_again(void **state)
 {
@@ -310,13 +329,14 @@ static void test_bench_broken(void **state)
     static const char *const cases[][2] = {
         {"[{\"avg_ts\": 1, \"n_prompt\": 1", "line 1"},
         {"[\"avg_ts\", \"n_prompt\"]", "test 1: is no object"},
-        {"{\"avg_ts\": 1, \"n_prompt\": 1}\n{\"avg_ts\"", "line 2: line 1"},
+        {"{\"avg_ts\": 1, \"n_prompt\": 1}\n{\"avg_ts\"", "line 2: column 9: "},
         {"[{\"avg_ts\": 1, \"n_prompt\": -1, \"n_gen\": 0, \"model_filename\": \"m\"}]", "test 1: n_prompt: "},
         {"[{\"avg_ts\": 1, \"n_prompt\": 1.5, \"n_gen\": 0, \"model_filename\": \"m\"}]", "test 1: n_prompt: "},
         {"[{\"avg_ts\": 1, \"n_prompt\": 1, \"model_filename\": \"m\"}]", "test 1: n_gen: "},
         {"[{\"avg_ts\": \"fast\", \"n_prompt\": 1, \"n_gen\": 0, \"model_filename\": \"m\"}]", "test 1: avg_ts: "},
         {"[{\"avg_ts\": 1, \"n_prompt\": 1, \"n_gen\": 0, \"n_depth\": {}, \"model_filename\": \"m\"}]", "n_depth: "},
         {"[{\"avg_ts\": 1, \"n_prompt\": 1, \"n_gen\": 0}]", "test 1: model_filename: "},
+        {"| model | size | test |    t/s |\n| --- | ---: | ---: | ---: |\n", "table: give what it prints with -o json"},
         {"[{\"avg_ts\": 1, \"n_prompt\": 1, \"n_gen\": 0, \"model_filename\": 7}]", "test 1: model_filename: "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) assert_refused(cases[i][0], cases[i][1]);
@@ -478,6 +498,28 @@ static void test_join_other_direction(void **state)
     json_decref(v);
 }
 
+/* Of how many items a value is, is told where all values of a row are of as many. */
+static void test_join_items(void **state)
+{
+    (void)state;
+    static const char file[] = "{\"results\": {\"t\": {\"acc\": 0.5}, \"endings\": {\"acc\": 0.5}}, "
+                               "\"n-samples\": {\"t\": {\"effective\": %d}, \"endings\": {\"effective\": %d}}}";
+    json_t *v = golden(COMPARISON);
+    for (int i = 0; i < 3; i++) {
+        struct text other = {0};
+        struct report r;
+        struct error e;
+        text_printf(&other, file, i < 2 ? 100 : 200, i);
+        add_all(v, text_c(&other));
+        assert_ok(report_read_comparison(&r, v, &e), &e);
+        assert_int_equal(row_of(&r, "t", "acc")->items, i < 2 ? 100 : -1);
+        assert_int_equal(row_of(&r, "endings", "acc")->items, 500); /* of kerf's protocol */
+        report_close(&r);
+        text_free(&other);
+    }
+    json_decref(v);
+}
+
 /* What would fill the memory with cells is refused. */
 static void test_join_many(void **state)
 {
@@ -520,14 +562,24 @@ static void test_join_hostile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lm_eval),           cmocka_unit_test(test_lm_eval_old),
-        cmocka_unit_test(test_lm_eval_arguments), cmocka_unit_test(test_python_numbers),
-        cmocka_unit_test(test_lm_eval_broken),    cmocka_unit_test(test_bench),
-        cmocka_unit_test(test_bench_again),       cmocka_unit_test(test_bench_csv),
-        cmocka_unit_test(test_bench_broken),      cmocka_unit_test(test_torn),
-        cmocka_unit_test(test_student),           cmocka_unit_test(test_join),
-        cmocka_unit_test(test_join_alone),        cmocka_unit_test(test_join_other_direction),
-        cmocka_unit_test(test_join_many),         cmocka_unit_test(test_join_hostile),
+        cmocka_unit_test(test_lm_eval),
+        cmocka_unit_test(test_lm_eval_old),
+        cmocka_unit_test(test_lm_eval_arguments),
+        cmocka_unit_test(test_python_numbers),
+        cmocka_unit_test(test_lm_eval_broken),
+        cmocka_unit_test(test_bench),
+        cmocka_unit_test(test_bench_folders),
+        cmocka_unit_test(test_bench_again),
+        cmocka_unit_test(test_bench_csv),
+        cmocka_unit_test(test_bench_broken),
+        cmocka_unit_test(test_torn),
+        cmocka_unit_test(test_student),
+        cmocka_unit_test(test_join),
+        cmocka_unit_test(test_join_alone),
+        cmocka_unit_test(test_join_other_direction),
+        cmocka_unit_test(test_join_items),
+        cmocka_unit_test(test_join_many),
+        cmocka_unit_test(test_join_hostile),
     };
     return cmocka_run_group_tests_name("reports/foreign", tests, NULL, NULL);
 }

@@ -110,11 +110,13 @@ static void test_golden(void **state)
 static void test_counts(void **state)
 {
     json_t *comparison = golden(COMPARISON);
+    edit(comparison, "rows/2/cells/3/absent", "true");
+    edit(comparison, "subjects/1/seconds", "null"); /* another tool does not say */
     char *xml = junit_of(comparison);
     const size_t rows = json_array_size(json_object_get(comparison, "rows"));
     char whole[128];
     snprintf(whole, sizeof whole,
-             "<testsuites name=\"kerf\" tests=\"%zu\" failures=\"%zu\" errors=\"0\" time=\"121.650\">", 3 * rows,
+             "<testsuites name=\"kerf\" tests=\"%zu\" failures=\"%zu\" errors=\"0\" time=\"79.950\">", 3 * rows,
              occurrences(xml, "<failure "));
     assert_true(contains(xml, whole));
     assert_int_equal(occurrences(xml, "<testcase "), 3 * rows);
@@ -140,6 +142,22 @@ static void test_failure(void **state)
     char element[256];
     snprintf(element, sizeof element, "<failure type=\"worse\" message=\"%s\">%s</failure>", figures, figures);
     assert_true(contains(xml, element));
+    free(xml);
+    json_decref(comparison);
+}
+
+/* What is not defined any more is lost; what neither has, or who is no loser, is not. */
+static void test_undefined(void **state)
+{
+    static const char mcc[] = "name=\"mcc\">\n   <failure type=\"worse\" message=\"mcc is not defined, the "
+                              "baseline&#39;s is: every prediction is of one class\">";
+    json_t *comparison = golden(COMPARISON);
+    char *xml = junit_of(comparison);
+    assert_true(contains(xml, mcc));
+    free(xml);
+    edit(comparison, "rows/6/cells/0/value", "null");
+    xml = junit_of(comparison);
+    assert_true(contains(xml, "name=\"mcc\">\n   <skipped message=\"every prediction is of one class\"/>"));
     free(xml);
     json_decref(comparison);
 }
@@ -173,10 +191,12 @@ static void test_foreign(void **state)
 {
     json_t *comparison = golden(COMPARISON);
     edit(comparison, "subjects/3/source", "{\"tool\": \"llama-bench\"}");
+    edit(comparison, "rows/2/cells/3/absent", "true");
     resize_subjects(comparison, 4);
     char *xml = junit_of(comparison);
     const size_t rows = json_array_size(json_object_get(comparison, "rows"));
-    assert_int_equal(occurrences(xml, "<skipped message=\"measured by llama-bench\"/>"), rows);
+    assert_int_equal(occurrences(xml, "<skipped message=\"measured by llama-bench\"/>"), rows - 1);
+    assert_int_equal(occurrences(xml, "<skipped message=\"not measured\"/>"), 1);
     assert_int_equal(occurrences(xml, "<failure "), 0);
     free(xml);
     json_decref(comparison);
@@ -209,10 +229,28 @@ static void test_canaries(void **state)
     json_decref(comparison);
 }
 
+/* A suite's are told in its first row alone, and no more than a few of them, of the subject and of the baseline. */
+static void test_many_canaries(void **state)
+{
+    enum { MANY = 2000 };
+    json_t *comparison = golden(COMPARISON), *list = json_array();
+    for (int i = 0; i < MANY; i++)
+        json_array_append_new(list, json_pack("{s:s, s:i, s:s, s:s}", "suite", "endings", "subject", i % 2, "name",
+                                              "constant", "reason", "one choice"));
+    json_object_set_new(comparison, "canaries", list);
+    char *xml = junit_of(comparison);
+    assert_xml(xml);
+    assert_int_equal(occurrences(xml, "! one choice"), 8);
+    assert_int_equal(occurrences(xml, "! baseline: one choice"), 3 * 8);
+    assert_int_equal(occurrences(xml, "! and more: compare.json has all"), 1 + 3);
+    free(xml);
+    json_decref(comparison);
+}
+
 static void test_hostile(void **state)
 {
     static const char *const paths[] = {"subjects/0/name", "subjects/3/name", "subjects/3/backend", "subjects/3/sha256",
-                                        "rows/0/suite",    "rows/0/metric",   "machine/cpu",        "rows/4/suite"};
+                                        "rows/0/suite",    "rows/0/metric",   "machine/cpu",        "rows/1/suite"};
     static const char hostile[] = "\"]]><!--\\u001b[31m<script>\\u202e\\n'\\uFFFE\\uFFFF\\uFFFD&amp;\\u0001%s\"";
     json_t *comparison = golden(COMPARISON);
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) edit(comparison, paths[i], hostile);
@@ -242,9 +280,10 @@ static void test_broken(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),   cmocka_unit_test(test_counts),  cmocka_unit_test(test_failure),
-        cmocka_unit_test(test_skipped),  cmocka_unit_test(test_foreign), cmocka_unit_test(test_run_alone),
-        cmocka_unit_test(test_canaries), cmocka_unit_test(test_hostile), cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_golden),    cmocka_unit_test(test_counts),   cmocka_unit_test(test_failure),
+        cmocka_unit_test(test_undefined), cmocka_unit_test(test_skipped),  cmocka_unit_test(test_foreign),
+        cmocka_unit_test(test_run_alone), cmocka_unit_test(test_canaries), cmocka_unit_test(test_many_canaries),
+        cmocka_unit_test(test_hostile),   cmocka_unit_test(test_broken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

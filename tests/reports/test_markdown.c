@@ -125,19 +125,95 @@ static void test_no_candidate_without_loss(void **state)
         edit(v, path, "true");
     }
     char *text = markdown_of(v);
-    assert_ptr_equal(strstr(text, "# every smaller candidate has a significant loss\n\nThe fewest losses has "
-                                  "<code>@int8:absmax</code> (4.89 MiB, 25.4% of the baseline): "
-                                  "<code>stories</code> <code>perplexity</code> (+0.0003)."),
-                     text);
+    assert_ptr_equal(
+        strstr(text, "# every smaller candidate has a significant loss in 500 items a suite\n\nThe fewest losses has "
+                     "<code>@int8:absmax</code> (4.89 MiB, 25.4% of the baseline): "
+                     "<code>stories</code> <code>perplexity</code> (+0.0003, +0.012%)."),
+        text);
+    free(text);
+}
+
+/* A loss that only the adjustment for other candidates takes away: no mark, and no answer. */
+static void test_doubt(void **state)
+{
+    (void)state;
+    json_t *v = golden(COMPARISON);
+    edit(v, "rows/0/cells/1/difference/p", "0.03");
+    edit(v, "rows/0/cells/1/difference/p_holm", "0.09");
+    edit(v, "rows/0/cells/1/difference/significant", "false");
+    char *text = markdown_of(v);
+    assert_ptr_equal(strstr(text, "# <code>@gguf:q8_0</code> "), text);
+    assert_non_null(strstr(text,
+                           " The next smaller one, <code>@int8:absmax</code> (4.89 MiB, 25.4% of the baseline), may be "
+                           "worse in <code>stories</code> <code>perplexity</code> (+0.0003, +0.012%): p < 0.05 before "
+                           "it is adjusted for the other candidates."));
+    assert_non_null(strstr(text, "| in doubt 1 of 5: stories |"));
+    free(text);
+    v = golden(COMPARISON); /* a gain is no doubt */
+    edit(v, "rows/0/cells/1/difference/p", "0.03");
+    edit(v, "rows/0/cells/1/difference/value", "-0.0003");
+    text = markdown_of(v);
+    assert_ptr_equal(strstr(text, "# <code>@int8:absmax</code> "), text);
+    free(text);
+    v = golden(COMPARISON); /* and where nothing is left but doubts, not everything is lost */
+    resize_subjects(v, 2);
+    edit(v, "rows/0/cells/1/difference/p", "0.03");
+    text = markdown_of(v);
+    assert_ptr_equal(strstr(text, "# no smaller candidate is free of signs of a loss"), text);
+    free(text);
+}
+
+/* Where nothing was compared nothing is said of losses, and a loss of some is not one of all. */
+static void test_not_comparable(void **state)
+{
+    (void)state;
+    json_t *v = golden(COMPARISON);
+    edit(v, "rows", "[]");
+    char *text = markdown_of(v);
+    assert_null(strstr(text, "| none |"));
+    assert_non_null(strstr(text, "| not comparable |"));
+    free(text);
+    v = golden(COMPARISON);
+    for (int j = 1; j < 3; j++) {
+        char path[64];
+        snprintf(path, sizeof path, j < 2 ? "rows/0/cells/%d/difference/significant" : "rows/0/cells/%d/refused", j);
+        edit(v, path, j < 2 ? "true" : "\"another protocol\"");
+    }
+    text = markdown_of(v);
+    assert_ptr_equal(
+        strstr(text, "# every smaller candidate that is comparable has a significant loss in 500 items a suite\n"),
+        text);
+    free(text);
+}
+
+/* The machine is that of the measurement, not of whoever makes the report. */
+static void test_machine(void **state)
+{
+    (void)state;
+    json_t *v = golden(COMPARISON);
+    edit(v, "subjects/0/machine", "{\"cpu\": \"Cortex\", \"isa\": \"neon\", \"threads\": 8}");
+    char *text = markdown_of(v);
+    assert_non_null(strstr(text, "\n- machine: Cortex, kernels neon, 8 threads\n"));
+    free(text);
+    v = golden(COMPARISON);
+    edit(v, "subjects/0/source", "{\"tool\": \"llama-bench\"}");
+    text = markdown_of(v);
+    assert_null(strstr(text, "- machine:"));
     free(text);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),        cmocka_unit_test(test_single_subject),
-        cmocka_unit_test(test_hostile_names), cmocka_unit_test(test_many_candidates),
-        cmocka_unit_test(test_long_words),    cmocka_unit_test(test_no_candidate_without_loss),
+        cmocka_unit_test(test_doubt),
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_single_subject),
+        cmocka_unit_test(test_hostile_names),
+        cmocka_unit_test(test_many_candidates),
+        cmocka_unit_test(test_long_words),
+        cmocka_unit_test(test_no_candidate_without_loss),
+        cmocka_unit_test(test_not_comparable),
+        cmocka_unit_test(test_machine),
     };
     return cmocka_run_group_tests_name("reports/markdown", tests, NULL, NULL);
 }

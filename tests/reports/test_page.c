@@ -102,8 +102,57 @@ static void test_one_subject(void **state)
     char *page = page_of(v, ".");
     assert_has(page, "has no candidate beside it");
     assert_null(strstr(page, "id=\"differences\""));
+    assert_null(strstr(page, "#quality"));
+    assert_null(strstr(page, ">baseline <"));
     assert_null(strstr(page, "href=\"#flips\""));
     assert_int_equal(count(page, "<tr data-clean="), 1);
+    free(page);
+    json_decref(v);
+}
+
+/* The table goes from the largest to the smallest, however the candidates were given, and marks the answer. */
+static void test_order(void **state)
+{
+    (void)state;
+    json_t *v = golden(COMPARISON);
+    char *page = page_of(v, ".");
+    const char *board = strstr(page, "<table id=\"board\">");
+    const char *baseline = strstr(board, "@f32"), *larger = strstr(board, "@gguf:q8_0"),
+               *smaller = strstr(board, "@int8:absmax"), *smallest = strstr(board, "@gguf:q4_0");
+    assert_true(baseline < larger && larger < smaller && smaller < smallest);
+    const char *best = strstr(board, " class=\"best\"");
+    assert_true(best && larger < best && best < smaller);
+    assert_int_equal(count(page, " class=\"best\""), 1);
+    free(page);
+    json_decref(v);
+}
+
+/* A mean may put a candidate first that loses in one suite; then the page says so. */
+static void test_rank_beside_verdict(void **state)
+{
+    (void)state;
+    json_t *v = golden(COMPARISON);
+    char *page = page_of(v, ".");
+    assert_null(strstr(page, " has rank 1 although "));
+    free(page);
+    edit(v, "rows/2/cells/3/value", "0.9");
+    page = page_of(v, ".");
+    assert_has(page, "<code>@gguf:q4_0</code> has rank 1 although ");
+    free(page);
+    json_decref(v);
+}
+
+/* Candidates that are no smaller are no answer, but there is something to say of them. */
+static void test_no_smaller(void **state)
+{
+    (void)state;
+    json_t *v = golden(COMPARISON);
+    resize_subjects(v, 3);
+    edit(v, "subjects/1/weight_bytes", "20194304");
+    edit(v, "subjects/2/weight_bytes", "20194304");
+    char *page = page_of(v, ".");
+    assert_has(page, "2 of 2 candidates have no significant loss");
+    assert_int_equal(count(page, " class=\"best\""), 0);
     free(page);
     json_decref(v);
 }
@@ -170,9 +219,17 @@ static void test_wrong_record(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parts),        cmocka_unit_test(test_repeats),      cmocka_unit_test(test_policy),
-        cmocka_unit_test(test_stands_alone), cmocka_unit_test(test_one_subject),  cmocka_unit_test(test_cells),
-        cmocka_unit_test(test_hostile),      cmocka_unit_test(test_wrong_record),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_repeats),
+        cmocka_unit_test(test_policy),
+        cmocka_unit_test(test_stands_alone),
+        cmocka_unit_test(test_one_subject),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_rank_beside_verdict),
+        cmocka_unit_test(test_no_smaller),
+        cmocka_unit_test(test_cells),
+        cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_wrong_record),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

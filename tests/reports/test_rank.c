@@ -144,6 +144,58 @@ static void test_groups_have_leaders(void **state)
     for (size_t i = 0; i < 5; i++) assert_place(&f, i, i + 1, ties[i]);
 }
 
+/* Group 1 is all that cannot be told from the best, also behind a row that can. */
+static void test_uncertain_rows_stay_with_the_best(void **state)
+{
+    (void)state;
+    struct fixture f = begin(4, 1);
+    static const double values[] = {1.0, 0.95, 0.94, 0.93}, errors[] = {0.01, 0.01, 0.05, 0.01};
+    for (size_t i = 0; i < 4; i++) put(&f, i, 0, values[i], errors[i], NAN); /* 0.06 <= 1.96 * 0.051 */
+    rank(&f);
+    static const size_t ties[] = {1, 2, 1, 2};
+    for (size_t i = 0; i < 4; i++) assert_place(&f, i, i + 1, ties[i]);
+}
+
+/* The paired error is enough for an interval, not for a group; one subject is itself, however often it was measured. */
+static void test_what_is_known_of_pairs(void **state)
+{
+    (void)state;
+    struct fixture f = begin(4, 1);
+    pair_with_first(&f);
+    f.in.ids[2] = f.in.ids[3] = "twice";
+    put(&f, 0, 0, 0.50, 0.03, NAN);
+    put(&f, 1, 0, 0.49, NAN, 0.01);
+    put(&f, 2, 0, 0.40, 0.001, 0.001);
+    put(&f, 3, 0, 0.30, 0.001, 0.001);
+    rank(&f);
+    assert_place(&f, 1, 2, 0);
+    assert_near(f.out[1].high - 98, 1.959963984540054 * 2, 1e-9, "half of the interval");
+    assert_place(&f, 2, 3, 2);
+    assert_place(&f, 3, 4, 2);
+}
+
+static void test_nothing_and_too_much(void **state)
+{
+    (void)state;
+    struct fixture f = begin(0, 8); /* suites and no row: not even a reference */
+    rank(&f);
+    f = begin(2, 0);
+    rank(&f);
+    assert_place(&f, 0, 0, 0);
+    f = begin(1, 1);
+    put(&f, 0, 0, 0.5, 0.03, NAN);
+    rank(&f);
+    assert_place(&f, 0, 1, 1);
+    f = begin(3, 1); /* of a tiny reference, what overflows has no score */
+    put(&f, 0, 0, 1e-300, 0, NAN);
+    put(&f, 1, 0, 1e300, 0, NAN);
+    put(&f, 2, 0, 1e-299, 1e300, NAN);
+    rank(&f);
+    assert_place(&f, 1, 0, 0);
+    assert_place(&f, 2, 1, 1);
+    assert_place(&f, 0, 2, 1);
+}
+
 static void test_equal_scores_share_a_rank(void **state)
 {
     (void)state;
@@ -332,6 +384,9 @@ int main(void)
         cmocka_unit_test(test_paired_with_the_baseline),
         cmocka_unit_test(test_bound_by_a_common_baseline),
         cmocka_unit_test(test_groups_have_leaders),
+        cmocka_unit_test(test_uncertain_rows_stay_with_the_best),
+        cmocka_unit_test(test_what_is_known_of_pairs),
+        cmocka_unit_test(test_nothing_and_too_much),
         cmocka_unit_test(test_equal_scores_share_a_rank),
         cmocka_unit_test(test_missing_errors_have_no_group),
         cmocka_unit_test(test_values_without_shares),

@@ -1,4 +1,5 @@
 /* Comparisons of made-up runs: what is subtracted, what is refused, and what many candidates do to p. */
+#include "engine/base/text.h"
 #include "suites/compare.h"
 #include "tests/testing.h"
 
@@ -201,6 +202,56 @@ static void test_canaries_are_gathered(void **state)
     release(&b);
 }
 
+/* A reason that shows the beginning of a long text may end within a character; it is a reason all the same. */
+static void test_reason_that_is_cut(void **state)
+{
+    struct error e;
+    struct made a, b;
+    make(&a, "a", 512, 0, 20);
+    make(&b, "b", 512, 0, 20);
+    struct text prompt = {0};
+    for (int i = 0; i < 80; i++) text_add(&prompt, "é");
+    json_object_set_new(json_object_get(b.record, "protocol"), "description", json_string(text_c(&prompt)));
+    struct compare_options forced = plain;
+    forced.force = true;
+    json_t *c = compare_record((struct contender[]){a.contender, b.contender}, 2, &forced, &e);
+    assert_non_null(c);
+    const char *refused = json_string_value(json_object_get(cell(c, 0, 1), "refused"));
+    assert_non_null(refused);
+    assert_non_null(strstr(refused, "description is \"é"));
+    text_free(&prompt);
+    json_decref(c);
+    release(&a);
+    release(&b);
+}
+
+/* Rows of a suite are neighbours, also where each of its metrics comes from another run. */
+static void test_neighbours(void **state)
+{
+    static const char *const names[] = {"a", "b", "c", "d"}, *const suites[] = {"endings", "other", "third", "other"};
+    struct error e;
+    struct made m[MOST];
+    for (size_t i = 0; i < MOST; i++) {
+        make(&m[i], names[i], 512, 0, 20);
+        json_object_set_new(m[i].record, "name", json_string(suites[i]));
+    }
+    m[3].score.name = (char *)"acc_norm";
+    struct compare_options forced = plain;
+    forced.force = true;
+    json_t *c = compare_record((struct contender[]){m[0].contender, m[1].contender, m[2].contender, m[3].contender},
+                               MOST, &forced, &e);
+    static const char *const rows[][2] = {
+        {"endings", "acc"}, {"other", "acc"}, {"other", "acc_norm"}, {"third", "acc"}};
+    assert_int_equal(json_array_size(json_object_get(c, "rows")), MOST);
+    for (size_t i = 0; i < MOST; i++) {
+        const json_t *row = json_array_get(json_object_get(c, "rows"), i);
+        assert_string_equal(json_string_value(json_object_get(row, "suite")), rows[i][0]);
+        assert_string_equal(json_string_value(json_object_get(row, "metric")), rows[i][1]);
+    }
+    json_decref(c);
+    for (size_t i = 0; i < MOST; i++) release(&m[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +262,8 @@ int main(void)
         cmocka_unit_test(test_a_suite_may_be_missing),
         cmocka_unit_test(test_divergence_is_from_this_baseline),
         cmocka_unit_test(test_canaries_are_gathered),
+        cmocka_unit_test(test_reason_that_is_cut),
+        cmocka_unit_test(test_neighbours),
     };
     return cmocka_run_group_tests_name("suites/compare", tests, NULL, NULL);
 }

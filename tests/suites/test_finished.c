@@ -1,5 +1,6 @@
 /* Runs read back from their folder: the same statistics to the bit, and an error for what was tampered with. */
 #include "engine/base/file.h"
+#include "engine/base/text.h"
 #include "engine/models/model.h"
 #include "suites/finished.h"
 #include "suites/run.h"
@@ -116,6 +117,9 @@ static void test_what_was_changed_is_refused(void **state)
     assert_refused(f, "run.json", ITEMS("3"), ITEMS("2"), "line 3: the run has 2 items");
     assert_refused(f, "run.json", ITEMS("3"), ITEMS("999999999999999"), "fewer than the 999999999999999 items");
     assert_refused(f, "run.json", ITEMS("3"), ITEMS("-3"), "items: must be");
+    assert_refused(f, "run.json", "\"name\": \"acc_norm\"", "\"name\": \"acc\"", "another is called \"acc\" too");
+    assert_refused(f, "run.json", "\"name\": \"questions\"", "\"name\": \"endings\"",
+                   "suites[1]: another is called \"endings\" too");
     assert_refused(f, "run.json", "\"name\": \"endings\"", "\"name\": \"../endings\"", "name: is no suite's name");
     assert_refused(f, "run.json", "multiple_choice", "multiple_voice", "output_type");
     assert_refused(f, "run.json", "\"metric\": \"acc\"", "\"metric\": \"ace\"", "no such metric");
@@ -133,9 +137,48 @@ static void test_what_was_changed_is_refused(void **state)
     assert_refused(f, "run.json", "\"value\": ", "\"value\": \"x\", \"other\": ", "value: must be a number or null");
 }
 
+static int read_made(const char *metrics, size_t n_metrics, size_t items, const char *samples, size_t n,
+                     struct error *e)
+{
+    char *folder = folder_temporary();
+    struct text run = {0};
+    text_add(&run, "{\"schema\": \"kerf-run-1\", \"subject\": {}, \"suites\": [{\"name\": \"x\", ");
+    text_printf(&run, "\"items\": %zu, \"output_type\": \"generate_until\", \"metrics\": [", items);
+    for (size_t k = 0; k < n_metrics; k++) text_printf(&run, "%s{\"name\": \"%zu\", \"value\": null}", k ? "," : "", k);
+    text_add(&run, "], \"protocol\": {\"metrics\": [");
+    for (size_t k = 0; k < n_metrics; k++) text_printf(&run, "%s{\"metric\": \"%s\"}", k ? "," : "", metrics);
+    text_add(&run, "]}}]}");
+    free(file_put(folder, "run.json", text_c(&run), run.length));
+    free(file_put(folder, "samples_x.jsonl", samples, n));
+    text_free(&run);
+    struct finished x;
+    const int status = finished_read(&x, folder, e);
+    finished_free(&x);
+    folder_remove(folder);
+    return status;
+}
+
+/* A run that claims as many items as its samples file has bytes, and thousands of wide metrics: gigabytes of room. */
+static void test_claims_are_checked_before_room_is_made(void **state)
+{
+    enum { BYTES = 1 << 20, METRICS = 2000 };
+    struct error e;
+    char *blank = malloc(BYTES);
+    memset(blank, '\n', BYTES);
+    assert_error(read_made("chrf", METRICS, BYTES, blank, BYTES, &e), &e, ERROR_INPUT, "fewer than the 1048576 items");
+    const size_t most = (BYTES + 1) / (strlen("{\"statistics\":{\"0\":[]}}\n"));
+    assert_error(read_made("chrf", 1, most + 1, blank, BYTES, &e), &e, ERROR_INPUT, "fewer than the ");
+    assert_error(read_made("chrf", 1, most, blank, BYTES, &e), &e, ERROR_INPUT, "has 0 items");
+    free(blank);
+    static const char shortest[] = "{\"statistics\":{\"0\":[]}}\n{\"statistics\":{\"0\":[]}}";
+    assert_error(read_made("chrf", 1, 3, shortest, strlen(shortest), &e), &e, ERROR_INPUT, "fewer than the 3 items");
+    assert_ok(read_made("exact_match", 1, 2, shortest, strlen(shortest), &e), &e);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_same_statistics),
-                                       cmocka_unit_test(test_what_was_changed_is_refused)};
+                                       cmocka_unit_test(test_what_was_changed_is_refused),
+                                       cmocka_unit_test(test_claims_are_checked_before_room_is_made)};
     return cmocka_run_group_tests_name("suites/finished", tests, set_up, tear_down);
 }
