@@ -68,7 +68,9 @@ static void fit_scale(struct forest *f)
         low = fmin(low, isfinite(d->low) ? fmin(d->low, d->value) : d->value);
         high = fmax(high, isfinite(d->high) ? fmax(d->high, d->value) : d->value);
     }
-    const double margin = (high - low) * 0.06; /* both are finite, their difference need not be */
+    const double value = fabs(f->row->cells[0].figure.value), still = isfinite(value) ? 0.05 * value : 1;
+    if (low == high) low = -still, high = still; /* nothing changed: an axis of changes that would be worth a look */
+    const double margin = (high - low) * 0.06;   /* both are finite, their difference need not be */
     f->x = chart_scale_fit(low - margin, high + margin, false, f->chart.frame.left, f->chart.frame.right);
 }
 
