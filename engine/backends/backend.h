@@ -4,7 +4,8 @@
  *     if (backend_parse(&how, "int8:absmax,per=tensor", e)) return e->code;
  *     struct matrix m;
  *     if (matrix_pack(&m, &tensor, &how, NULL, e)) return e->code;  tensor: any decodable type, [rows, cols]
- *     matrix_multiply(&m, x, n, y, scratch);                        y [n, rows] = x [n, cols] times the transpose
+ *     if (math == MATH_FAST && matrix_make_fast(&m, "w", e)) return e->code;
+ *     if (matrix_multiply(&m, x, n, y, e)) return e->code;          y [n, rows] = x [n, cols] times the transpose
  *     matrix_free(&m);
  *
  * To add a backend: one file engine/backends/NAME.c that defines a `const struct backend`, and its name in registry.c. */
@@ -15,6 +16,11 @@
 #include "engine/tensor.h"
 
 struct backend;
+struct tiles;
+
+/* How matrices are multiplied. EXACT: the stored weights in float32 arithmetic. FAST: as programs that serve such
+ * weights do it, inputs in 8 bits and products of integers (engine/kernels/tiles.h); floats with inputs of their type. */
+enum math { MATH_EXACT, MATH_FAST };
 
 enum { BACKEND_SPEC = 256, BACKEND_SETTINGS = 16, BACKEND_PARSED = 512 };
 
@@ -55,8 +61,9 @@ struct matrix {
     enum dtype_id type;
     const uint8_t *data; /* [rows, row_bytes] */
     size_t row_bytes;
-    void *owned; /* data's memory, where it is not a file's mapping */
-    void *own;   /* the backend's */
+    void *owned;         /* data's memory, where it is not a file's mapping */
+    void *own;           /* the backend's */
+    struct tiles *tiles; /* fast math: what takes the place of data, and of what `own` had of the weights */
 };
 
 /* Mean products of a matrix's inputs: h[i, j] = sum over tokens of x_i x_j. */
@@ -117,10 +124,14 @@ struct backend {
     /* MAY: the i-th of the patterns that pick matrices by name, NULL past the end. Models refuse one that picks none of
      * theirs. */
     const char *(*pattern)(const struct backend_options *o, size_t i);
-    /* MAY: what the backend's arithmetic makes of inputs: y, [n, cols], is then multiplied in x's place. Every row by
+    /* MUST where m->own is used: the matrix in tiles. What m->own still has of the weights is freed by it. */
+    int (*tile)(struct matrix *m, struct tiles *out, const char *name, struct error *e);
+    /* MAY: what the backend's arithmetic makes of inputs in exact math: y, [n, cols], is then multiplied in x's place. Every row by
      * itself; called from many threads. */
     void (*inputs)(const struct matrix *m, const float *x /* [n, cols] */, int64_t n, float *y /* [n, cols] */);
-    /* MAY: what inputs() counted since the matrix was packed. */
+    /* MAY: is told every input that fast math meets, as inputs() would be. */
+    void (*watch)(const struct matrix *m, const float *x /* [n, cols] */, int64_t n);
+    /* MAY: what inputs() and watch() counted since the matrix was packed. */
     void (*count_outliers)(const struct matrix *m, struct outliers *out);
     /* MAY: the matrices of layers are first loaded as stored and then, layer by layer, replaced by what this makes of
      * them and the inputs they meet. `w` is a matrix of floats, or of any other backend. Sets out->backend, also when it
@@ -151,13 +162,45 @@ void matrix_unpack(const struct matrix *m, int64_t row, int64_t n, float *out /*
 /* The whole matrix as a tensor of float32 with memory of its own, to be packed another way. */
 int matrix_to_f32(const struct matrix *m, const char *name, struct tensor *out, struct error *e);
 
-/* Exact math: y = x times the transpose of m, the stored weights in float32 arithmetic. One code for all backends:
- * panels of rows are unpacked and multiplied by OpenBLAS's sgemm in blocks of one fixed shape, so that a row of y does
- * not depend on the other rows of x, on its place among them, or on the number of threads, bit for bit. scratch must
- * hold matrix_scratch(m) floats for each of omp_get_max_threads() threads. */
-void matrix_multiply(const struct matrix *m, const float *x /* [n, cols] */, int64_t n, float *y /* [n, rows] */,
-                     float *scratch);
+/* Turns a packed matrix to fast math: its bytes in another order take the place of what there was. */
+int matrix_make_fast(struct matrix *m, const char *name, struct error *e);
+
+/* y = x times the transpose of m. A row of y does not depend on the other rows of x, on its place among them, on the
+ * number of threads or on the instruction set, bit for bit: every element is summed in one order. Exact math: fused
+ * multiply-adds in the order of the columns, in chunks of GEMM_CHUNK; fast math: engine/kernels/tiles.h. */
+int matrix_multiply(const struct matrix *m, const float *x /* [n, cols] */, int64_t n, float *y /* [n, rows] */,
+                    struct error *e);
+
+/* The same in its parts, for matrices that share inputs and for callers that have the room. */
+
+/* What x becomes before it is multiplied: memory of the caller's. */
+struct matrix_inputs {
+    int64_t n, cols;
+    const float *x;    /* [n, cols] */
+    const float *seen; /* [n, cols], exact math and floats: what is multiplied */
+    int8_t *q;         /* [n, padded], and the rest of struct quantized (engine/kernels/tiles.h) */
+    float *d, *sum;
+    int32_t *fix;
+    int32_t *large; /* [n, 1 + cols]: how many inputs are multiplied as they are, and which; NULL: none */
+};
+
+/* Bytes of room that one row takes. */
+size_t matrix_inputs_bytes(const struct matrix *m);
+/* In parallel; x and room must outlive *out. */
+void matrix_inputs(const struct matrix *m, const float *x /* [n, cols] */, int64_t n, void *room,
+                   struct matrix_inputs *out);
+/* Whether what was made for one serves the other. */
+bool matrix_shares_inputs(const struct matrix *a, const struct matrix *b);
+
+struct product {
+    const struct matrix *m;
+    float *y; /* [n, rows] */
+};
+
+/* Bytes of scratch that each of omp_get_max_threads() threads takes. */
 size_t matrix_scratch(const struct matrix *m);
+/* Several matrices in one parallel loop; scratch is as large as the most demanding of them wants. */
+void matrix_products(const struct product *products, size_t count, const struct matrix_inputs *x, void *scratch);
 
 /* Checks at start that the BLAS is the OpenMP build, whose calls within parallel regions run on the calling thread
  * alone. */

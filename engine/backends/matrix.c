@@ -1,6 +1,8 @@
 /* What all backends share: choosing between adopting and packing, the check for finite values, freeing. */
 #include "engine/backends/backend.h"
 #include "engine/backends/pack.h"
+#include "engine/backends/tiles.h"
+#include "engine/base/file.h"
 #include "engine/base/memory.h"
 #include "engine/base/text.h"
 #include "engine/kernels/kernels.h"
@@ -149,10 +151,35 @@ void matrix_free(struct matrix *m)
 {
     if (m->own) m->backend->release(m);
     free(m->owned);
+    if (m->tiles) tiles_free(m->tiles);
+    free(m->tiles);
     *m = (struct matrix){0};
 }
 
-void matrix_unpack(const struct matrix *m, int64_t row, int64_t n, float *out) { m->backend->unpack(m, row, n, out); }
+void matrix_unpack(const struct matrix *m, int64_t row, int64_t n, float *out)
+{
+    if (m->tiles)
+        tiles_unpack(m->tiles, row, n, out);
+    else
+        m->backend->unpack(m, row, n, out);
+}
+
+int matrix_make_fast(struct matrix *m, const char *name, struct error *e)
+{
+    struct tiles *t = memory_new(1, sizeof *t, name, e);
+    if (!t) return ERROR_IO;
+    int status = m->data ? tiles_of_type(t, m, name, e) : m->backend->tile(m, t, name, e);
+    if (status) {
+        free(t);
+        return status;
+    }
+    /* Of a file's mapping nothing is read again; it comes back from the file if it is. */
+    if (m->data && !m->owned) file_forget(m->data, m->bytes);
+    free(m->owned);
+    m->data = m->owned = NULL;
+    m->tiles = t;
+    return 0;
+}
 
 int matrix_to_f32(const struct matrix *m, const char *name, struct tensor *out, struct error *e)
 {

@@ -1,22 +1,34 @@
 #include "engine/kernels/kernels.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
 
 extern const struct kernels kernels_c;
 #if defined(__x86_64__)
 extern const struct kernels kernels_avx2, kernels_avx512;
+#elif defined(__aarch64__)
+extern const struct kernels kernels_neon;
 #endif
 
 static bool always(void) { return true; }
 #if defined(__x86_64__)
-static bool has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+static bool has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+}
 static bool has_avx512(void)
 {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vnni");
 }
+#elif defined(__aarch64__)
+static bool has_neon(void) { return getauxval(AT_HWCAP) & HWCAP_ASIMDDP; }
 #endif
 
 /* From plain to wide: the last that the CPU has wins. */
@@ -28,6 +40,8 @@ static const struct {
 #if defined(__x86_64__)
     {&kernels_avx2, has_avx2},
     {&kernels_avx512, has_avx512},
+#elif defined(__aarch64__)
+    {&kernels_neon, has_neon},
 #endif
 };
 enum { ROWS = sizeof rows / sizeof *rows };
@@ -59,7 +73,14 @@ int kernels_check(struct error *e)
         if (rows[i].supported()) return 0;
         return error_set(e, ERROR_USAGE, "KERF_CPU: %s: this CPU does not have it", mask);
     }
-    return error_set(e, ERROR_USAGE, "KERF_CPU: \"%s\" is no instruction set: use c, avx2 or avx512", mask);
+    char names[64] = "";
+    for (size_t i = 0, n = 0; i < ROWS && n < sizeof names; i++)
+        n += (size_t)snprintf(names + n, sizeof names - n, "%s%s",
+                              i == 0         ? ""
+                              : i + 1 < ROWS ? ", "
+                                             : " or ",
+                              rows[i].table->name);
+    return error_set(e, ERROR_USAGE, "KERF_CPU: \"%s\" is no instruction set: use %s", mask, names);
 }
 
 const struct kernels *kernels_at(size_t i) { return i < ROWS && rows[i].supported() ? rows[i].table : NULL; }

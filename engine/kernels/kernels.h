@@ -10,9 +10,17 @@
 #define KERF_ENGINE_KERNELS_KERNELS_H
 
 #include "engine/base/error.h"
+#include "engine/kernels/tiles.h"
 #include "engine/tensor.h"
 
 enum { KERNEL_LANES = 16 };
+
+/* Columns whose products are summed by themselves before they join the rest: sums stay short, and a panel's part stays
+ * in the nearest cache. */
+enum { GEMM_CHUNK = 256 };
+
+/* What gemm() makes of c: a product in its place, added to it, or summed on from it. */
+enum gemm_mode { GEMM_SET, GEMM_ADD, GEMM_ON };
 
 struct kernels {
     const char *name; /* "c", "avx2", "avx512" */
@@ -28,12 +36,25 @@ struct kernels {
     /* out[i] = (q[i] - zero) * scale */
     void (*affine_i8)(const int8_t *q /* [n] */, int zero, float scale, float *out /* [n] */, int64_t n);
 
-    /* out[r] = sum over i of q[i] * rows[r * stride + i] */
-    void (*dots)(const float *q /* [n] */, const float *rows, int64_t stride, int64_t count, int64_t n,
-                 float *out /* [count] */);
-    /* out[i] += sum over r, in order, of weights[r] * rows[r * stride + i] */
-    void (*weigh)(const float *weights /* [count] */, const float *rows, int64_t stride, int64_t count, int64_t n,
-                  float *out /* [n] */);
+    /* --- products; tiles.h says in which form and order --- */
+    const struct tile_kernels *tiles[TILE_KINDS]; /* by enum tile_kind; NULL: no tiles of this kind */
+    const struct float_tile_kernels *float_tiles[FLOAT_TILE_TYPES];
+    int wide_zero; /* what products() takes off codes beyond 127 by itself: WIDE_ZERO of lanes.h */
+    /* x: n rows of `cols`; y[i * stride + r] for the rows r of `tiles` unpacked tiles. */
+    void (*products)(const struct tile_format *f, const struct panel *w /* [tiles] */, int tiles,
+                     const struct quantized *x, int64_t n, int64_t cols, float *y, int64_t stride);
+    /* One row. */
+    void (*quantize_inputs)(const struct tile_format *f, const float *x /* [cols] */, int64_t cols,
+                            const struct quantized *row);
+    void (*round_inputs)(enum input_kind kind /* INPUT_F16, INPUT_BF16 */, const float *x /* [n] */, int64_t n,
+                         float *y);
+    /* c[i * ldc + TILE_ROWS t + r] = sum over k, in order, of a[i * lda + k] b[t * b_tile + k * b_row + r], with a fused
+     * multiply-add for each; c and b have TILE_ROWS values for every tile. */
+    void (*gemm)(const float *a, int64_t lda, int64_t m, const float *b, int64_t b_row, int64_t b_tile, int tiles,
+                 int64_t k, float *c, int64_t ldc, enum gemm_mode mode);
+    /* out[c * TILE_ROWS + r] = rows[r * stride + c] */
+    void (*transpose)(const float *rows /* TILE_ROWS of them */, int64_t stride, int64_t cols, float *out);
+
     void (*add)(float *x /* [n], += y */, const float *y /* [n] */, int64_t n);
     /* x = exp(scale * x - max) / sum */
     void (*softmax)(float *x /* [n] */, float scale, int64_t n);
@@ -41,6 +62,9 @@ struct kernels {
     void (*rms_norm)(const float *x, const float *weight, float eps, int64_t n, float *y);
     /* y = (x - mean) / sqrt(var + eps) * weight + bias (Ba et al. 2016); bias may be NULL */
     void (*layer_norm)(const float *x, const float *weight, const float *bias, float eps, int64_t n, float *y);
+    /* Turns the first `dims` (even, at most 1024) of a head: pairs (i, i + dims / 2), or (2i, 2i + 1) where interleaved,
+     * which leave as (i, i + dims / 2) all the same (Su et al. 2021). */
+    void (*rope)(float *x, const float *turn /* [2, dims / 2] cosines, sines */, int64_t dims, bool interleaved);
     /* gate = silu(gate) * up, silu(x) = x / (1 + exp(-x)) (Shazeer 2020) */
     void (*silu_multiply)(float *gate /* [n] */, const float *up /* [n] */, int64_t n);
     /* x = 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), the tanh form of GELU (Hendrycks and Gimpel 2016) */

@@ -31,6 +31,11 @@ struct recorder {
                struct error *e);
 };
 
+struct clock {
+    struct model_times times;
+    double last; /* when the last part ended */
+};
+
 struct model {
     struct source *source;
     const struct recorder *recorder;
@@ -49,14 +54,17 @@ struct model {
     float *positions;        /* [context, width] or NULL */
     struct norm final_norm;
     struct layer *layers;
-    size_t most_scratch; /* floats that the widest of its matrices needs to be multiplied */
-    int64_t most_inputs; /* most columns of a matrix whose backend changes inputs; 0: none does */
+    size_t most_scratch; /* bytes that the most demanding of its matrices takes for each thread */
+    size_t most_inputs;  /* bytes that inputs of one token become, at most */
+    struct clock *times;
 };
 
 /* Source, architecture, hyper-parameters, importances and room for the layers; nothing is loaded. m->options is set. */
 int model_prepare(struct model *m, const char *path, struct error *e);
 /* Replaces the matrices of all layers by what the backend makes of them and of the calibration text, where it does. */
 int model_calibrate(struct model *m, struct error *e);
+/* Turns the matrices of layers that are not yet to fast math. */
+int model_make_fast(struct model *m, struct error *e);
 /* Counts a matrix that took its place in the model, or (-1) left it. */
 void model_count(struct model *m, const struct matrix *w, int sign);
 
@@ -91,6 +99,8 @@ int load_hyper(struct model *m, struct error *e);
 bool hyper_number(size_t i, const struct hyper *h, const char **key, int64_t *value);
 
 /* --- one pass --- */
+enum { KEY_TILE = 16 };
+
 struct cache {
     struct cache *prefix;
     int64_t start;               /* positions that lie in the prefix */
@@ -98,8 +108,16 @@ struct cache {
     int64_t capacity;            /* positions held here: [start, start + capacity) */
     int64_t first_layer, layers; /* those whose keys and values are held */
     int64_t width;               /* kv_heads * head */
-    float *k, *v;                /* [layers, capacity, width] */
+    /* Keys lie in tiles of KEY_TILE positions, counted from position 0 of the sequence, so that a query meets as many at
+     * a time: [layers, kv_heads, key_tiles, head, KEY_TILE]. Values: [layers, capacity, width]. */
+    float *k, *v;
+    int64_t head, key_tiles;
 };
+
+/* Where keys of a layer and key head begin, and the first position of their first tile. */
+float *cache_keys(const struct cache *c, int64_t layer, int64_t kv_head);
+float *cache_values(const struct cache *c, int64_t layer);
+static inline int64_t cache_base(const struct cache *c) { return c->start / KEY_TILE * KEY_TILE; }
 
 /* Room for positions up to so many behind the prefix. */
 int cache_reserve(struct cache *c, int64_t positions, struct error *e);
@@ -111,19 +129,25 @@ struct pass {
     const struct span *spans;
     size_t n_spans;
     const struct probe *probe;
-    int64_t n;             /* tokens of all spans */
-    int32_t *ids;          /* [n] */
-    int32_t *position;     /* [n] */
-    int32_t *span_of;      /* [n] */
-    float *x;              /* [n, width], the residual stream */
-    float *rooms;          /* architecture.room(hyper) floats for each of the n tokens, for what a layer computes */
-    float *seen;           /* [n, most cols], what a backend makes of inputs, or NULL where none does */
-    enum linear_role last; /* where `stops`: the layer ends once its input was told, what follows does nothing */
+    int64_t n;                 /* tokens of all spans */
+    int32_t *ids;              /* [n] */
+    int32_t *position;         /* [n] */
+    int32_t *span_of;          /* [n] */
+    int32_t *first;            /* [n_spans]: the first of each span's tokens */
+    int32_t *blocks;           /* [n_blocks + 1]: the first token of each block of queries; attend.c */
+    int64_t n_blocks, longest; /* most positions of a sequence */
+    float *x;                  /* [n, width], the residual stream */
+    float *rooms;              /* architecture.room(hyper) floats for each of the n tokens, for what a layer computes */
+    void *inputs;              /* room for what matrices make of their inputs */
+    enum linear_role last;     /* where `stops`: the layer ends once its input was told, what follows does nothing */
     bool stops, stopped;
-    float *turn;    /* [n, rope_dims / 2, 2] cosines and sines, or NULL */
-    float *scratch; /* for matrix_multiply and attention */
+    float *turn;      /* [n, 2, rope_dims / 2]: cosines and sines */
+    uint8_t *scratch; /* for products and attention, a part for each thread */
     size_t scratch_each;
 };
+
+/* Adds the time since the last part ended to this one. */
+void pass_took(const struct pass *p, enum pass_part part);
 
 /* Tokens that go through the layers at a time, so that activations stay within bounds whatever the shapes. */
 int64_t pass_room(const struct model *m);
@@ -134,12 +158,25 @@ void pass_close(struct pass *p);
 void pass_embed(struct pass *p);
 void pass_rms_norm(const struct pass *p, const struct norm *w, const float *x, float *y /* [n, width] */);
 void pass_layer_norm(const struct pass *p, const struct norm *w, const float *x, float *y /* [n, width] */);
-void pass_linear(struct pass *p, int64_t layer, enum linear_role role, const float *x /* [n, cols] */,
-                 float *y /* [n, rows] */);
+/* Products of one input with matrices of a layer. */
+struct linear_output {
+    enum linear_role role;
+    float *y; /* [n, rows] */
+};
+void pass_linears(struct pass *p, int64_t layer, const float *x /* [n, cols] */, const struct linear_output *outputs,
+                  size_t count);
+static inline void pass_linear(struct pass *p, int64_t layer, enum linear_role role, const float *x, float *y)
+{
+    pass_linears(p, layer, x, &(struct linear_output){role, y}, 1);
+}
 void pass_add(const struct pass *p, const float *y /* [n, width] */); /* x += y */
 /* Turns every head of rows [n, heads * head] that lie `stride` floats apart, in place. Pairs come as the hyper-
  * parameters say and always leave as (i, i + dims/2): both layouts give the same bits from here on. */
 void pass_rope(const struct pass *p, float *rows, int64_t stride, int64_t heads);
+/* Floats of scratch that attention takes where the longest sequence has so many positions. */
+size_t attend_scratch(const struct model *m, int64_t longest);
+/* Cuts the tokens of all spans into blocks of queries, [at most n + 1]; returns how many. */
+int64_t attend_blocks(const struct pass *p, int32_t *blocks);
 /* Stores keys and values of this layer and attends: causal, softmax(q k / sqrt(head)) v (Vaswani et al. 2017), query
  * heads sharing key heads in groups (Ainslie et al. 2023). */
 void pass_attend(const struct pass *p, int64_t layer, const float *q, int64_t q_stride, const float *k, const float *v,

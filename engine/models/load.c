@@ -1,4 +1,5 @@
 /* Loading: what all architectures share. */
+#include "engine/base/file.h"
 #include "engine/base/memory.h"
 #include "engine/models/internal.h"
 
@@ -20,7 +21,7 @@ void model_count(struct model *m, const struct matrix *w, int sign)
     m->facts.weight_bytes += (size_t)sign * w->bytes;
     if (w->fell_back) m->facts.fell_back += sign;
     if (matrix_scratch(w) > m->most_scratch) m->most_scratch = matrix_scratch(w);
-    if (w->backend->inputs && w->cols > m->most_inputs) m->most_inputs = w->cols;
+    if (matrix_inputs_bytes(w) > m->most_inputs) m->most_inputs = matrix_inputs_bytes(w);
 }
 
 void model_name(const char *pattern, int64_t layer, char full[MODEL_NAME])
@@ -94,12 +95,17 @@ static const struct gptq_settings *as_stored(const struct backend_options *how)
     return s && !s->bits ? s : NULL;
 }
 
+static bool calibrated_later(const struct model *m, const struct place *at)
+{
+    struct calibration_plan plan;
+    return backend_calibrates(m->options->how, &plan) && at->layer >= 0;
+}
+
 /* What a matrix is packed with: those that will be calibrated are first taken as they are stored. */
 static const struct backend_options *load_how(const struct model *m, const struct place *at)
 {
-    struct calibration_plan plan;
     const struct backend_options *how = m->options->how;
-    return as_stored(how) || (backend_calibrates(how, &plan) && at->layer >= 0) ? NULL : how;
+    return as_stored(how) || calibrated_later(m, at) ? NULL : how;
 }
 
 int load_stored_parts(struct model *m, struct gptq_stored *w, int64_t rows, int64_t cols, struct matrix *out,
@@ -160,8 +166,26 @@ int load_matrix(struct model *m, const char *name, int64_t layer, int64_t rows, 
     if (!status && !in_parts) status = source_tensor(m->source, name, layer, 2, shape, &t, e);
     if (status) return status;
     status = in_parts ? load_parts(m, &parts, &at, rows, cols, out, e) : matrix_pack(out, &t, load_how(m, &at), &at, e);
+    if (!in_parts && !status && out->data != t.data)
+        file_forget(t.data, t.bytes); /* what was packed is not read again */
+    if (!status && m->options->math == MATH_FAST && !calibrated_later(m, &at)) status = matrix_make_fast(out, full, e);
     if (status) return error_prefix(e, "%s", m->facts.path);
     model_count(m, out, 1);
+    return 0;
+}
+
+int model_make_fast(struct model *m, struct error *e)
+{
+    for (int64_t i = 0; i < m->hyper.layers; i++)
+        for (size_t j = 0; j < LINEARS; j++) {
+            struct linear *l = &m->layers[i].w[j];
+            char full[MODEL_NAME];
+            if (!l->m.backend || l->m.tiles) continue;
+            model_name(l->name, i, full);
+            model_count(m, &l->m, -1);
+            if (matrix_make_fast(&l->m, full, e)) return error_prefix(e, "%s", m->facts.path);
+            model_count(m, &l->m, 1);
+        }
     return 0;
 }
 

@@ -1,4 +1,5 @@
 #include "engine/models/model.h"
+#include "engine/base/clock.h"
 #include "engine/base/memory.h"
 #include "engine/models/internal.h"
 
@@ -23,7 +24,8 @@ int model_prepare(struct model *m, const char *path, struct error *e)
 {
     const struct backend_options *how = m->options->how;
     snprintf(m->facts.backend, sizeof m->facts.backend, "%s", how ? how->spec : "stored");
-    m->facts.math = how && how->backend->math ? how->backend->math : "exact";
+    bool fast = m->options->math == MATH_FAST;
+    m->facts.math = fast ? "fast" : how && how->backend->math ? how->backend->math : "exact";
     int status = source_open(&m->source, path, e);
     if (status) return status;
     m->architecture = source_architecture(m->source);
@@ -32,8 +34,9 @@ int model_prepare(struct model *m, const char *path, struct error *e)
     status = load_hyper(m, e);
     if (!status) status = open_imatrix(m, e);
     if (status) return status;
+    m->times = memory_new(1, sizeof *m->times, "a clock", e);
     m->layers = memory_new((size_t)m->hyper.layers, sizeof *m->layers, "layers", e);
-    return m->layers ? 0 : ERROR_IO;
+    return m->layers && m->times ? 0 : ERROR_IO;
 }
 
 static int count_matrix(void *user, const char *name, int64_t layer, int n_dims, const int64_t *shape, bool multiplied,
@@ -76,6 +79,7 @@ int model_open(struct model **out, const char *path, const struct model_options 
     m->options = options ? options : &stored;
     int status = load(m, path, e);
     if (!status) status = model_calibrate(m, e);
+    if (!status && m->options->math == MATH_FAST) status = model_make_fast(m, e);
     m->options = NULL;
     imatrix_close(m->imatrix);
     m->imatrix = NULL;
@@ -109,6 +113,7 @@ void model_close(struct model *m)
         norm_free(&l->ffn_norm);
     }
     free(m->layers);
+    free(m->times);
     matrix_free(&m->embedding);
     matrix_free(&m->output);
     norm_free(&m->final_norm);
@@ -215,9 +220,22 @@ int model_forward(const struct model *m, const struct span *spans, size_t n_span
 int model_logits(const struct model *m, const float *hidden, int64_t n, float *logits, struct error *e)
 {
     const struct matrix *output = m->output.backend ? &m->output : &m->embedding;
-    float *scratch = memory_new((size_t)omp_get_max_threads(), matrix_scratch(output) * sizeof *scratch, "scratch", e);
-    if (!scratch) return ERROR_IO;
-    matrix_multiply(output, hidden, n, logits, scratch);
-    free(scratch);
-    return 0;
+    double started = seconds_now();
+    int status = matrix_multiply(output, hidden, n, logits, e);
+    m->times->times.seconds[PART_OUTPUT] += seconds_now() - started;
+    return status;
 }
+
+/* --- times --- */
+
+const char *part_name(enum pass_part part)
+{
+    static const char *const names[PARTS] = {"embedding",   "norms", "inputs", "q k v", "attention output",
+                                             "gate and up", "down",  "output", "rope",  "attention",
+                                             "activation",  "rest"};
+    return names[part];
+}
+
+void model_times(const struct model *m, struct model_times *out) { *out = m->times->times; }
+
+void model_times_reset(const struct model *m) { *m->times = (struct clock){0}; }

@@ -36,7 +36,7 @@ struct facts {
     size_t weight_bytes; /* what the packed weights take, vectors as float32 */
     int64_t fell_back;   /* matrices in another type, since their columns do not divide into the backend's blocks */
     char backend[BACKEND_SPEC]; /* "stored" or the backend's canonical spec */
-    const char *math;           /* "exact", or what the backend's arithmetic is beyond that */
+    const char *math;           /* "exact", "fast", or what the backend's arithmetic is beyond exact */
     char hash[HASH_HEX];        /* of the checkpoint */
     struct {
         char hash[HASH_HEX]; /* of the text; "" where nothing was calibrated */
@@ -56,8 +56,9 @@ enum linear_role { LINEAR_Q, LINEAR_K, LINEAR_V, LINEAR_QKV, LINEAR_O, LINEAR_GA
 /* Needed only while a call lasts. */
 struct model_options {
     const struct backend_options *how; /* NULL: as stored */
-    const char *calibration;           /* text for backends that calibrate; NULL: ERROR_USAGE where one does */
-    const char *imatrix; /* a file of importances, or NULL; not opened for backends that do not weigh errors */
+    enum math math;
+    const char *calibration; /* text for backends that calibrate; NULL: ERROR_USAGE where one does */
+    const char *imatrix;     /* a file of importances, or NULL; not opened for backends that do not weigh errors */
     void *user;
     /* MAY: told what takes long, "packing" matrix by matrix and "calibrating"; false ends with ERROR_INTERRUPTED. */
     bool (*progress)(void *user, const char *what, size_t done, size_t total);
@@ -114,6 +115,30 @@ int model_forward(const struct model *m, const struct span *spans, size_t n_span
                   const struct probe *probe, struct error *e);
 int model_logits(const struct model *m, const float *hidden /* [n, width] */, int64_t n, float *logits /* [n, vocab] */,
                  struct error *e);
+
+/* Where the time of forward passes went, in seconds on the clock. */
+enum pass_part {
+    PART_EMBED,
+    PART_NORM,
+    PART_INPUTS, /* what matrices make of their inputs: quantizing them, rounding them */
+    PART_QKV,    /* products of matrices, by role */
+    PART_O,
+    PART_GATE_UP,
+    PART_DOWN,
+    PART_OUTPUT,
+    PART_ROPE,
+    PART_ATTENTION,
+    PART_ACTIVATION,
+    PART_REST, /* residual sums, memory, copies */
+    PARTS
+};
+struct model_times {
+    double seconds[PARTS];
+};
+const char *part_name(enum pass_part part);
+/* Since the model was opened or the times were reset. */
+void model_times(const struct model *m, struct model_times *out);
+void model_times_reset(const struct model *m);
 
 /* Writes the checkpoint at `path` as a GGUF file with its matrices packed by `how` (NULL: as stored) and everything
  * else as float32. Backends that GGUF has no type for are ERROR_USAGE. Works tensor by tensor. `progress` may be NULL;

@@ -43,6 +43,42 @@ DECODED(X)
 ENCODED(X)
 #undef X
 
+/* Types of tiles: the number, and the name in the functions' names. */
+#define TILED(X)                                                                                                       \
+    X(DTYPE_Q8_0, q8_0)                                                                                                \
+    X(DTYPE_Q4_0, q4_0)                                                                                                \
+    X(DTYPE_Q4_1, q4_1)                                                                                                \
+    X(DTYPE_Q5_0, q5_0)                                                                                                \
+    X(DTYPE_Q5_1, q5_1)                                                                                                \
+    X(DTYPE_Q2_K, q2_k)                                                                                                \
+    X(DTYPE_Q3_K, q3_k)                                                                                                \
+    X(DTYPE_Q4_K, q4_k)                                                                                                \
+    X(DTYPE_Q5_K, q5_k)                                                                                                \
+    X(DTYPE_Q6_K, q6_k)                                                                                                \
+    X(DTYPE_IQ4_NL, iq4_nl)                                                                                            \
+    X(DTYPE_IQ4_XS, iq4_xs)                                                                                            \
+    X(DTYPE_TQ1_0, tq1_0)                                                                                              \
+    X(DTYPE_TQ2_0, tq2_0)                                                                                              \
+    X(TILE_I8, i8)                                                                                                     \
+    X(TILE_U8, u8)                                                                                                     \
+    X(TILE_U4, u4)                                                                                                     \
+    X(TILE_U3, u3)                                                                                                     \
+    X(TILE_U2, u2)
+#define X(id, lower) extern const struct tile_kernels KERNEL(tile_##lower);
+TILED(X)
+#undef X
+#define FLOAT_TILED(X) X(DTYPE_F32, f32) X(DTYPE_F16, f16) X(DTYPE_BF16, bf16)
+#define X(id, lower) extern const struct float_tile_kernels KERNEL(tile_##lower);
+FLOAT_TILED(X)
+#undef X
+void KERNEL(products)(const struct tile_format *f, const struct panel *w, int tiles, const struct quantized *x,
+                      int64_t n, int64_t cols, float *y, int64_t stride);
+void KERNEL(quantize_inputs)(const struct tile_format *f, const float *x, int64_t cols, const struct quantized *row);
+void KERNEL(round_inputs)(enum input_kind kind, const float *x, int64_t n, float *y);
+void KERNEL(gemm)(const float *a, int64_t lda, int64_t m, const float *b, int64_t b_row, int64_t b_tile, int tiles,
+                  int64_t k, float *c, int64_t ldc, enum gemm_mode mode);
+void KERNEL(transpose)(const float *rows, int64_t stride, int64_t cols, float *out);
+
 /* A float16 that lies at any address. */
 static inline float f16_at(const uint8_t *p)
 {
@@ -76,5 +112,7 @@ static inline float held(float x, float low, float high)
 /* What the codes of IQ4_NL and IQ4_XS stand for, before the scale (ggml-common.h, kvalues_iq4nl): close together about
  * zero, where most weights are. */
 static const int8_t iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+static const uint8_t iq4_codes[16] = {1,   24,  45,  63,  79,  93,  106, 118,
+                                      129, 141, 153, 166, 181, 197, 217, 241}; /* + 128 */
 
 #endif

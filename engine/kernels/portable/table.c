@@ -1,4 +1,5 @@
 /* The inner loops of a forward pass, and the table of all portable kernels. */
+#include "engine/kernels/lanes/lanes.h"
 #include "engine/kernels/portable/portable.h"
 
 #include <math.h>
@@ -61,23 +62,6 @@ static float dot(const float *a, const float *b, int64_t n)
     return sum(s) + rest;
 }
 
-static void dots(const float *q, const float *rows, int64_t stride, int64_t count, int64_t n, float *out)
-{
-    for (int64_t r = 0; r < count; r++) out[r] = dot(q, rows + r * stride, n);
-}
-
-static void weigh(const float *weights, const float *rows, int64_t stride, int64_t count, int64_t n, float *out)
-{
-    int64_t i = 0;
-    for (; i + L <= n; i += L) { /* one block of the output stays in registers over all rows */
-        lanes s = load(out + i);
-        for (int64_t r = 0; r < count; r++) s += weights[r] * load(rows + r * stride + i);
-        store(out + i, s);
-    }
-    for (; i < n; i++)
-        for (int64_t r = 0; r < count; r++) out[i] += weights[r] * rows[r * stride + i];
-}
-
 static void add(float *restrict x, const float *restrict y, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) x[i] += y[i];
@@ -127,6 +111,19 @@ static void layer_norm(const float *x, const float *weight, const float *bias, f
     for (i = 0; i < n; i++) y[i] = y[i] * scale * weight[i] + (bias ? bias[i] : 0.f);
 }
 
+/* The halves are gathered first, so that reading interleaved pairs may write over them. */
+static void rope(float *x, const float *turn, int64_t dims, bool interleaved)
+{
+    enum { PIECE = 512 };
+    float a[PIECE], b[PIECE];
+    int64_t half = dims / 2;
+    const float *restrict c = turn, *restrict s = turn + half;
+    for (int64_t i = 0; i < half; i++) a[i] = interleaved ? x[2 * i] : x[i];
+    for (int64_t i = 0; i < half; i++) b[i] = interleaved ? x[2 * i + 1] : x[i + half];
+    for (int64_t i = 0; i < half; i++) x[i] = a[i] * c[i] - b[i] * s[i];
+    for (int64_t i = 0; i < half; i++) x[i + half] = a[i] * s[i] + b[i] * c[i];
+}
+
 static void silu_multiply(float *restrict gate, const float *restrict up, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) gate[i] = gate[i] / (1.f + fast_exp(-gate[i])) * up[i];
@@ -173,8 +170,17 @@ const struct kernels KERNEL(kernels) = {
     .encode = {ENCODED(X)},
 #undef X
     .affine_i8 = affine_i8,
-    .dots = dots,
-    .weigh = weigh,
+#define X(id, lower) [id] = &KERNEL(tile_##lower),
+    .tiles = {TILED(X)},
+    .float_tiles = {FLOAT_TILED(X)},
+#undef X
+    .wide_zero = WIDE_ZERO,
+    .products = KERNEL(products),
+    .quantize_inputs = KERNEL(quantize_inputs),
+    .round_inputs = KERNEL(round_inputs),
+    .gemm = KERNEL(gemm),
+    .transpose = KERNEL(transpose),
+    .rope = rope,
     .add = add,
     .softmax = softmax,
     .rms_norm = rms_norm,

@@ -1,0 +1,172 @@
+/* Attention: causal, softmax(q k / sqrt(head)) v. Blocks of queries meet the keys and values of a key head as products
+ * of matrices do; a query's sums run over its head's dimensions, and over positions from 0 on, in order, whatever else is
+ * in its block. */
+#include "engine/models/internal.h"
+
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+enum { BLOCK = 24, SMALL = 1 << 15 }; /* queries of a block; multiplications that are not worth a parallel loop */
+
+static int64_t rounded(int64_t n) { return (n + KEY_TILE - 1) / KEY_TILE * KEY_TILE; }
+
+/* Queries that meet the same keys: tokens of a span for one head, or for a single token the heads that share keys. */
+struct block {
+    const struct pass *p;
+    int64_t layer, kv_head;
+    const float *q;
+    int64_t q_stride;
+    int64_t rows, first_end; /* row i attends to positions [0, first_end + i), or all to [0, first_end) ... */
+    bool together;           /* ... where they are of one token */
+    float *scores, *apart, *sums;
+    int64_t stride; /* of scores */
+    float *out;
+    int64_t out_stride;
+};
+
+size_t attend_scratch(const struct model *m, int64_t longest)
+{
+    int64_t group = m->hyper.heads / m->hyper.kv_heads, rows = group > BLOCK ? group : BLOCK;
+    return (size_t)(rows * (rounded(longest) + KEY_TILE + KEY_TILE + rounded(m->hyper.head)));
+}
+
+static int64_t end_of(const struct block *b, int64_t row) { return b->together ? b->first_end : b->first_end + row; }
+
+/* --- one block --- */
+
+/* Scores of positions [0, end), the prefix's first. A tile that a prefix begins is the cache's only in part. */
+static void score(const struct block *b, const struct cache *c, int64_t end)
+{
+    if (c->prefix && c->start) score(b, c->prefix, c->start < end ? c->start : end);
+    if (end <= c->start) return;
+    const struct model *m = b->p->m;
+    int64_t head = m->hyper.head, base = cache_base(c), tile = head * KEY_TILE;
+    const float *k = cache_keys(c, b->layer, b->kv_head);
+    if (base < c->start) {
+        int64_t from = c->start - base, to = end - base < KEY_TILE ? end - base : KEY_TILE;
+        m->kernels->gemm(b->q, b->q_stride, b->rows, k, KEY_TILE, tile, 1, head, b->apart, KEY_TILE, GEMM_SET);
+        for (int64_t i = 0; i < b->rows; i++)
+            memcpy(b->scores + i * b->stride + c->start, b->apart + i * KEY_TILE + from,
+                   (size_t)(to - from) * sizeof *b->scores);
+        base += KEY_TILE;
+        k += tile;
+    }
+    if (base < end)
+        m->kernels->gemm(b->q, b->q_stride, b->rows, k, KEY_TILE, tile, (int)(rounded(end - base) / KEY_TILE), head,
+                         b->scores + base, b->stride, GEMM_SET);
+}
+
+static void weigh(const struct block *b, const struct cache *c, int64_t end)
+{
+    if (c->prefix && c->start) weigh(b, c->prefix, c->start < end ? c->start : end);
+    if (end <= c->start) return;
+    const struct model *m = b->p->m;
+    int64_t head = m->hyper.head, padded = rounded(head);
+    const float *v = cache_values(c, b->layer) + b->kv_head * head;
+    m->kernels->gemm(b->scores + c->start, b->stride, b->rows, v, c->width, KEY_TILE, (int)(padded / KEY_TILE),
+                     end - c->start, b->sums, padded, c->start ? GEMM_ON : GEMM_SET);
+}
+
+static void attend(const struct block *b, const struct cache *c)
+{
+    const struct model *m = b->p->m;
+    int64_t head = m->hyper.head, end = end_of(b, b->rows - 1);
+    float scale = 1.f / sqrtf((float)head);
+    score(b, c, end);
+    for (int64_t i = 0; i < b->rows; i++) {
+        float *row = b->scores + i * b->stride;
+        int64_t own = end_of(b, i);
+        m->kernels->softmax(row, scale, own);
+        memset(row + own, 0, (size_t)(end - own) * sizeof *row);
+    }
+    weigh(b, c, end);
+    for (int64_t i = 0; i < b->rows; i++)
+        memcpy(b->out + i * b->out_stride, b->sums + i * rounded(head), (size_t)head * sizeof *b->out);
+}
+
+/* --- all of them --- */
+
+/* Whole tiles of positions at once, others one by one. */
+static void store_span(const struct pass *p, int64_t layer, const struct span *s, const float *k, const float *v,
+                       int64_t stride)
+{
+    const struct cache *c = s->cache;
+    int64_t head = c->head, heads = p->m->hyper.kv_heads, base = cache_base(c);
+    for (int64_t i = 0; i < s->count;) {
+        int64_t at = c->length + i - base, lane = at % KEY_TILE, n = lane || s->count - i < KEY_TILE ? 1 : KEY_TILE;
+        for (int64_t j = 0; j < heads; j++) {
+            float *tile = cache_keys(c, layer, j) + at / KEY_TILE * head * KEY_TILE;
+            if (n == KEY_TILE)
+                p->m->kernels->transpose(k + i * stride + j * head, stride, head, tile);
+            else
+                for (int64_t d = 0; d < head; d++) tile[d * KEY_TILE + lane] = k[i * stride + j * head + d];
+        }
+        for (int64_t j = i; j < i + n; j++)
+            memcpy(cache_values(c, layer) + (c->length + j - c->start) * c->width, v + j * stride,
+                   (size_t)c->width * sizeof *v);
+        i += n;
+    }
+}
+
+static void store(const struct pass *p, int64_t layer, const float *k, const float *v, int64_t stride)
+{
+#pragma omp parallel for schedule(dynamic, 1) if (p->n_spans > 1)
+    for (size_t i = 0; i < p->n_spans; i++) {
+        int64_t first = p->first[i];
+        store_span(p, layer, &p->spans[i], k + first * stride, v + first * stride, stride);
+    }
+}
+
+/* The queries of `rows` tokens from the i-th of all on, for every head that shares this key head. */
+static void attend_tokens(const struct pass *p, int64_t layer, int64_t kv_head, int64_t i, int64_t rows, const float *q,
+                          int64_t q_stride, float *out)
+{
+    const struct hyper *h = &p->m->hyper;
+    int64_t group = h->heads / h->kv_heads, width = h->heads * h->head;
+    const struct cache *c = p->spans[p->span_of[i]].cache;
+    bool together = rows == 1;
+    struct block b = {.p = p, .layer = layer, .kv_head = kv_head, .together = together};
+    b.first_end = p->position[i] + 1;
+    b.rows = together ? group : rows;
+    b.q_stride = together ? h->head : q_stride;
+    b.out_stride = together ? h->head : width;
+    b.stride = rounded(b.first_end + rows) + KEY_TILE;
+    b.scores = (float *)(void *)(p->scratch + p->scratch_each * (size_t)omp_get_thread_num());
+    b.apart = b.scores + b.rows * b.stride;
+    b.sums = b.apart + b.rows * KEY_TILE;
+    for (int64_t head = kv_head * group; head < (kv_head + 1) * group; head += together ? group : 1) {
+        b.q = q + i * q_stride + head * h->head;
+        b.out = out + i * width + head * h->head;
+        attend(&b, c);
+    }
+}
+
+void pass_attend(const struct pass *p, int64_t layer, const float *q, int64_t q_stride, const float *k, const float *v,
+                 int64_t kv_stride, float *out)
+{
+    if (p->stopped) return;
+    const struct hyper *h = &p->m->hyper;
+    store(p, layer, k, v, kv_stride);
+    bool small = p->longest * p->n_blocks * h->heads * h->head < SMALL;
+#pragma omp parallel for collapse(2) schedule(dynamic, 1) if (!small)
+    for (int64_t i = 0; i < p->n_blocks; i++)
+        for (int64_t j = 0; j < h->kv_heads; j++) {
+            int64_t first = p->blocks[i], end = p->blocks[i + 1];
+            attend_tokens(p, layer, j, first, end - first, q, q_stride, out);
+        }
+    pass_took(p, PART_ATTENTION);
+}
+
+int64_t attend_blocks(const struct pass *p, int32_t *blocks)
+{
+    int64_t n = 0, at = 0;
+    for (size_t i = 0; i < p->n_spans; i++)
+        for (int64_t j = 0; j < p->spans[i].count; j += BLOCK) {
+            int64_t left = p->spans[i].count - j;
+            blocks[n++] = (int32_t)at;
+            at += left < BLOCK ? left : BLOCK;
+        }
+    blocks[n] = (int32_t)at;
+    return n;
+}
