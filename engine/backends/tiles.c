@@ -93,13 +93,18 @@ static struct fields fields_of(const struct tile_format *f)
 /* A float is a field of its own. */
 static struct fields fields_of_floats(size_t bytes) { return (struct fields){1, {{0, (uint8_t)bytes}}}; }
 
-/* The fields of one row and block to or from a tile's block. */
+/* The fields of one row and block to or from a tile's block. Sizes are spelled out, since copies of unknown length are
+ * calls. */
 static void copy_fields(const struct fields *f, uint8_t *block, uint8_t *tile, int row, bool back)
 {
     for (int i = 0; i < f->n; i++) {
-        size_t size = f->field[i].size;
-        uint8_t *in_row = block + f->field[i].at, *in_tile = tile + (size_t)row * size;
-        memcpy(back ? in_row : in_tile, back ? in_tile : in_row, size);
+        int size = f->field[i].size;
+        uint8_t *in_row = block + f->field[i].at, *in_tile = tile + row * size;
+        uint8_t *to = back ? in_row : in_tile, *from = back ? in_tile : in_row;
+        if (size == 4)
+            memcpy(to, from, 4);
+        else
+            memcpy(to, from, 2);
         tile += TILE_ROWS * size;
     }
 }
@@ -199,8 +204,12 @@ void tiles_put(struct tiles *t, int64_t row, const uint8_t *codes)
     struct fields f = layout_of(t, &bytes, &blocks);
     uint8_t *tile = t->bytes + (size_t)(row / TILE_ROWS) * t->tile_bytes;
     for (int64_t b = 0; b < blocks; b++) {
-        uint8_t block[32];
-        pack_codes((enum tile_kind)t->kind, codes + 32 * b, block);
+        uint8_t here[32], block[32];
+        for (int64_t i = 0; i < 32; i++) {
+            int64_t c = t->where.order ? t->where.order[32 * b + i] : 32 * b + i;
+            here[i] = c >= 0 && c < t->cols ? codes[c] : 0;
+        }
+        pack_codes((enum tile_kind)t->kind, here, block);
         copy_fields(&f, block, tile + (size_t)b * TILE_ROWS * bytes, (int)(row % TILE_ROWS), false);
     }
 }

@@ -4,7 +4,7 @@
  *     if (tiles_of_type(&t, m, e)) ...                       floats and the GGML family's blocks
  *
  *     if (tiles_of_codes(&t, TILE_U4, rows, cols, &columns, e)) ...     codes whose scales stand apart
- *     tiles_put(&t, row, codes);                             [padded] for every row; scales and zeros are the caller's
+ *     tiles_put(&t, row, codes);                             [cols] for every row; scales and zeros are the caller's
  *     ...
  *     tiles_free(&t); */
 #ifndef KERF_ENGINE_BACKENDS_TILES_H
@@ -44,8 +44,8 @@ int tiles_of_type(struct tiles *out, const struct matrix *m, const char *name, s
 /* Zeroed codes, scales and (where asked for) zero points; takes *columns in any case. */
 int tiles_of_codes(struct tiles *out, enum tile_kind kind, int64_t rows, int64_t cols, struct tile_columns *columns,
                    bool zeros, const char *name, struct error *e);
-/* A row's codes, in the order of the tile's columns; of TILE_I8 with their sign. */
-void tiles_put(struct tiles *t, int64_t row, const uint8_t *codes /* [padded] */);
+/* A row's codes, in the order of the matrix's columns; of TILE_I8 with their sign. */
+void tiles_put(struct tiles *t, int64_t row, const uint8_t *codes /* [cols] */);
 /* Where the scale and zero point of a row and group stand: the i-th of scales or zeros. */
 int64_t tiles_at(const struct tiles *t, int64_t row, int64_t group);
 void tiles_free(struct tiles *t);

@@ -31,7 +31,10 @@ struct recorder {
                struct error *e);
 };
 
-struct clock {
+/* What passes leave for the next one. */
+struct work {
+    void *memory; /* activations and scratch, kept since fresh memory costs a page fault for every 4 KiB */
+    size_t bytes;
     struct model_times times;
     double last; /* when the last part ended */
 };
@@ -56,7 +59,7 @@ struct model {
     struct layer *layers;
     size_t most_scratch; /* bytes that the most demanding of its matrices takes for each thread */
     size_t most_inputs;  /* bytes that inputs of one token become, at most */
-    struct clock *times;
+    struct work *work;
 };
 
 /* Source, architecture, hyper-parameters, importances and room for the layers; nothing is loaded. m->options is set. */
@@ -146,6 +149,8 @@ struct pass {
     size_t scratch_each;
 };
 
+/* The model's memory for one pass at a time, `bytes` of it, with anything in it. */
+void *model_memory(const struct model *m, size_t bytes, struct error *e);
 /* Adds the time since the last part ended to this one. */
 void pass_took(const struct pass *p, enum pass_part part);
 
@@ -153,7 +158,6 @@ void pass_took(const struct pass *p, enum pass_part part);
 int64_t pass_room(const struct model *m);
 /* Memory for the tokens of p->spans, which the caller has set with m and probe; every cache gets room for them. */
 int pass_open(struct pass *p, struct error *e);
-void pass_close(struct pass *p);
 /* x = embeddings of the ids, plus positions where the model has them. */
 void pass_embed(struct pass *p);
 void pass_rms_norm(const struct pass *p, const struct norm *w, const float *x, float *y /* [n, width] */);

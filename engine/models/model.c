@@ -34,9 +34,9 @@ int model_prepare(struct model *m, const char *path, struct error *e)
     status = load_hyper(m, e);
     if (!status) status = open_imatrix(m, e);
     if (status) return status;
-    m->times = memory_new(1, sizeof *m->times, "a clock", e);
+    m->work = memory_new(1, sizeof *m->work, "a model", e);
     m->layers = memory_new((size_t)m->hyper.layers, sizeof *m->layers, "layers", e);
-    return m->layers && m->times ? 0 : ERROR_IO;
+    return m->layers && m->work ? 0 : ERROR_IO;
 }
 
 static int count_matrix(void *user, const char *name, int64_t layer, int n_dims, const int64_t *shape, bool multiplied,
@@ -113,7 +113,8 @@ void model_close(struct model *m)
         norm_free(&l->ffn_norm);
     }
     free(m->layers);
-    free(m->times);
+    if (m->work) free(m->work->memory);
+    free(m->work);
     matrix_free(&m->embedding);
     matrix_free(&m->output);
     norm_free(&m->final_norm);
@@ -190,7 +191,6 @@ static int run_pass(const struct model *m, const struct span *spans, size_t n_sp
         at += spans[i].count;
         spans[i].cache->length += spans[i].count;
     }
-    pass_close(&p);
     return status;
 }
 
@@ -221,9 +221,14 @@ int model_logits(const struct model *m, const float *hidden, int64_t n, float *l
 {
     const struct matrix *output = m->output.backend ? &m->output : &m->embedding;
     double started = seconds_now();
-    int status = matrix_multiply(output, hidden, n, logits, e);
-    m->times->times.seconds[PART_OUTPUT] += seconds_now() - started;
-    return status;
+    size_t room = ((size_t)n * matrix_inputs_bytes(output) + 63) / 64 * 64;
+    uint8_t *memory = model_memory(m, room + (size_t)omp_get_max_threads() * matrix_scratch(output), e);
+    if (!memory) return ERROR_IO;
+    struct matrix_inputs in;
+    matrix_inputs(output, hidden, n, memory, &in);
+    matrix_products(&(struct product){output, logits}, 1, &in, memory + room);
+    m->work->times.seconds[PART_OUTPUT] += seconds_now() - started;
+    return 0;
 }
 
 /* --- times --- */
@@ -236,6 +241,6 @@ const char *part_name(enum pass_part part)
     return names[part];
 }
 
-void model_times(const struct model *m, struct model_times *out) { *out = m->times->times; }
+void model_times(const struct model *m, struct model_times *out) { *out = m->work->times; }
 
-void model_times_reset(const struct model *m) { *m->times = (struct clock){0}; }
+void model_times_reset(const struct model *m) { m->work->times = (struct model_times){0}; }

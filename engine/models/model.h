@@ -109,7 +109,7 @@ struct probe {
 
 enum { PASS_TOKENS = 2048 }; /* most tokens in a slice; batches are best made about as large */
 
-/* Final hidden states (after the last norm), the wanted rows of all spans in order. NULL where none is wanted. No cache twice in one call. Runs in
+/* One pass at a time on a model. Final hidden states (after the last norm), the wanted rows of all spans in order. NULL where none is wanted. No cache twice in one call. Runs in
  * slices whose activations are bounded. After a failure the caches' lengths are not those from before. */
 int model_forward(const struct model *m, const struct span *spans, size_t n_spans, float *hidden /* [wanted, width] */,
                   const struct probe *probe, struct error *e);

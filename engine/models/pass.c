@@ -52,10 +52,21 @@ static void fill_turns(struct pass *p)
 
 void pass_took(const struct pass *p, enum pass_part part)
 {
-    struct clock *c = p->m->times;
+    struct work *w = p->m->work;
     double now = seconds_now();
-    c->times.seconds[part] += now - c->last;
-    c->last = now;
+    w->times.seconds[part] += now - w->last;
+    w->last = now;
+}
+
+void *model_memory(const struct model *m, size_t bytes, struct error *e)
+{
+    struct work *w = m->work;
+    if (w->bytes >= bytes) return w->memory;
+    free(w->memory);
+    w->bytes = 0;
+    w->memory = memory_new(1, bytes, "activations", e);
+    if (w->memory) w->bytes = bytes;
+    return w->memory;
 }
 
 int pass_open(struct pass *p, struct error *e)
@@ -70,42 +81,43 @@ int pass_open(struct pass *p, struct error *e)
         p->n += s->count;
     }
     size_t n = (size_t)p->n;
-    p->m->times->last = seconds_now();
+    p->m->work->last = seconds_now();
     p->scratch_each = scratch_each(p->m, longest);
     p->longest = longest;
-    p->ids = memory_new(5 * n + 1, sizeof *p->ids, "tokens", e);
-    p->x = memory_new(n, (size_t)p->m->hyper.width * sizeof *p->x, "activations", e);
-    p->turn = memory_new(n, (size_t)p->m->hyper.rope_dims * sizeof *p->turn, "angles", e);
-    p->scratch = memory_new((size_t)omp_get_max_threads(), p->scratch_each, "scratch", e);
-    p->rooms = memory_new(n, (size_t)p->m->architecture->room(&p->m->hyper) * sizeof *p->rooms, "activations", e);
-    p->inputs = memory_new(n, p->m->most_inputs, "activations", e);
-    if (!p->ids || !p->x || !p->turn || !p->scratch || !p->rooms || !p->inputs) return ERROR_IO;
+    const struct hyper *h = &p->m->hyper;
+    const size_t sizes[] = {(5 * n + 1) * sizeof *p->ids,
+                            n * (size_t)h->width * sizeof *p->x,
+                            n * (size_t)h->rope_dims * sizeof *p->turn,
+                            n * (size_t)p->m->architecture->room(h) * sizeof *p->rooms,
+                            n * p->m->most_inputs,
+                            (size_t)omp_get_max_threads() * p->scratch_each};
+    enum { PARTS_OF_MEMORY = sizeof sizes / sizeof *sizes };
+    size_t at[PARTS_OF_MEMORY + 1] = {0};
+    for (size_t i = 0; i < PARTS_OF_MEMORY; i++) at[i + 1] = at[i] + (sizes[i] + 63) / 64 * 64;
+    uint8_t *memory = model_memory(p->m, at[PARTS_OF_MEMORY], e);
+    if (!memory) return ERROR_IO;
+    p->ids = (void *)memory;
+    p->x = (void *)(memory + at[1]);
+    p->turn = (void *)(memory + at[2]);
+    p->rooms = (void *)(memory + at[3]);
+    p->inputs = memory + at[4];
+    p->scratch = memory + at[5];
     p->position = p->ids + n;
     p->span_of = p->position + n;
     p->first = p->span_of + n;
     p->blocks = p->first + n;
-    int64_t at = 0;
+    int64_t token = 0;
     for (size_t i = 0; i < p->n_spans; i++) {
-        p->first[i] = (int32_t)at;
-        for (int64_t j = 0; j < p->spans[i].count; j++, at++) {
-            p->ids[at] = p->spans[i].ids[j];
-            p->position[at] = (int32_t)(p->spans[i].cache->length + j);
-            p->span_of[at] = (int32_t)i;
+        p->first[i] = (int32_t)token;
+        for (int64_t j = 0; j < p->spans[i].count; j++, token++) {
+            p->ids[token] = p->spans[i].ids[j];
+            p->position[token] = (int32_t)(p->spans[i].cache->length + j);
+            p->span_of[token] = (int32_t)i;
         }
     }
     p->n_blocks = attend_blocks(p, p->blocks);
     fill_turns(p);
     return 0;
-}
-
-void pass_close(struct pass *p)
-{
-    free(p->ids);
-    free(p->x);
-    free(p->turn);
-    free(p->scratch);
-    free(p->rooms);
-    free(p->inputs);
 }
 
 void pass_embed(struct pass *p)

@@ -31,7 +31,6 @@ static int one_pass(struct walk *w, struct pass *p, const struct step *step, int
         w->m->architecture->layer(p, step->layer);
     }
     if (!status && step->kind != WATCH) memcpy(x, p->x, (size_t)(p->n * width) * sizeof *x);
-    pass_close(p);
     return status;
 }
 

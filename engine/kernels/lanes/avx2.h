@@ -98,6 +98,33 @@ static inline ints ints_dot_wide(ints sum, ints codes, ints x)
 {
     return (ints){dot_wide_256(sum.low, codes.low, x.low), dot_wide_256(sum.high, codes.high, x.high)};
 }
+static inline ints ints_most(ints a, ints b)
+{
+    return (ints){_mm256_max_epi32(a.low, b.low), _mm256_max_epi32(a.high, b.high)};
+}
+static inline int32_t ints_largest(ints a)
+{
+    __m256i v = _mm256_max_epi32(a.low, a.high);
+    __m128i w = _mm_max_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    w = _mm_max_epi32(w, _mm_shuffle_epi32(w, 0x4e));
+    return _mm_cvtsi128_si32(_mm_max_epi32(w, _mm_shuffle_epi32(w, 0xb1)));
+}
+static inline int32_t ints_sum(ints a)
+{
+    __m256i v = _mm256_add_epi32(a.low, a.high);
+    __m128i w = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    w = _mm_add_epi32(w, _mm_shuffle_epi32(w, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(w, _mm_shuffle_epi32(w, 0xb1)));
+}
+/* Numbers of -128 .. 127, which no packing changes; it works on 128 bits at a time. */
+static inline void ints_put_bytes(int8_t *p, ints a)
+{
+    __m256i v = _mm256_packs_epi32(a.low, a.high);
+    v = _mm256_permute4x64_epi64(v, 0xd8);
+    v = _mm256_permute4x64_epi64(_mm256_packs_epi16(v, v), 0x08);
+    _mm_storeu_si128((__m128i *)p, _mm256_castsi256_si128(v));
+}
+static inline ints ints_of_floats(floats a) { return (ints){_mm256_cvtps_epi32(a.low), _mm256_cvtps_epi32(a.high)}; }
 
 static inline floats floats_load(const float *p) { return (floats){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
 static inline floats floats_all(float x)

@@ -37,6 +37,11 @@ static inline ints ints_lookup(const uint8_t table[16], ints a)
 }
 static inline ints ints_dot(ints sum, ints codes, ints x) { return _mm512_dpbusd_epi32(sum, codes, x); }
 static inline ints ints_dot_wide(ints sum, ints codes, ints x) { return _mm512_dpbusd_epi32(sum, codes, x); }
+static inline ints ints_most(ints a, ints b) { return _mm512_max_epi32(a, b); }
+static inline int32_t ints_largest(ints a) { return _mm512_reduce_max_epi32(a); }
+static inline int32_t ints_sum(ints a) { return _mm512_reduce_add_epi32(a); }
+static inline void ints_put_bytes(int8_t *p, ints a) { _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(a)); }
+static inline ints ints_of_floats(__m512 a) { return _mm512_cvtps_epi32(a); }
 
 static inline floats floats_load(const float *p) { return _mm512_loadu_ps(p); }
 static inline floats floats_all(float x) { return _mm512_set1_ps(x); }

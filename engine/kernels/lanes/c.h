@@ -62,6 +62,38 @@ static inline ints ints_dot(ints sum, ints codes, ints x)
     return sum;
 }
 static inline ints ints_dot_wide(ints sum, ints codes, ints x) { return ints_dot(sum, codes, x); }
+static inline ints ints_most(ints a, ints b)
+{
+    for (int i = 0; i < 16; i++) a[i] = a[i] > b[i] ? a[i] : b[i];
+    return a;
+}
+static inline int32_t ints_largest(ints a)
+{
+    int32_t most = a[0];
+    for (int i = 1; i < 16; i++) most = a[i] > most ? a[i] : most;
+    return most;
+}
+static inline int32_t ints_sum(ints a)
+{
+    int32_t sum = 0;
+    for (int i = 0; i < 16; i++) sum += a[i];
+    return sum;
+}
+static inline void ints_put_bytes(int8_t *p, ints a)
+{
+    for (int i = 0; i < 16; i++) p[i] = (int8_t)a[i];
+}
+/* Adding 1.5 2^23 leaves a float32 of this size no bits for a fraction: to nearest, halves to even. What is not finite
+ * becomes some number. */
+static inline ints ints_of_floats(floats a)
+{
+    ints out;
+    for (int i = 0; i < 16; i++) {
+        float whole = (a[i] + 12582912.f) - 12582912.f;
+        out[i] = whole >= -128.f && whole <= 127.f ? (int32_t)whole : 0;
+    }
+    return out;
+}
 
 static inline floats floats_load(const float *p)
 {

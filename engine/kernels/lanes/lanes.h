@@ -17,6 +17,10 @@
  *            ints_lookup(table, a)                every byte of a, 0..15, becomes table[a]
  *            ints_dot(sum, codes, x)              sum + codes of 0..127 times signed bytes, by fours
  *            ints_dot_wide(sum, codes, x)         the same for codes of 0..255, each less WIDE_ZERO
+ *            ints_most(a, b)                      the larger, with a sign
+ *     int    ints_largest(a) ints_sum(a)          over all lanes
+ *            ints_put_bytes(p, a)                 16 bytes, for numbers of -128 .. 127
+ *            ints_of_floats(a)                    to the nearest of -127 .. 127, halves to even; anything for others
  *     floats floats_load(p) floats_all(x) floats_store(p, a)
  *            floats_of_ints(a) floats_of_halves(p) floats_of_bf16(p)      p: 32 bytes
  *            floats_of_i8(p) floats_of_u8(p)                              p: 16 bytes

@@ -35,39 +35,70 @@ ALWAYS_INLINE void group_sums(const struct work *k, const struct shape *s, int64
     }
 }
 
-ALWAYS_INLINE void multiply(const struct work *k, const struct shape s)
+/* The sum of a group joins those of its block. */
+ALWAYS_INLINE void add_group(const struct work *k, const struct shape *s, int64_t group, int64_t groups, floats *inner)
 {
-    int64_t groups = k->cols / s.group, each = s.block / s.group;
+    ints sum[DOT_ROWS * DOT_TILES];
+    group_sums(k, s, group, groups, sum);
+    for (int t = 0; t < s->tiles; t++) {
+        floats scale = floats_load(k->w[t].scales + group * TILE_ROWS);
+        for (int i = 0; i < s->rows; i++)
+            inner[i * s->tiles + t] = floats_fma(floats_of_ints(sum[i * s->tiles + t]), scale, inner[i * s->tiles + t]);
+        if (!s->offset) continue;
+        floats offset = floats_load(k->w[t].offsets + group * TILE_ROWS);
+        for (int i = 0; i < s->rows; i++)
+            inner[i * s->tiles + t] =
+                floats_fma(offset, floats_all(k->x->sum[i * groups + group]), inner[i * s->tiles + t]);
+    }
+}
+
+/* Totals live in y, since registers hold the sums of two levels already: blocks of 256 come by seldom. */
+ALWAYS_INLINE void multiply_256(const struct work *k, const struct shape s)
+{
+    int64_t groups = k->cols / s.group, each = s.block / s.group, blocks = k->cols / s.block;
+    for (int64_t b = 0; b < blocks; b++) {
+        floats inner[DOT_ROWS * DOT_TILES];
+        for (int i = 0; i < s.rows * s.tiles; i++) inner[i] = floats_all(0);
+        for (int64_t g = 0; g < each; g++) add_group(k, &s, b * each + g, groups, inner);
+        for (int i = 0; i < s.rows; i++)
+            for (int t = 0; t < s.tiles; t++) {
+                float *y = k->y + i * k->stride + t * TILE_ROWS;
+                floats total = b ? floats_load(y) : floats_all(0);
+                floats_store(y, floats_fma(inner[i * s.tiles + t], floats_all(k->x->d[i * blocks + b]), total));
+            }
+    }
+}
+
+/* A block is a group. */
+ALWAYS_INLINE void multiply_32(const struct work *k, const struct shape s)
+{
+    int64_t blocks = k->cols / 32;
     floats total[DOT_ROWS * DOT_TILES];
     for (int i = 0; i < s.rows * s.tiles; i++) total[i] = floats_all(0);
-    for (int64_t b = 0; b < k->cols / s.block; b++) {
-        floats inner[DOT_ROWS * DOT_TILES];
-        for (int64_t g = 0; g < each; g++) {
-            ints sum[DOT_ROWS * DOT_TILES];
-            int64_t group = b * each + g;
-            group_sums(k, &s, group, groups, sum);
-            for (int t = 0; t < s.tiles; t++) {
-                floats scale = floats_load(k->w[t].scales + group * TILE_ROWS);
-                for (int i = 0; i < s.rows; i++) {
-                    int a = i * s.tiles + t;
-                    floats part = floats_of_ints(sum[a]);
-                    inner[a] = g ? floats_fma(part, scale, inner[a]) : floats_times(part, scale);
-                }
-                if (!s.offset) continue;
-                floats offset = floats_load(k->w[t].offsets + group * TILE_ROWS);
-                for (int i = 0; i < s.rows; i++) {
-                    int a = i * s.tiles + t;
-                    inner[a] = floats_fma(offset, floats_all(k->x->sum[i * groups + group]), inner[a]);
-                }
+    for (int64_t b = 0; b < blocks; b++) {
+        ints sum[DOT_ROWS * DOT_TILES];
+        group_sums(k, &s, b, blocks, sum);
+        for (int t = 0; t < s.tiles; t++) {
+            floats scale = floats_load(k->w[t].scales + b * TILE_ROWS), offset = floats_all(0);
+            if (s.offset) offset = floats_load(k->w[t].offsets + b * TILE_ROWS);
+            for (int i = 0; i < s.rows; i++) {
+                int a = i * s.tiles + t;
+                floats inner = floats_times(floats_of_ints(sum[a]), scale);
+                if (s.offset) inner = floats_fma(offset, floats_all(k->x->sum[i * blocks + b]), inner);
+                total[a] = floats_fma(inner, floats_all(k->x->d[i * blocks + b]), total[a]);
             }
         }
-        for (int i = 0; i < s.rows; i++)
-            for (int t = 0; t < s.tiles; t++)
-                total[i * s.tiles + t] = floats_fma(
-                    inner[i * s.tiles + t], floats_all(k->x->d[i * (k->cols / s.block) + b]), total[i * s.tiles + t]);
     }
     for (int i = 0; i < s.rows; i++)
         for (int t = 0; t < s.tiles; t++) floats_store(k->y + i * k->stride + t * TILE_ROWS, total[i * s.tiles + t]);
+}
+
+ALWAYS_INLINE void multiply(const struct work *k, const struct shape s)
+{
+    if (s.block == 32)
+        multiply_32(k, s);
+    else
+        multiply_256(k, s);
 }
 
 /* All rows against some tiles, as many rows at a time as fit, what is left in twos and ones. */
@@ -122,61 +153,4 @@ void KERNEL(products)(const struct tile_format *f, const struct panel *w, int ti
         (f->offset ? narrow_256_offset : f->wide ? wide_256 : narrow_256)(k, tiles, n);
     else
         (f->offset ? narrow_256_16_offset : narrow_256_16)(k, tiles, n);
-}
-
-/* --- inputs --- */
-
-/* Adding 1.5 2^23 leaves a float32 of this size no bits for a fraction: to nearest, halves to even. */
-static inline float whole(float x)
-{
-    const float magic = 12582912.f;
-    return (x + magic) - magic;
-}
-
-/* The value furthest from zero, the first where two are, which becomes -127 in Q8_K. */
-static float furthest(const float *x, int n, float size)
-{
-    int above = 0, below = 0, i = 0;
-    for (int j = 0; j < n; j++) above |= x[j] == size;
-    for (int j = 0; j < n; j++) below |= x[j] == -size;
-    if (above && below)
-        while (x[i] != size && x[i] != -size) i++;
-    return above && below ? x[i] : above ? size : -size;
-}
-
-/* As bits, numbers without their sign have their own order, and what is not finite comes last: d is not a number then,
- * so that it shows in the results. */
-static void quantize_block(const float *x, int n, enum input_kind kind, int8_t *q, float *d)
-{
-    uint32_t bits = 0;
-    for (int i = 0; i < n; i++) {
-        uint32_t b = bits_of_float(x[i]) & 0x7fffffffu;
-        bits = b > bits ? b : bits;
-    }
-    float size = float_of_bits(bits), inverse;
-    if (kind == INPUT_Q8_K) {
-        inverse = size > 0 ? -127.f / furthest(x, n, size) : 0.f;
-        *d = inverse != 0 ? 1.f / inverse : 0.f;
-    } else {
-        float scale = size / 127.f;
-        inverse = scale > 0 ? 1.f / scale : 0.f;
-        *d = f16_rounded(scale);
-    }
-    if (bits >= 0x7f800000u) *d = NAN;
-    for (int i = 0; i < n; i++) q[i] = (int8_t)held(whole(x[i] * inverse), -127.f, 127.f);
-}
-
-void KERNEL(quantize_inputs)(const struct tile_format *f, const float *x, int64_t cols, const struct quantized *row)
-{
-    int zero = f->zero - (f->wide ? WIDE_ZERO : 0), each = f->block / f->group;
-    for (int64_t b = 0; b < cols / f->block; b++) {
-        int8_t *q = row->q + b * f->block;
-        quantize_block(x + b * f->block, f->block, f->input, q, &row->d[b]);
-        for (int g = 0; g < each; g++) {
-            int sum = 0;
-            for (int i = 0; i < f->group; i++) sum += q[g * f->group + i];
-            row->fix[b * each + g] = -zero * sum;
-            if (f->offset) row->sum[b * each + g] = (float)sum;
-        }
-    }
 }
