@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-static const struct command *const benchmarks[] = {&bench_quantize};
+static const struct command *const benchmarks[] = {&bench_quantize, &bench_machine, &bench_model};
 enum { BENCHMARKS = sizeof benchmarks / sizeof *benchmarks };
 
 static void print_benchmarks(void)

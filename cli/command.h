@@ -17,17 +17,22 @@ struct command {
     int (*run)(int argc, char **argv, bool help, struct error *e);
 };
 
-/* --- subjects: MODEL[@BACKEND] --- */
+/* --- subjects: MODEL[@BACKEND][+MATH] --- */
 
 struct progress;
 
 struct subject {
-    char *name;  /* "millbrook-llama@int8:absmax", canonical */
+    char *name;  /* "millbrook-llama@int8:absmax+fast", canonical: exact math is not said */
     char *model; /* "millbrook-llama", as given */
     char *path;  /* of the model */
     bool stored; /* no backend was given: weights as they are */
     struct backend_options how;
+    enum math math;
 };
+
+/* The row of --math: a text that math_parse() takes, NULL where it is not given. */
+struct option math_option(const char **text);
+int math_parse(const char *text, enum math *out, struct error *e);
 
 /* What packing may draw on besides the weights. */
 struct aids {
@@ -50,8 +55,12 @@ int subject_open(const struct subject *s, struct aids *a, struct model **m, stru
 
 /* The path of a model given by path or by the name of one that ships; to be freed. */
 int model_path(const char *model, char **path, struct error *e);
-/* baseline (may be NULL) gives the model to a subject that is "@BACKEND" alone. */
+/* baseline (may be NULL) gives the model to a subject that is "@BACKEND" alone. For commands that multiply in one way
+ * alone, or are told which by an option: "+MATH" is ERROR_USAGE, and math is exact. */
 int subject_parse(struct subject *s, const char *text, const struct subject *baseline, struct error *e);
+/* With "+exact" or "+fast" at the end, else `math`; "+MATH" alone is the baseline, weights and all, in that math. */
+int subject_parse_math(struct subject *s, const char *text, const struct subject *baseline, enum math math,
+                       struct error *e);
 void subject_free(struct subject *s);
 
 /* --- what commands share --- */
@@ -89,10 +98,10 @@ void progress_catch_signals(void);
 
 extern const struct command command_eval, command_compare, command_suites, command_backends, command_inspect,
     command_generate, command_tokenize, command_quantize, command_imatrix, command_bench, command_perplexity,
-    command_score, command_report, command_leaderboard, command_export;
+    command_score, command_report, command_leaderboard, command_export, command_synth;
 
 /* --- benchmarks: kerf bench NAME --- */
 
-extern const struct command bench_quantize;
+extern const struct command bench_quantize, bench_machine, bench_model;
 
 #endif
