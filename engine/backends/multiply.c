@@ -9,9 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A panel's tiles; rows of x that meet it one by one; tiles that are read together then; rows whose results are kept
- * apart where a tile reaches beyond the matrix. */
-enum { PANEL = 2, FEW = 2, TOGETHER = 4, APART = 64 };
+/* Tiles of a panel, of floats more, since their rows of x are four times as long and should be read seldom; rows of x
+ * that meet tiles one by one; tiles that are read together then; rows whose results are kept apart where a tile reaches
+ * beyond the matrix. */
+enum { PANEL = 2, FLOAT_PANEL = 8, FEW = 2, TOGETHER = 4, APART = 64 };
 
 static const struct tile_format *format_of(const struct matrix *m)
 {
@@ -167,16 +168,23 @@ bool matrix_shares_inputs(const struct matrix *a, const struct matrix *b)
 
 /* --- products --- */
 
+static int panel_tiles(const struct matrix *m) { return format_of(m) ? PANEL : FLOAT_PANEL; }
+
+static size_t apart_bytes(const struct matrix *m)
+{
+    return (size_t)(APART * panel_tiles(m) * TILE_ROWS) * sizeof(float);
+}
+
 size_t matrix_scratch(const struct matrix *m)
 {
-    size_t apart = APART * PANEL * TILE_ROWS * sizeof(float);
+    size_t apart = apart_bytes(m);
     const struct tile_format *f = format_of(m);
     if (f) {
         size_t padded = (size_t)m->tiles->where.padded, scales = padded / (size_t)f->group * TILE_ROWS * sizeof(float);
         return rounded(apart + PANEL * (padded * TILE_ROWS + (f->offset ? 2 : 1) * scales));
     }
     size_t tile = (size_t)m->cols * TILE_ROWS * sizeof(float);
-    return rounded(apart + PANEL * tile + (m->tiles ? 0 : tile));
+    return rounded(apart + FLOAT_PANEL * tile + (m->tiles ? 0 : tile));
 }
 
 /* Where one product stands in the loop over all. */
@@ -195,9 +203,9 @@ static int64_t tiles_in(const struct matrix *m) { return (m->rows + TILE_ROWS - 
 static float *float_panel(const struct task *k)
 {
     const struct matrix *m = k->m;
-    float *panel = (float *)(void *)(k->scratch + APART * PANEL * TILE_ROWS * sizeof(float));
+    float *panel = (float *)(void *)(k->scratch + apart_bytes(m));
     int64_t each = m->cols * TILE_ROWS;
-    float *rows = panel + PANEL * each;
+    float *rows = panel + FLOAT_PANEL * each;
     for (int t = 0; t < k->tiles; t++) {
         float *out = panel + t * each;
         if (m->tiles) {
@@ -226,7 +234,7 @@ static void code_panels(const struct task *k, struct panel *w)
 {
     const struct tile_format *f = format_of(k->m);
     int64_t padded = k->m->tiles->where.padded, scales = padded / f->group * TILE_ROWS;
-    uint8_t *at = k->scratch + APART * PANEL * TILE_ROWS * sizeof(float);
+    uint8_t *at = k->scratch + apart_bytes(k->m);
     for (int t = 0; t < k->tiles; t++) {
         w[t].scales = (float *)(void *)at;
         w[t].offsets = w[t].scales + scales;
@@ -277,7 +285,7 @@ static void many_rows(const struct task *k)
         return;
     }
     float *apart = (float *)(void *)k->scratch;
-    int64_t stride = PANEL * TILE_ROWS;
+    int64_t stride = panel_tiles(m) * TILE_ROWS;
     for (int64_t i = 0; i < k->x->n; i += APART) {
         int64_t n = k->x->n - i < APART ? k->x->n - i : APART;
         some_rows(k, floats, w, i, n, apart, stride);
@@ -308,31 +316,38 @@ static void few_rows(const struct task *k)
     }
 }
 
+/* How many tasks a matrix is cut into, and of how many tiles. */
+static int64_t tasks_in(const struct matrix *m, bool few, int *step)
+{
+    *step = few && m->tiles ? TOGETHER : panel_tiles(m);
+    return (tiles_in(m) + *step - 1) / *step;
+}
+
 void matrix_products(const struct product *products, size_t count, const struct matrix_inputs *x, void *scratch)
 {
     size_t each = 0;
-    int64_t tasks = 0, step[count];
+    int64_t tasks = 0;
+    bool few = x->n <= FEW;
     for (size_t p = 0; p < count; p++) {
-        const struct matrix *m = products[p].m;
-        step[p] = m->tiles && x->n <= FEW ? TOGETHER : PANEL;
-        tasks += (tiles_in(m) + step[p] - 1) / step[p];
-        if (matrix_scratch(m) > each) each = matrix_scratch(m);
+        int step;
+        tasks += tasks_in(products[p].m, few, &step);
+        if (matrix_scratch(products[p].m) > each) each = matrix_scratch(products[p].m);
     }
-    int64_t threads = omp_get_max_threads(), chunk = x->n <= FEW ? tasks / (8 * threads) + 1 : 1;
+    int64_t chunk = few ? tasks / (8 * omp_get_max_threads()) + 1 : 1;
 #pragma omp parallel for schedule(dynamic, chunk)
     for (int64_t i = 0; i < tasks; i++) {
-        size_t p = 0;
-        int64_t at = i;
-        for (; at >= (tiles_in(products[p].m) + step[p] - 1) / step[p]; p++)
-            at -= (tiles_in(products[p].m) + step[p] - 1) / step[p];
-        int64_t left = tiles_in(products[p].m) - at * step[p];
-        struct task k = {products[p].m,
+        const struct product *p = products;
+        int64_t at = i, n;
+        int step;
+        for (; at >= (n = tasks_in(p->m, few, &step)); p++) at -= n;
+        int64_t left = tiles_in(p->m) - at * step;
+        struct task k = {p->m,
                          x,
-                         products[p].y,
-                         at * step[p],
-                         (int)(left < step[p] ? left : step[p]),
+                         p->y,
+                         at * step,
+                         (int)(left < step ? left : step),
                          (uint8_t *)scratch + each * (size_t)omp_get_thread_num()};
-        (step[p] == TOGETHER ? few_rows : many_rows)(&k);
+        (few && p->m->tiles ? few_rows : many_rows)(&k);
     }
 }
 

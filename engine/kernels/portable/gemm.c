@@ -33,31 +33,32 @@ ALWAYS_INLINE void multiply(const struct work *w, const int rows, const int tile
         }
 }
 
-ALWAYS_INLINE void all_rows(struct work w, int64_t m, const int tiles, enum gemm_mode mode)
+/* Rows of a that are read stay near for all tiles. */
+ALWAYS_INLINE void all_tiles(struct work w, const int rows, int tiles, enum gemm_mode mode)
 {
-    while (m > 0) {
-        int rows = m >= GEMM_ROWS ? GEMM_ROWS : m >= 4 ? 4 : m >= 2 ? 2 : 1;
-        if (rows == GEMM_ROWS)
-            multiply(&w, GEMM_ROWS, tiles, mode);
-        else if (rows == 4)
-            multiply(&w, 4, tiles, mode);
-        else if (rows == 2)
-            multiply(&w, 2, tiles, mode);
-        else
-            multiply(&w, 1, tiles, mode);
-        w.a += rows * w.lda;
-        w.c += rows * w.ldc;
-        m -= rows;
-    }
+    for (; tiles >= GEMM_TILES; tiles -= GEMM_TILES, w.b += GEMM_TILES * w.b_tile, w.c += GEMM_TILES * TILE_ROWS)
+        multiply(&w, rows, GEMM_TILES, mode);
+    for (; GEMM_TILES > 1 && tiles; tiles--, w.b += w.b_tile, w.c += TILE_ROWS) multiply(&w, rows, 1, mode);
 }
 
 void KERNEL(gemm)(const float *a, int64_t lda, int64_t m, const float *b, int64_t b_row, int64_t b_tile, int tiles,
                   int64_t k, float *c, int64_t ldc, enum gemm_mode mode)
 {
     struct work w = {a, lda, b, b_row, b_tile, k, c, ldc};
-    for (; tiles >= GEMM_TILES; tiles -= GEMM_TILES, w.b += GEMM_TILES * b_tile, w.c += GEMM_TILES * TILE_ROWS)
-        all_rows(w, m, GEMM_TILES, mode);
-    for (; GEMM_TILES > 1 && tiles; tiles--, w.b += b_tile, w.c += TILE_ROWS) all_rows(w, m, 1, mode);
+    while (m > 0) {
+        int rows = m >= GEMM_ROWS ? GEMM_ROWS : m >= 4 ? 4 : m >= 2 ? 2 : 1;
+        if (rows == GEMM_ROWS)
+            all_tiles(w, GEMM_ROWS, tiles, mode);
+        else if (rows == 4)
+            all_tiles(w, 4, tiles, mode);
+        else if (rows == 2)
+            all_tiles(w, 2, tiles, mode);
+        else
+            all_tiles(w, 1, tiles, mode);
+        w.a += rows * lda;
+        w.c += rows * ldc;
+        m -= rows;
+    }
 }
 
 /* --- tiles of floats --- */
