@@ -75,14 +75,15 @@ struct buffers {
     float *y, *qkv, *heads, *up;
 };
 
-static int64_t room(const struct hyper *h) { return 5 * h->width + h->ffn; }
+/* Attention and the feed-forward part follow each other: they share their room, behind y. */
+static int64_t room(const struct hyper *h) { return h->width + (4 * h->width > h->ffn ? 4 * h->width : h->ffn); }
 
 static struct buffers buffers_of(const struct pass *p)
 {
     int64_t width = p->m->hyper.width;
     struct buffers b = {.y = p->rooms, .qkv = p->rooms + p->n * width};
     b.heads = b.qkv + p->n * 3 * width;
-    b.up = b.heads + p->n * width;
+    b.up = b.qkv;
     return b;
 }
 

@@ -83,9 +83,11 @@ struct buffers {
     float *y, *q, *k, *v, *heads, *gate, *up;
 };
 
+/* Attention and the feed-forward part follow each other: they share their room, behind y. */
 static int64_t room(const struct hyper *h)
 {
-    return h->width + (2 * h->heads + 2 * h->kv_heads) * h->head + 2 * h->ffn;
+    int64_t attention = (2 * h->heads + 2 * h->kv_heads) * h->head;
+    return h->width + (attention > 2 * h->ffn ? attention : 2 * h->ffn);
 }
 
 static struct buffers buffers_of(const struct pass *p)
@@ -97,7 +99,7 @@ static struct buffers buffers_of(const struct pass *p)
     b.k = b.q + p->n * q;
     b.v = b.k + p->n * kv;
     b.heads = b.v + p->n * kv;
-    b.gate = b.heads + p->n * q;
+    b.gate = b.q;
     b.up = b.gate + p->n * h->ffn;
     return b;
 }

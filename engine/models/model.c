@@ -200,7 +200,10 @@ int model_forward(const struct model *m, const struct span *spans, size_t n_span
     struct span *slice = memory_new(n_spans, sizeof *slice, "a batch", e);
     int status = slice ? 0 : ERROR_IO;
     for (size_t i = 0; i < n_spans && !status; i++) status = check_span(m, &spans[i], e);
-    int64_t room = pass_room(m), begun = 0; /* tokens of spans[i] that earlier slices took */
+    int64_t room = pass_room(m), all = 0, begun = 0; /* tokens of spans[i] that earlier slices took */
+    for (size_t i = 0; i < n_spans; i++) all += spans[i].count;
+    int64_t slices = (all + room - 1) / room;
+    if (slices > 1) room = (all + slices - 1) / slices; /* as long as each other */
     for (size_t i = 0; i < n_spans && !status;) {
         size_t n = 0;
         for (int64_t left = room; i < n_spans && left;) {

@@ -9,13 +9,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PASS_BYTES = 128 << 20, FEW = 2 }; /* so few rows are not worth a parallel loop */
+enum {
+    PASS_BYTES_LEAST = 12 << 20,
+    PASS_BYTES_MOST = 128 << 20,
+    FEW = 2
+}; /* so few rows are not worth a parallel loop */
 
+/* A sixteenth of the weights, within bounds: large enough for panels to be unpacked seldom, small beside the model. */
 int64_t pass_room(const struct model *m)
 {
+    size_t bytes = m->facts.weight_bytes / 16;
+    bytes = bytes < PASS_BYTES_LEAST ? PASS_BYTES_LEAST : bytes > PASS_BYTES_MOST ? PASS_BYTES_MOST : bytes;
     int64_t floats = m->architecture->room(&m->hyper) + 2 * m->hyper.width;
-    int64_t each = floats * (int64_t)sizeof(float) + (int64_t)m->most_inputs;
-    int64_t room = PASS_BYTES / each;
+    int64_t each = floats * (int64_t)sizeof(float) + (int64_t)m->most_inputs, room = (int64_t)bytes / each;
     return room < 1 ? 1 : room > PASS_TOKENS ? PASS_TOKENS : room;
 }
 
