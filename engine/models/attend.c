@@ -87,35 +87,36 @@ static void attend(const struct block *b, const struct cache *c)
 
 /* --- all of them --- */
 
-/* Whole tiles of positions at once, others one by one. */
-static void store_span(const struct pass *p, int64_t layer, const struct span *s, const float *k, const float *v,
-                       int64_t stride)
+/* Keys and values of one key head. Whole tiles of positions go at once, others one by one. */
+static void store_head(const struct pass *p, int64_t layer, const struct span *s, int64_t kv_head, const float *k,
+                       const float *v, int64_t stride)
 {
     const struct cache *c = s->cache;
-    int64_t head = c->head, heads = p->m->hyper.kv_heads, base = cache_base(c);
+    int64_t head = c->head, base = cache_base(c);
+    float *keys = cache_keys(c, layer, kv_head);
+    float *values = cache_values(c, layer) + (c->length - c->start) * c->width + kv_head * head;
     for (int64_t i = 0; i < s->count;) {
         int64_t at = c->length + i - base, lane = at % KEY_TILE, n = lane || s->count - i < KEY_TILE ? 1 : KEY_TILE;
-        for (int64_t j = 0; j < heads; j++) {
-            float *tile = cache_keys(c, layer, j) + at / KEY_TILE * head * KEY_TILE;
-            if (n == KEY_TILE)
-                p->m->kernels->transpose(k + i * stride + j * head, stride, head, tile);
-            else
-                for (int64_t d = 0; d < head; d++) tile[d * KEY_TILE + lane] = k[i * stride + j * head + d];
-        }
+        float *tile = keys + at / KEY_TILE * head * KEY_TILE;
+        if (n == KEY_TILE)
+            p->m->kernels->transpose(k + i * stride, stride, head, tile);
+        else
+            for (int64_t d = 0; d < head; d++) tile[d * KEY_TILE + lane] = k[i * stride + d];
         for (int64_t j = i; j < i + n; j++)
-            memcpy(cache_values(c, layer) + (c->length + j - c->start) * c->width, v + j * stride,
-                   (size_t)c->width * sizeof *v);
+            memcpy(values + j * c->width, v + j * stride, (size_t)head * sizeof *values);
         i += n;
     }
 }
 
 static void store(const struct pass *p, int64_t layer, const float *k, const float *v, int64_t stride)
 {
-#pragma omp parallel for schedule(dynamic, 1) if (p->n_spans > 1)
-    for (size_t i = 0; i < p->n_spans; i++) {
-        int64_t first = p->first[i];
-        store_span(p, layer, &p->spans[i], k + first * stride, v + first * stride, stride);
-    }
+    int64_t heads = p->m->hyper.kv_heads, head = p->m->hyper.head;
+#pragma omp parallel for collapse(2) schedule(dynamic, 1) if (p->n > BLOCK)
+    for (size_t i = 0; i < p->n_spans; i++)
+        for (int64_t j = 0; j < heads; j++) {
+            int64_t at = p->first[i] * stride + j * head;
+            store_head(p, layer, &p->spans[i], j, k + at, v + at, stride);
+        }
 }
 
 /* The queries of `rows` tokens from the i-th of all on, for every head that shares this key head. */
@@ -150,7 +151,7 @@ void pass_attend(const struct pass *p, int64_t layer, const float *q, int64_t q_
     store(p, layer, k, v, kv_stride);
     bool small = p->longest * p->n_blocks * h->heads * h->head < SMALL;
 #pragma omp parallel for collapse(2) schedule(dynamic, 1) if (!small)
-    for (int64_t i = 0; i < p->n_blocks; i++)
+    for (int64_t i = p->n_blocks - 1; i >= 0; i--) /* the longest first */
         for (int64_t j = 0; j < h->kv_heads; j++) {
             int64_t first = p->blocks[i], end = p->blocks[i + 1];
             attend_tokens(p, layer, j, first, end - first, q, q_stride, out);
