@@ -45,6 +45,7 @@ const struct command command_bench = {
     .summary = "measure the speed of the engine's parts",
     .usage = "BENCHMARK [options]",
     .examples = "  kerf bench quantize f16 int8:absmax gguf:q4_0 --rows 256\n"
-                "  kerf bench quantize gguf:q8_0 --rows 256 --repeat 10 --json\n",
+                "  kerf bench quantize gguf:q8_0 --rows 256 --repeat 10 --json\n"
+                "  kerf bench model millbrook-llama @gguf:q4_0 --math both -p 64 -n 16 -r 2\n",
     .run = run,
 };
