@@ -4,7 +4,7 @@
  *     if (backend_parse(&how, "int8:absmax,per=tensor", e)) return e->code;
  *     struct matrix m;
  *     if (matrix_pack(&m, &tensor, &how, NULL, e)) return e->code;  tensor: any decodable type, [rows, cols]
- *     if (math == MATH_FAST && matrix_make_fast(&m, "w", e)) return e->code;
+ *     if (matrix_make_tiles(&m, math, "w", e)) return e->code;      needed for fast math
  *     if (matrix_multiply(&m, x, n, y, e)) return e->code;          y [n, rows] = x [n, cols] times the transpose
  *     matrix_free(&m);
  *
@@ -63,7 +63,7 @@ struct matrix {
     size_t row_bytes;
     void *owned;         /* data's memory, where it is not a file's mapping */
     void *own;           /* the backend's */
-    struct tiles *tiles; /* fast math: what takes the place of data, and of what `own` had of the weights */
+    struct tiles *tiles; /* or NULL: what takes the place of data, and of what `own` had of the weights */
 };
 
 /* Mean products of a matrix's inputs: h[i, j] = sum over tokens of x_i x_j. */
@@ -162,8 +162,14 @@ void matrix_unpack(const struct matrix *m, int64_t row, int64_t n, float *out /*
 /* The whole matrix as a tensor of float32 with memory of its own, to be packed another way. */
 int matrix_to_f32(const struct matrix *m, const char *name, struct tensor *out, struct error *e);
 
-/* Turns a packed matrix to fast math: its bytes in another order take the place of what there was. */
-int matrix_make_fast(struct matrix *m, const char *name, struct error *e);
+/* Puts a packed matrix into tiles, which are multiplied faster: its bytes in another order take the place of what there
+ * was. Fast math needs it; exact math keeps codes whose scales stand apart (int8, gptq) as they are, and the same bits
+ * come out either way. */
+int matrix_make_tiles(struct matrix *m, enum math math, const char *name, struct error *e);
+static inline int matrix_make_fast(struct matrix *m, const char *name, struct error *e)
+{
+    return matrix_make_tiles(m, MATH_FAST, name, e);
+}
 
 /* y = x times the transpose of m. A row of y does not depend on the other rows of x, on its place among them, on the
  * number of threads or on the instruction set, bit for bit: every element is summed in one order. Exact math: fused

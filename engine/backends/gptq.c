@@ -5,11 +5,13 @@
 #include "engine/backends/gptq.h"
 #include "engine/backends/gptq_grid.h"
 #include "engine/backends/pack.h"
+#include "engine/backends/tiles.h"
 #include "engine/base/memory.h"
 #include "engine/kernels/half.h"
 #include "engine/kernels/kernels.h"
 
 #include <inttypes.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -225,6 +227,41 @@ static void unpack(const struct matrix *m, int64_t row, int64_t n, float *out)
     for (int64_t r = 0; r < n; r++) unpack_row(m->own, row + r, m->cols, out + r * m->cols);
 }
 
+/* --- tiles --- */
+
+/* A row's codes, scales and zero points to where they are in tiles; `codes`: room for them all by eights. */
+static void tile_row(const struct gptq_codes *q, int64_t row, uint8_t *codes, struct tiles *out)
+{
+    int offset = read_codes(q, row, 0, (int8_t *)codes, out->cols);
+    for (int64_t c = 0; c < out->cols && offset; c++) codes[c] ^= 0x80;
+    tiles_put(out, row, codes);
+    uint16_t *scales = (void *)out->scales;
+    for (int64_t g = 0; g < q->groups; g++) {
+        int64_t from = row * q->groups + g, to = tiles_at(out, row, g);
+        scales[to] = q->scales[from];
+        out->zeros[to] = q->zeros[from];
+    }
+}
+
+static int tile(struct matrix *m, struct tiles *out, const char *name, struct error *e)
+{
+    static const enum tile_kind kinds[] = {[2] = TILE_U2, [3] = TILE_U3, [4] = TILE_U4, [8] = TILE_U8};
+    const struct gptq_codes *q = m->own;
+    const size_t room = (size_t)(m->cols + 7) / 8 * 8;
+    uint8_t *codes = memory_new((size_t)omp_get_max_threads(), room, name, e);
+    struct tile_columns columns;
+    int status = codes ? tile_columns_new(&columns, m->cols, q->groups, q->g_idx, q->group, name, e) : ERROR_IO;
+    if (!status) status = tiles_of_codes(out, kinds[q->bits], m->rows, m->cols, &columns, true, name, e);
+    if (!status) {
+#pragma omp parallel for schedule(static)
+        for (int64_t r = 0; r < m->rows; r++) tile_row(q, r, codes + room * (size_t)omp_get_thread_num(), out);
+        release(m);
+        m->own = NULL;
+    }
+    free(codes);
+    return status;
+}
+
 /* --- packing --- */
 
 struct rounding {
@@ -292,6 +329,7 @@ const struct backend backend_gptq = {
     .pack = gptq_pack,
     .unpack = unpack,
     .release = release,
+    .tile = tile,
     .calibrate = calibrate,
     .plan = plan};
 
@@ -303,4 +341,5 @@ const struct backend backend_rtn = {.name = "rtn",
                                     .configure = configure,
                                     .pack = rtn_pack,
                                     .unpack = unpack,
-                                    .release = release};
+                                    .release = release,
+                                    .tile = tile};

@@ -28,7 +28,7 @@ struct gptq_codes {
 
 extern const struct backend backend_gptq, backend_rtn;
 
-/* NULL where the matrix belongs to another backend. */
+/* NULL where the matrix belongs to another backend, or was made fast: its codes are in tiles then. */
 struct gptq_codes *gptq_codes_of(const struct matrix *m);
 /* A matrix of zeros; `indexed`: with a g_idx. Freed by matrix_free(), also after a failure. */
 int gptq_codes_new(struct matrix *out, int64_t rows, int64_t cols, int64_t bits, int64_t group, bool indexed,

@@ -8,6 +8,7 @@
  * 0, so that z is one of the codes and 0 stays exactly 0 (Jacob et al. 2018, "Quantization and Training of Neural
  * Networks for Efficient Integer-Arithmetic-Only Inference", sections 2.1 and 3.1). */
 #include "engine/backends/pack.h"
+#include "engine/backends/tiles.h"
 #include "engine/base/memory.h"
 #include "engine/kernels/kernels.h"
 
@@ -248,6 +249,30 @@ static void unpack(const struct matrix *m, int64_t row, int64_t n, float *out)
     }
 }
 
+/* Scales by row and group, also where all rows share one. */
+static int tile(struct matrix *m, struct tiles *out, const char *name, struct error *e)
+{
+    const struct codes *codes = m->own;
+    int64_t groups = (m->cols + codes->block - 1) / codes->block;
+    struct tile_columns columns;
+    int status = tile_columns_new(&columns, m->cols, groups, NULL, codes->block, name, e);
+    if (!status) status = tiles_of_codes(out, TILE_I8, m->rows, m->cols, &columns, codes->zeros != NULL, name, e);
+    if (status) return status;
+    float *scales = (void *)out->scales;
+#pragma omp parallel for schedule(static)
+    for (int64_t r = 0; r < m->rows; r++) {
+        tiles_put(out, r, (const uint8_t *)codes->data + r * m->cols);
+        for (int64_t g = 0; g < groups; g++) {
+            int64_t from = r * codes->step + g, to = tiles_at(out, r, g);
+            scales[to] = codes->scales[from];
+            if (codes->zeros) out->zeros[to] = (uint8_t)codes->zeros[from];
+        }
+    }
+    release(m);
+    m->own = NULL;
+    return 0;
+}
+
 const struct backend backend_int8 = {
     .name = "int8",
     .summary = "8-bit integers: absmax, zeropoint[,per=row|tensor|block][,block=64]; llm[,threshold=6]: inputs too",
@@ -256,4 +281,5 @@ const struct backend backend_int8 = {
     .configure = configure,
     .pack = pack,
     .unpack = unpack,
-    .release = release};
+    .release = release,
+    .tile = tile};

@@ -5,8 +5,9 @@
  * the threshold stay as they are, the others get a scale of their own, s_t = max |x| / 127 over them, and codes
  * q = round(x / s_t). Then y_tr = s_t s_r (sum of products of codes) + (sum of x w over the large features).
  *
- * Here inputs() turns an ordinary x into s_t q, and the exact multiplication by the dequantized weights s_r q does the
- * rest: that is the same sum up to float32 rounding, where a product of integers would have none.
+ * In exact math inputs() turns an ordinary x into s_t q, and the exact multiplication by the dequantized weights s_r q
+ * does the rest: that is the same sum up to float32 rounding, where a product of integers has none. Fast math multiplies
+ * the codes (multiply.c).
  *
  * The paper picks the large features once for a batch: those that are large in any of its rows. Here every row decides
  * for itself, so that a result does not depend on what else is in the batch. A feature that is large in another row
@@ -14,6 +15,7 @@
  *
  * The matrices outside of layers stay float16, as the reference implementation leaves them. */
 #include "engine/backends/pack.h"
+#include "engine/backends/tiles.h"
 #include "engine/base/memory.h"
 
 #include <math.h>
@@ -52,7 +54,7 @@ static int configure(struct backend_options *o, const struct backend_spec *spec,
 
 /* What a matrix owns. Counts are sums and marks, so that the order in which threads add to them is nothing. */
 struct llm {
-    struct matrix weights; /* int8:absmax */
+    struct matrix weights; /* int8:absmax; in fast math without its codes, which are the outer matrix's tiles then */
     double threshold;
     atomic_int_least64_t values, large;
     atomic_bool touched[]; /* [cols] */
@@ -124,16 +126,28 @@ static int64_t count_row(struct llm *llm, const float *x, int64_t n)
     return large;
 }
 
-static void inputs(const struct matrix *m, const float *x, int64_t n, float *y)
+static void watch(const struct matrix *m, const float *x, int64_t n)
 {
     struct llm *llm = m->own;
     int64_t large = 0;
-    for (int64_t r = 0; r < n; r++) {
-        quantize_row(x + r * m->cols, llm->threshold, m->cols, y + r * m->cols);
-        large += count_row(llm, x + r * m->cols, m->cols);
-    }
+    for (int64_t r = 0; r < n; r++) large += count_row(llm, x + r * m->cols, m->cols);
     atomic_fetch_add_explicit(&llm->values, n * m->cols, memory_order_relaxed);
     if (large) atomic_fetch_add_explicit(&llm->large, large, memory_order_relaxed);
+}
+
+static void inputs(const struct matrix *m, const float *x, int64_t n, float *y)
+{
+    const struct llm *llm = m->own;
+    for (int64_t r = 0; r < n; r++) quantize_row(x + r * m->cols, llm->threshold, m->cols, y + r * m->cols);
+    watch(m, x, n);
+}
+
+static int tile(struct matrix *m, struct tiles *out, const char *name, struct error *e)
+{
+    struct llm *llm = m->own;
+    int status = llm->weights.backend->tile(&llm->weights, out, name, e);
+    if (!status) out->threshold = llm->threshold;
+    return status;
 }
 
 static void count_outliers(const struct matrix *m, struct outliers *out)
@@ -154,5 +168,7 @@ const struct backend backend_int8_llm = {.name = "int8",
                                          .pack = pack,
                                          .unpack = unpack,
                                          .release = release,
+                                         .tile = tile,
                                          .inputs = inputs,
+                                         .watch = watch,
                                          .count_outliers = count_outliers};

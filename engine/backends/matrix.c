@@ -2,7 +2,6 @@
 #include "engine/backends/backend.h"
 #include "engine/backends/pack.h"
 #include "engine/backends/tiles.h"
-#include "engine/base/file.h"
 #include "engine/base/memory.h"
 #include "engine/base/text.h"
 #include "engine/kernels/kernels.h"
@@ -164,8 +163,9 @@ void matrix_unpack(const struct matrix *m, int64_t row, int64_t n, float *out)
         m->backend->unpack(m, row, n, out);
 }
 
-int matrix_make_fast(struct matrix *m, const char *name, struct error *e)
+int matrix_make_tiles(struct matrix *m, enum math math, const char *name, struct error *e)
 {
+    if (math == MATH_EXACT && !m->data) return 0;
     struct tiles *t = memory_new(1, sizeof *t, name, e);
     if (!t) return ERROR_IO;
     int status = m->data ? tiles_of_type(t, m, name, e) : m->backend->tile(m, t, name, e);
@@ -173,11 +173,10 @@ int matrix_make_fast(struct matrix *m, const char *name, struct error *e)
         free(t);
         return status;
     }
-    /* Of a file's mapping nothing is read again; it comes back from the file if it is. */
-    if (m->data && !m->owned) file_forget(m->data, m->bytes);
     free(m->owned);
     m->data = m->owned = NULL;
     m->tiles = t;
+    t->math = math;
     return 0;
 }
 

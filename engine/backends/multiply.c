@@ -14,161 +14,9 @@
  * beyond the matrix. */
 enum { PANEL = 2, FLOAT_PANEL = 8, FEW = 2, TOGETHER = 4, APART = 64 };
 
-static const struct tile_format *format_of(const struct matrix *m)
-{
-    return m->tiles && !m->tiles->floats ? &kernels_get()->tiles[m->tiles->kind]->format : NULL;
-}
-
 static size_t rounded(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
-/* --- inputs --- */
-
-/* How inputs of floats are rounded; INPUT_F32: not at all. */
-static enum input_kind rounding(const struct matrix *m)
-{
-    if (!m->tiles || !m->tiles->floats) return INPUT_F32;
-    return m->tiles->kind == DTYPE_F16 ? INPUT_F16 : m->tiles->kind == DTYPE_BF16 ? INPUT_BF16 : INPUT_F32;
-}
-
-/* Where the parts of a row's room begin, n rows of each together. */
-struct room {
-    size_t seen, d, fix, sum, large, q, end; /* bytes of each part for one row; end: of all */
-};
-
-static struct room room_of(const struct matrix *m)
-{
-    struct room r = {0};
-    const struct tile_format *f = format_of(m);
-    if (f) {
-        size_t padded = (size_t)m->tiles->where.padded;
-        r.d = padded / (size_t)f->block * sizeof(float);
-        r.fix = padded / (size_t)f->group * sizeof(int32_t);
-        r.sum = f->offset ? padded / (size_t)f->group * sizeof(float) : 0;
-        r.large = m->tiles->threshold > 0 ? (size_t)(1 + m->cols) * sizeof(int32_t) : 0;
-        r.q = padded;
-    } else if (rounding(m) != INPUT_F32 || (!m->tiles && m->backend->inputs)) {
-        r.seen = (size_t)m->cols * sizeof(float);
-    }
-    r.end = r.seen + r.d + r.fix + r.sum + r.large + r.q;
-    return r;
-}
-
-size_t matrix_inputs_bytes(const struct matrix *m) { return room_of(m).end; }
-
-/* Columns in the order of the tile's, zeros where it has none. */
-static void gather(const struct tiles *t, const float *x, int64_t first, float *out)
-{
-    for (int64_t i = 0; i < 32; i++) {
-        int64_t c = t->where.order ? t->where.order[first + i] : first + i;
-        out[i] = c >= 0 && c < t->cols ? x[c] : 0.f;
-    }
-}
-
-/* LLM.int8(): large inputs are left out and noted, the others share one scale, max |x| / 127 (see int8_llm.c). */
-static void quantize_apart(const struct tiles *t, const struct tile_format *f, const float *x,
-                           const struct quantized *row, int32_t *large)
-{
-    float most = 0;
-    int32_t count = 0;
-    bool finite = true;
-    for (int64_t c = 0; c < t->cols; c++) {
-        float size = fabsf(x[c]);
-        if (!isfinite(x[c])) finite = false;
-        if ((double)size > t->threshold)
-            large[++count] = (int32_t)c;
-        else
-            most = size > most ? size : most;
-    }
-    large[0] = count;
-    double inverse = most > 0 ? 127.0 / (double)most : 0.0;
-    for (int64_t b = 0; b < t->where.padded / 32; b++) {
-        int sum = 0;
-        for (int64_t i = 32 * b; i < 32 * b + 32; i++) {
-            bool ordinary = i < t->cols && fabs((double)x[i]) <= t->threshold;
-            row->q[i] = (int8_t)(ordinary ? nearbyint((double)x[i] * inverse) : 0.0);
-            sum += row->q[i];
-        }
-        row->d[b] = finite ? most / 127.f : NAN;
-        row->fix[b] = -(f->zero - (f->wide ? kernels_get()->wide_zero : 0)) * sum;
-        row->sum[b] = (float)sum;
-    }
-}
-
-static void quantize_row(const struct matrix *m, const float *x, const struct quantized *row, int32_t *large)
-{
-    const struct tiles *t = m->tiles;
-    const struct tile_format *f = format_of(m);
-    if (t->threshold > 0) {
-        quantize_apart(t, f, x, row, large);
-    } else if (!t->where.order && t->where.padded == t->cols) {
-        kernels_get()->quantize_inputs(f, x, t->cols, row);
-    } else {
-        for (int64_t b = 0; b < t->where.padded / 32; b++) {
-            float piece[32];
-            gather(t, x, 32 * b, piece);
-            const struct quantized at = {row->q + 32 * b, row->d + b, row->fix + b, row->sum + b};
-            kernels_get()->quantize_inputs(f, piece, 32, &at);
-        }
-    }
-}
-
-/* Row i of what was made. */
-static struct quantized quantized_row(const struct matrix *m, const struct matrix_inputs *x, int64_t i)
-{
-    const struct tile_format *f = format_of(m);
-    int64_t padded = m->tiles->where.padded, groups = i * (padded / f->group);
-    return (struct quantized){x->q + i * padded, x->d + i * (padded / f->block), x->fix + groups,
-                              f->offset ? x->sum + groups : NULL};
-}
-
-void matrix_inputs(const struct matrix *m, const float *x, int64_t n, void *room, struct matrix_inputs *out)
-{
-    enum { ROWS = 4 };
-    struct room r = room_of(m);
-    uint8_t *at = room;
-    *out = (struct matrix_inputs){.n = n, .cols = m->cols, .x = x, .seen = x};
-    float *seen = (void *)at;
-    if (r.seen) out->seen = seen;
-    out->d = (void *)(at += (size_t)n * r.seen);
-    out->fix = (void *)(at += (size_t)n * r.d);
-    out->sum = (void *)(at += (size_t)n * r.fix);
-    out->large = (void *)(at += (size_t)n * r.sum);
-    out->q = (void *)(at += (size_t)n * r.large);
-    if (!r.large) out->large = NULL;
-    bool watched = m->tiles && m->backend->watch;
-    if (!r.end) return;
-#pragma omp parallel for schedule(static) if (n > ROWS)
-    for (int64_t i = 0; i < n; i += ROWS) {
-        int64_t end = n - i < ROWS ? n : i + ROWS;
-        if (watched) m->backend->watch(m, x + i * m->cols, end - i);
-        if (!m->tiles) {
-            m->backend->inputs(m, x + i * m->cols, end - i, seen + i * m->cols);
-        } else if (m->tiles->floats) {
-            kernels_get()->round_inputs(rounding(m), x + i * m->cols, (end - i) * m->cols, seen + i * m->cols);
-        } else {
-            for (int64_t j = i; j < end; j++) {
-                struct quantized row = quantized_row(m, out, j);
-                quantize_row(m, x + j * m->cols, &row, r.large ? out->large + j * (1 + m->cols) : NULL);
-            }
-        }
-    }
-}
-
-bool matrix_shares_inputs(const struct matrix *a, const struct matrix *b)
-{
-    if (a->cols != b->cols || !a->tiles != !b->tiles) return false;
-    if (!a->tiles) return !a->backend->inputs && !b->backend->inputs;
-    const struct tile_format *f = format_of(a), *g = format_of(b);
-    if (!f || !g) return !f && !g && rounding(a) == rounding(b);
-    bool plain =
-        !a->tiles->where.order && !b->tiles->where.order && !(a->tiles->threshold > 0) && !(b->tiles->threshold > 0);
-    return plain && f->input == g->input && f->group == g->group && f->zero == g->zero && f->wide == g->wide &&
-           f->offset == g->offset;
-}
-
-/* --- products --- */
-
-static int panel_tiles(const struct matrix *m) { return format_of(m) ? PANEL : FLOAT_PANEL; }
+static int panel_tiles(const struct matrix *m) { return tiles_format(m) ? PANEL : FLOAT_PANEL; }
 
 static size_t apart_bytes(const struct matrix *m)
 {
@@ -178,7 +26,7 @@ static size_t apart_bytes(const struct matrix *m)
 size_t matrix_scratch(const struct matrix *m)
 {
     size_t apart = apart_bytes(m);
-    const struct tile_format *f = format_of(m);
+    const struct tile_format *f = tiles_format(m);
     if (f) {
         size_t padded = (size_t)m->tiles->where.padded, scales = padded / (size_t)f->group * TILE_ROWS * sizeof(float);
         return rounded(apart + PANEL * (padded * TILE_ROWS + (f->offset ? 2 : 1) * scales));
@@ -199,6 +47,15 @@ struct task {
 
 static int64_t tiles_in(const struct matrix *m) { return (m->rows + TILE_ROWS - 1) / TILE_ROWS; }
 
+static void tile_weights(const struct tiles *t, int64_t i, float *out)
+{
+    struct tile tile = tiles_tile(t, i);
+    if (t->floats)
+        kernels_get()->float_tiles[t->kind]->unpack(tile.bytes, t->cols, out);
+    else
+        kernels_get()->tiles[t->kind]->weights(&tile, out);
+}
+
 /* A panel of floats: as they lie in tiles, or unpacked and turned. */
 static float *float_panel(const struct task *k)
 {
@@ -209,7 +66,7 @@ static float *float_panel(const struct task *k)
     for (int t = 0; t < k->tiles; t++) {
         float *out = panel + t * each;
         if (m->tiles) {
-            kernels_get()->float_tiles[m->tiles->kind]->unpack(tiles_tile(m->tiles, k->first + t).bytes, m->cols, out);
+            tile_weights(m->tiles, k->first + t, out);
             continue;
         }
         int64_t first = (k->first + t) * TILE_ROWS, here = m->rows - first < TILE_ROWS ? m->rows - first : TILE_ROWS;
@@ -232,7 +89,7 @@ static void float_products(const struct task *k, const float *panel, int64_t i, 
 
 static void code_panels(const struct task *k, struct panel *w)
 {
-    const struct tile_format *f = format_of(k->m);
+    const struct tile_format *f = tiles_format(k->m);
     int64_t padded = k->m->tiles->where.padded, scales = padded / f->group * TILE_ROWS;
     uint8_t *at = k->scratch + apart_bytes(k->m);
     for (int t = 0; t < k->tiles; t++) {
@@ -267,8 +124,8 @@ static void some_rows(const struct task *k, const float *floats, const struct pa
         float_products(k, floats, i, n, y, stride);
         return;
     }
-    struct quantized x = quantized_row(k->m, k->x, i);
-    kernels_get()->products(format_of(k->m), w, k->tiles, &x, n, k->m->tiles->where.padded, y, stride);
+    struct quantized x = inputs_row(k->m, k->x, i);
+    kernels_get()->products(tiles_format(k->m), w, k->tiles, &x, n, k->m->tiles->where.padded, y, stride);
     for (int64_t r = 0; k->x->large && r < n; r++)
         for (int t = 0; t < k->tiles; t++) add_large(k, i + r, k->first + t, y + r * stride + t * TILE_ROWS);
 }
@@ -277,7 +134,7 @@ static void many_rows(const struct task *k)
 {
     const struct matrix *m = k->m;
     struct panel w[PANEL];
-    const float *floats = format_of(m) ? NULL : float_panel(k);
+    const float *floats = tiles_format(m) ? NULL : float_panel(k);
     if (!floats) code_panels(k, w);
     int64_t first = k->first * TILE_ROWS, end = (k->first + k->tiles) * TILE_ROWS;
     if (end <= m->rows) {
@@ -294,7 +151,30 @@ static void many_rows(const struct task *k)
     }
 }
 
-/* One row of x, tiles that are read and multiplied in one go. */
+/* Row i of x against the task's tiles. */
+static void dot_tiles(const struct task *k, int64_t i, float *y)
+{
+    const struct tiles *t = k->m->tiles;
+    const float *seen = k->x->seen + i * t->cols;
+    if (t->floats) {
+        kernels_get()->float_tiles[t->kind]->dot(tiles_tile(t, k->first).bytes, t->tile_bytes, k->tiles, seen, t->cols,
+                                                 y);
+    } else if (t->math == MATH_EXACT) {
+        for (int j = 0; j < k->tiles; j += 2) {
+            const struct tile pair[2] = {tiles_tile(t, k->first + j), tiles_tile(t, k->first + j + 1)};
+            kernels_get()->tiles[t->kind]->dot_weights(pair, k->tiles - j < 2 ? 1 : 2, seen, y + j * TILE_ROWS);
+        }
+    } else {
+        struct quantized x = inputs_row(k->m, k->x, i);
+        for (int j = 0; j < k->tiles; j++) {
+            struct tile tile = tiles_tile(t, k->first + j);
+            kernels_get()->tiles[t->kind]->dot(&tile, &x, y + j * TILE_ROWS);
+            if (k->x->large) add_large(k, i, k->first + j, y + j * TILE_ROWS);
+        }
+    }
+}
+
+/* Tiles are read and multiplied in one go. */
 static void few_rows(const struct task *k)
 {
     const struct matrix *m = k->m;
@@ -302,16 +182,7 @@ static void few_rows(const struct task *k)
     int64_t first = k->first * TILE_ROWS, end = (k->first + k->tiles) * TILE_ROWS;
     for (int64_t i = 0; i < k->x->n; i++) {
         float *to = end <= m->rows ? k->y + i * m->rows + first : y;
-        struct tile t = tiles_tile(m->tiles, k->first);
-        if (m->tiles->floats)
-            kernels_get()->float_tiles[m->tiles->kind]->dot(t.bytes, m->tiles->tile_bytes, k->tiles,
-                                                            k->x->seen + i * m->cols, m->cols, to);
-        for (int j = 0; !m->tiles->floats && j < k->tiles; j++) {
-            struct quantized x = quantized_row(m, k->x, i);
-            t = tiles_tile(m->tiles, k->first + j);
-            kernels_get()->tiles[m->tiles->kind]->dot(&t, &x, to + j * TILE_ROWS);
-            if (k->x->large) add_large(k, i, k->first + j, to + j * TILE_ROWS);
-        }
+        dot_tiles(k, i, to);
         if (to == y) memcpy(k->y + i * m->rows + first, y, (size_t)(m->rows - first) * sizeof *y);
     }
 }

@@ -21,7 +21,8 @@ struct tile_columns {
 };
 
 struct tiles {
-    int kind; /* enum tile_kind, or a type of floats */
+    enum math math; /* that they serve */
+    int kind;       /* enum tile_kind, or a type of floats */
     bool floats;
     int64_t rows, cols;
     int64_t count;             /* of tiles; rows beyond the matrix's are zeros */
@@ -54,5 +55,10 @@ void tiles_free(struct tiles *t);
 void tiles_unpack(const struct tiles *t, int64_t row, int64_t n, float *out /* [n, cols] */);
 /* Tile i for the kernels. */
 struct tile tiles_tile(const struct tiles *t, int64_t i);
+
+/* How a matrix is multiplied as integers; NULL where it is as floats. */
+const struct tile_format *tiles_format(const struct matrix *m);
+/* Row i of inputs that were quantized for m. */
+struct quantized inputs_row(const struct matrix *m, const struct matrix_inputs *x, int64_t i);
 
 #endif

@@ -1,4 +1,5 @@
 #include "engine/kernels/kernels.h"
+#include "engine/kernels/amx/amx.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -27,6 +28,22 @@ static bool has_avx512(void)
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512vnni");
 }
+
+/* The row of AVX-512 with its products on tiles; filled, where the tiles can be had, when it is first asked for. */
+static struct kernels kernels_amx = {.name = "amx"};
+static void fill_amx(void)
+{
+    if (!has_avx512() || !amx_usable()) return;
+    kernels_amx = kernels_avx512;
+    kernels_amx.name = "amx";
+    kernels_amx.products = products_amx_avx512;
+}
+static bool has_amx(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, fill_amx);
+    return kernels_amx.products;
+}
 #elif defined(__aarch64__)
 static bool has_neon(void) { return getauxval(AT_HWCAP) & HWCAP_ASIMDDP; }
 #endif
@@ -40,6 +57,7 @@ static const struct {
 #if defined(__x86_64__)
     {&kernels_avx2, has_avx2},
     {&kernels_avx512, has_avx512},
+    {&kernels_amx, has_amx},
 #elif defined(__aarch64__)
     {&kernels_neon, has_neon},
 #endif

@@ -4,7 +4,7 @@
  *     k->rms_norm(x, weight, eps, width, y);
  *
  * The same C source (portable/) is compiled for every instruction set, sums run in LANES fixed partial sums and
- * nothing is contracted to fused multiply-adds: every row of the table gives the same bits. KERF_CPU=c|avx2|avx512
+ * nothing is contracted to fused multiply-adds: every row of the table gives the same bits. KERF_CPU=c|avx2|avx512|amx
  * masks what the CPU has beyond the named set. All lengths are elements; no pointer needs alignment. */
 #ifndef KERF_ENGINE_KERNELS_KERNELS_H
 #define KERF_ENGINE_KERNELS_KERNELS_H

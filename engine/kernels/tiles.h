@@ -12,7 +12,8 @@
  *     weight = scale (code - zero) + offset
  *
  * Inputs are quantized as llama.cpp does (ggml-quants.c): blocks of 32 with d = max |x| / 127 as float16 (Q8_0), or
- * of 256 with a float32 d = -m / 127, m the value furthest from zero (Q8_K); q = round(x / d), halves to even.
+ * of 256 with a float32 d = -m / 127, m the value furthest from zero (Q8_K); q = round(x / d) by the d before it is
+ * made float16, halves to even.
  *
  *     y = sum over blocks, in order, of d (sum over groups of scale (sum of (code - zero) q) + offset (sum of q))
  *
@@ -81,6 +82,12 @@ struct tile_kernels {
     void (*unpack)(const struct tile *t, const struct panel *out);
     /* One row of x times the transpose of a tile: the bits of unpack() and products(). */
     void (*dot)(const struct tile *t, const struct quantized *x, float *y /* [TILE_ROWS] */);
+    /* Exact math: the weights themselves, which no rounding but that of the sum with the offset touches: a product of a
+     * scale and a code fits into 24 bits. (Not for codes with scales of their own.) */
+    void (*weights)(const struct tile *t, float *out /* [cols][TILE_ROWS] */);
+    /* One row of inputs as they are times the transpose of one or two tiles: the bits of weights() and gemm(). */
+    void (*dot_weights)(const struct tile *t /* [count] */, int count, const float *x /* [cols] */,
+                        float *y /* [count * TILE_ROWS] */);
 };
 
 /* Floats need no scales: a tile is [cols][TILE_ROWS] of them. Sums run in chunks of GEMM_CHUNK columns. */

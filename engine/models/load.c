@@ -165,10 +165,10 @@ int load_matrix(struct model *m, const char *name, int64_t layer, int64_t rows, 
     if (!status) status = source_parts(m->source, name, layer, cols, &in_parts, &parts, e);
     if (!status && !in_parts) status = source_tensor(m->source, name, layer, 2, shape, &t, e);
     if (status) return status;
+    bool mapped = !in_parts && !t.owned;
     status = in_parts ? load_parts(m, &parts, &at, rows, cols, out, e) : matrix_pack(out, &t, load_how(m, &at), &at, e);
-    if (!in_parts && !status && out->data != t.data)
-        file_forget(t.data, t.bytes); /* what was packed is not read again */
-    if (!status && m->options->math == MATH_FAST && !calibrated_later(m, &at)) status = matrix_make_fast(out, full, e);
+    if (!status && !calibrated_later(m, &at)) status = matrix_make_tiles(out, m->options->math, full, e);
+    if (!status && mapped && out->data != t.data) file_forget(t.data, t.bytes); /* it is not read again */
     if (status) return error_prefix(e, "%s", m->facts.path);
     model_count(m, out, 1);
     return 0;

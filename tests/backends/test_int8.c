@@ -368,21 +368,14 @@ static void test_inputs_alone(void **state)
     matrix_free(&t.m);
 }
 
-/* The product of the codes in whole numbers, as the paper has it, beside the exact multiplication of what inputs()
- * made. */
-static void test_product(void **state)
+/* The product of the codes in whole numbers, as the paper has it, beside the exact multiplication of what inputs() made
+ * and the product of codes that fast math makes. */
+static void check_product(const struct trial *t, const float *y)
 {
-    (void)state;
-    struct trial t;
-    trial_open(&t, "int8:llm", 6);
-    t.y[5 * FEATURES] = t.x[5 * FEATURES] = -7;
-    float y[TOKENS * OUTPUTS], *scratch = calloc(matrix_scratch(&t.m) * (size_t)omp_get_max_threads(), sizeof *scratch);
-    assert_non_null(scratch);
-    matrix_multiply(&t.m, t.y, TOKENS, y, scratch);
     for (int r = 0; r < TOKENS; r++)
         for (int o = 0; o < OUTPUTS; o++) {
             double most = 0, most_weight = 0, large = 0, size = 0;
-            const float *x = t.x + r * FEATURES, *w = t.w + o * FEATURES;
+            const float *x = t->x + r * FEATURES, *w = t->w + o * FEATURES;
             for (int c = 0; c < FEATURES; c++) {
                 if (fabsf(x[c]) <= 6) most = fmax(most, fabs((double)x[c]));
                 most_weight = fmax(most_weight, fabs((double)w[c]));
@@ -397,7 +390,21 @@ static void test_product(void **state)
             assert_near(y[r * OUTPUTS + o], (double)codes * most / 127 * most_weight / 127 + large, 1e-6 * size + 1e-40,
                         "a product");
         }
-    free(scratch);
+}
+
+static void test_product(void **state)
+{
+    (void)state;
+    struct trial t;
+    float y[TOKENS * OUTPUTS];
+    struct error e;
+    trial_open(&t, "int8:llm", 6);
+    t.x[5 * FEATURES] = -7;
+    for (int fast = 0; fast < 2; fast++) {
+        if (fast) assert_ok(matrix_make_fast(&t.m, "w", &e), &e);
+        assert_ok(matrix_multiply(&t.m, t.x, TOKENS, y, &e), &e);
+        check_product(&t, y);
+    }
     matrix_free(&t.m);
 }
 
@@ -467,6 +474,14 @@ static void test_counts(void **state)
             assert_counts(&t, wanted);
         }
         omp_set_num_threads(threads);
+        struct error e; /* they go on in fast math */
+        float y[TOKENS * OUTPUTS];
+        assert_ok(matrix_make_fast(&t.m, "w", &e), &e);
+        assert_counts(&t, wanted);
+        assert_ok(matrix_multiply(&t.m, t.x, TOKENS, y, &e), &e);
+        wanted.values += TOKENS * FEATURES;
+        wanted.large += large;
+        assert_counts(&t, wanted);
         matrix_free(&t.m);
     }
 }

@@ -1,7 +1,8 @@
-/* Exact math: against double precision, and bit for bit independent of batch, place and threads, under every sgemm
- * kernel of OpenBLAS that this CPU can run: the program starts itself anew with OPENBLAS_CORETYPE set. */
+/* Exact math: bit for bit the sums that backend.h promises, from fmaf(); against double precision; and independent of
+ * batch, place and threads, under every row of the kernel table: the program starts itself anew with KERF_CPU set. */
 #include "engine/backends/backend.h"
 #include "engine/base/random.h"
+#include "engine/kernels/kernels.h"
 #include "tests/testing.h"
 
 #include <math.h>
@@ -9,21 +10,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MOST_ROWS = 40, CHILD_PASSED = 42, CHILD_OTHER_CORE = 43 };
+enum { MOST_ROWS = 40, CHILD_PASSED = 42, CHILD_OTHER_KERNELS = 43 };
 
-struct product {
+struct trial {
     struct matrix m;
-    float *w, *x, *y, *scratch; /* [rows, cols], [n, cols], [n, rows] */
+    float *w, *x, *y; /* [rows, cols], [n, cols], [n, rows] */
     int64_t n;
 };
 
-static struct product product_new(int64_t rows, int64_t cols, int64_t n, const char *spec)
+static void multiply(const struct matrix *m, const float *x, int64_t n, float *y)
 {
-    struct product p = {.n = n};
+    struct error e;
+    assert_ok(matrix_multiply(m, x, n, y, &e), &e);
+}
+
+static struct trial trial_new(int64_t rows, int64_t cols, int64_t n, const char *spec)
+{
+    struct trial p = {.n = n};
     struct error e;
     struct backend_options how;
     p.w = calloc((size_t)(rows * cols), sizeof *p.w);
@@ -37,23 +43,33 @@ static struct product product_new(int64_t rows, int64_t cols, int64_t n, const c
     assert_ok(backend_parse(&how, spec, &e), &e);
     assert_ok(matrix_pack(&p.m, &t, &how, NULL, &e), &e);
     matrix_unpack(&p.m, 0, rows, p.w);
-    p.scratch = calloc(matrix_scratch(&p.m) * (size_t)omp_get_max_threads(), sizeof *p.scratch);
-    assert_non_null(p.scratch);
-    matrix_multiply(&p.m, p.x, n, p.y, p.scratch);
+    multiply(&p.m, p.x, n, p.y);
     return p;
 }
 
-static void product_free(struct product *p)
+static void trial_free(struct trial *p)
 {
     matrix_free(&p->m);
     free(p->w);
     free(p->x);
     free(p->y);
-    free(p->scratch);
 }
 
-/* Any order of float32 multiply-adds is within (cols + 1) 2^-24 of the sum of magnitudes (Higham 2002, section 3.1). */
-static void assert_near_double(const struct product *p)
+/* Fused multiply-adds in the order of the columns, GEMM_CHUNK of them from zero, and the chunks' sums in order. */
+static float in_chunks(const float *x, const float *w, int64_t cols)
+{
+    float y = 0;
+    for (int64_t first = 0; first < cols; first += GEMM_CHUNK) {
+        float sum = 0;
+        for (int64_t c = first; c < cols && c < first + GEMM_CHUNK; c++) sum = fmaf(x[c], w[c], sum);
+        y = first ? y + sum : sum;
+    }
+    return y;
+}
+
+/* And any order of float32 multiply-adds is within (cols + 1) 2^-24 of the sum of magnitudes (Higham 2002, section
+ * 3.1). */
+static void assert_sums(const struct trial *p)
 {
     int64_t rows = p->m.rows, cols = p->m.cols;
     for (int64_t i = 0; i < p->n; i++)
@@ -64,12 +80,16 @@ static void assert_near_double(const struct product *p)
                 sum += product;
                 size += fabs(product);
             }
-            assert_near(p->y[i * rows + r], sum, (double)(cols + 1) * 0x1p-24 * size, "a product");
+            float got = p->y[i * rows + r], wanted = in_chunks(p->x + i * cols, p->w + r * cols, cols);
+            assert_near(got, sum, (double)(cols + 1) * 0x1p-24 * size, "a product");
+            if (memcmp(&got, &wanted, sizeof got))
+                fail_msg("[%d, %d]: element [%d, %d] is %.9g instead of %.9g", (int)rows, (int)cols, (int)i, (int)r,
+                         (double)got, (double)wanted);
         }
 }
 
-static const int64_t some_rows[] = {1, 2, 7, 63, 64, 65, 130}, some_n[] = {1, 2, 7, 8, 9, 17, 40},
-                     some_cols[] = {1, 2, 3, 15, 16, 17, 31, 64, 100, 255, 256, 300};
+static const int64_t some_rows[] = {1, 2, 7, 15, 16, 17, 63, 64, 65, 130}, some_n[] = {1, 2, 7, 8, 9, 17, 40},
+                     some_cols[] = {1, 2, 3, 15, 16, 17, 31, 64, 100, 255, 256, 257, 300, 513};
 
 static void test_values(void **state)
 {
@@ -77,29 +97,52 @@ static void test_values(void **state)
     for (size_t r = 0; r < sizeof some_rows / sizeof *some_rows; r++)
         for (size_t c = 0; c < sizeof some_cols / sizeof *some_cols; c++)
             for (size_t n = 0; n < sizeof some_n / sizeof *some_n; n++) {
-                struct product p = product_new(some_rows[r], some_cols[c], some_n[n], "f32");
-                assert_near_double(&p);
-                product_free(&p);
+                struct trial p = trial_new(some_rows[r], some_cols[c], some_n[n], "f32");
+                assert_sums(&p);
+                trial_free(&p);
             }
-    struct product wide = product_new(70, 4100, 9, "f32"); /* panels are narrower here */
-    assert_near_double(&wide);
-    product_free(&wide);
+    struct trial wide = trial_new(70, 4100, 9, "f32");
+    assert_sums(&wide);
+    trial_free(&wide);
 }
 
 static void test_backends(void **state)
 {
     (void)state;
-    static const char *const specs[] = {"f16",       "bf16",     "int8:absmax", "int8:absmax,per=tensor",
-                                        "gguf:q8_0", "gguf:q4_0"};
+    static const char *const specs[] = {"f16",       "bf16",      "int8:absmax", "int8:absmax,per=tensor",
+                                        "gguf:q8_0", "gguf:q4_0", "rtn:3"};
     for (size_t i = 0; i < sizeof specs / sizeof *specs; i++) {
-        struct product p = product_new(67, 96, 11, specs[i]);
-        assert_near_double(&p);
-        product_free(&p);
+        struct trial p = trial_new(67, 288, 11, specs[i]);
+        assert_sums(&p);
+        trial_free(&p);
     }
 }
 
+/* NaN and infinity come out where they went in, and in no other row. */
+static void test_not_finite(void **state)
+{
+    (void)state;
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    static const int64_t columns[] = {0, 255, 256, 299};
+    struct trial p = trial_new(35, 300, 5, "f32");
+    float *y = calloc(5 * 35, sizeof *y);
+    assert_non_null(y);
+    for (size_t b = 0; b < 3; b++)
+        for (size_t c = 0; c < 4; c++) {
+            float was = p.x[2 * 300 + columns[c]];
+            p.x[2 * 300 + columns[c]] = bad[b];
+            multiply(&p.m, p.x, 5, y);
+            for (int r = 0; r < 35; r++) assert_true(!isfinite(y[2 * 35 + r]));
+            assert_memory_equal(y, p.y, sizeof(float[2 * 35]));
+            assert_memory_equal(y + 3 * 35, p.y + 3 * 35, sizeof(float[2 * 35]));
+            p.x[2 * 300 + columns[c]] = was;
+        }
+    free(y);
+    trial_free(&p);
+}
+
 /* Rows of x in another order, alone, and fewer of them: each gives the bits that it gave before. */
-static void assert_same_bits(struct product *p, struct random *random)
+static void assert_same_bits(struct trial *p, struct random *random)
 {
     int64_t rows = p->m.rows, cols = p->m.cols, order[MOST_ROWS];
     for (int64_t i = 0; i < p->n; i++) order[i] = i;
@@ -113,7 +156,7 @@ static void assert_same_bits(struct product *p, struct random *random)
     int64_t counts[] = {p->n, 1, 1 + random_below(random, (uint32_t)p->n)};
     for (size_t k = 0; k < 3; k++) {
         for (int64_t i = 0; i < counts[k]; i++) memcpy(x + i * cols, p->x + order[i] * cols, (size_t)cols * sizeof *x);
-        matrix_multiply(&p->m, x, counts[k], y, p->scratch);
+        multiply(&p->m, x, counts[k], y);
         for (int64_t i = 0; i < counts[k]; i++)
             if (memcmp(y + i * rows, p->y + order[i] * rows, (size_t)rows * sizeof *y))
                 fail_msg("[%d, %d]: row %d of %d differs as row %d of %d", (int)rows, (int)cols, (int)order[i],
@@ -130,16 +173,16 @@ static void test_place_is_nothing(void **state)
     for (int64_t n = 1; n <= MOST_ROWS; n++)
         for (int k = 0; k < 8; k++) {
             int64_t rows = 1 + random_below(&random, 130), cols = 1 + random_below(&random, 300);
-            struct product p = product_new(rows, cols, n, "f32");
+            struct trial p = trial_new(rows, cols, n, "f32");
             assert_same_bits(&p, &random);
-            product_free(&p);
+            trial_free(&p);
         }
     static const int64_t shapes[][2] = {{256, 256},  {768, 256}, {256, 768},  {1024, 256},
                                         {200, 2048}, {70, 4100}, {40, 20000}, {20, 40000}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-        struct product p = product_new(shapes[i][0], shapes[i][1], 37, "f32");
+        struct trial p = trial_new(shapes[i][0], shapes[i][1], 37, "f32");
         assert_same_bits(&p, &random);
-        product_free(&p);
+        trial_free(&p);
     }
 }
 
@@ -148,45 +191,27 @@ static void test_threads_are_nothing(void **state)
     (void)state;
     int threads = omp_get_max_threads();
     for (int k = 1; k <= 3; k++) {
-        struct product p = product_new(257, 300, 13, "gguf:q8_0");
+        struct trial p = trial_new(257, 300, 13, "gguf:q8_0");
         omp_set_num_threads(k);
-        float *y = calloc(13 * 257, sizeof *y), *scratch = calloc(matrix_scratch(&p.m) * 3, sizeof *scratch);
-        assert_true(y && scratch);
-        matrix_multiply(&p.m, p.x, 13, y, scratch);
+        float *y = calloc(13 * 257, sizeof *y);
+        assert_non_null(y);
+        multiply(&p.m, p.x, 13, y);
         assert_memory_equal(y, p.y, 13 * 257 * sizeof *y);
         omp_set_num_threads(threads);
         free(y);
-        free(scratch);
-        product_free(&p);
+        trial_free(&p);
     }
 }
 
-/* --- other cores --- */
+/* --- every row of the kernel table --- */
 
-/* "SkylakeX" of "OpenBLAS 0.3.21 SkylakeX". */
-static const char *core_name(char buffer[128])
-{
-    blas_name(buffer, 128);
-    const char *last = strrchr(buffer, ' ');
-    return last ? last + 1 : buffer;
-}
-
-#if defined(__x86_64__)
-static bool has(const char *feature)
-{
-    if (strcmp(feature, "avx512") == 0) return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
-    if (strcmp(feature, "avx2") == 0) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    return strcmp(feature, "avx") == 0 ? __builtin_cpu_supports("avx") : __builtin_cpu_supports("sse4.2");
-}
-#endif
-
-/* This program with another kernel in OpenBLAS: every test but this one. */
-static int run_with_core(const char *core)
+/* This program with KERF_CPU set: every test but the last two. */
+static int run_with(const char *isa)
 {
     pid_t child = fork();
     if (child == 0) {
-        setenv("OPENBLAS_CORETYPE", core, 1);
-        setenv("KERF_TEST_CORE", core, 1);
+        setenv("KERF_CPU", isa, 1);
+        setenv("KERF_TEST_KERNELS", isa, 1);
         execl("/proc/self/exe", "test_multiply", (char *)NULL);
         _exit(1);
     }
@@ -195,25 +220,15 @@ static int run_with_core(const char *core)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-static void test_other_cores(void **state)
+static void test_other_kernels(void **state)
 {
     (void)state;
-#if defined(__x86_64__)
-    static const char *const cores[][2] = {{"Haswell", "avx2"},    {"Zen", "avx2"},       {"SkylakeX", "avx512"},
-                                           {"Sandybridge", "avx"}, {"Nehalem", "sse4.2"}, {"Prescott", "sse4.2"}};
-    for (size_t i = 0; i < sizeof cores / sizeof *cores; i++) {
-        if (!has(cores[i][1])) {
-            print_message("%s: left out: this CPU has no %s\n", cores[i][0], cores[i][1]);
-            continue;
-        }
-        int status = run_with_core(cores[i][0]);
-        if (status == CHILD_OTHER_CORE) fail_msg("OpenBLAS did not take the core type %s", cores[i][0]);
-        if (status != CHILD_PASSED) fail_msg("%s: %d", cores[i][0], status);
+    for (size_t i = 0; kernels_at(i); i++) {
+        if (kernels_at(i) == kernels_get()) continue; /* they ran above */
+        int status = run_with(kernels_at(i)->name);
+        if (status == CHILD_OTHER_KERNELS) fail_msg("KERF_CPU=%s was not taken", kernels_at(i)->name);
+        if (status != CHILD_PASSED) fail_msg("%s: %d", kernels_at(i)->name, status);
     }
-#else
-    print_message("skipped: core types are those of x86-64\n");
-    skip();
-#endif
 }
 
 static void test_openblas(void **state)
@@ -224,25 +239,25 @@ static void test_openblas(void **state)
     int threads = omp_get_max_threads();
     assert_ok(blas_open(&e), &e);
     assert_int_equal(omp_get_max_threads(), threads);
-    core_name(name);
+    blas_name(name, sizeof name);
     assert_memory_equal(name, "OpenBLAS 0.", 11);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_openblas),
-                                       cmocka_unit_test(test_values),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_values),
                                        cmocka_unit_test(test_backends),
+                                       cmocka_unit_test(test_not_finite),
                                        cmocka_unit_test(test_place_is_nothing),
                                        cmocka_unit_test(test_threads_are_nothing),
-                                       cmocka_unit_test(test_other_cores)};
-    enum { ALL = sizeof tests / sizeof *tests };
-    struct CMUnitTest inner[ALL - 1];
+                                       cmocka_unit_test(test_openblas),
+                                       cmocka_unit_test(test_other_kernels)};
+    struct CMUnitTest inner[sizeof tests / sizeof *tests - 2];
     memcpy(inner, tests, sizeof inner);
-    const char *core = getenv("KERF_TEST_CORE");
-    char name[128], group[128];
-    if (!core) return cmocka_run_group_tests_name("backends/multiply", tests, NULL, NULL);
-    if (strcasecmp(core_name(name), core) != 0) return CHILD_OTHER_CORE;
-    snprintf(group, sizeof group, "backends/multiply by %s", core);
+    const char *isa = getenv("KERF_TEST_KERNELS");
+    char group[64];
+    if (!isa) return cmocka_run_group_tests_name("backends/multiply", tests, NULL, NULL);
+    if (strcmp(kernels_get()->name, isa)) return CHILD_OTHER_KERNELS;
+    snprintf(group, sizeof group, "backends/multiply by %s", isa);
     return cmocka_run_group_tests_name(group, inner, NULL, NULL) ? 1 : CHILD_PASSED;
 }

@@ -80,6 +80,66 @@ ALWAYS_INLINE void dot_tile(const struct tile_format *f, codes_function *codes, 
     floats_store(y, total);
 }
 
+/* Column 4 i + j of 32: a byte of each lane becomes a weight. */
+ALWAYS_INLINE floats weight_of(const struct tile_format *f, ints c, const int j, floats scale, floats offset)
+{
+    floats code = floats_of_ints(ints_and(ints_right(c, 8 * j), ints_all(255)));
+    floats v = f->zero ? floats_sub(code, floats_all((float)f->zero)) : code;
+    return f->offset ? floats_fma(scale, v, offset) : floats_times(scale, v);
+}
+
+ALWAYS_INLINE void tile_weights(const struct tile_format *f, codes_function *codes, scales_function *scales,
+                                const struct tile *t, float *out)
+{
+    for (int64_t b = 0; b < t->cols / f->block; b++) {
+        const uint8_t *p = t->bytes + b * TILE_ROWS * f->bytes;
+        floats scale[MOST_GROUPS], offset[MOST_GROUPS];
+        scales(t, p, b, scale, offset);
+        for (int s = 0; s < f->block / 32; s++) {
+            ints c[8];
+            codes(p + 2 * TILE_ROWS * f->halves, s, c);
+            for (int i = 0; i < 32; i++, out += TILE_ROWS) {
+                int g = (32 * s + i) / f->group;
+                floats_store(out, weight_of(f, c[i / 4], i % 4, scale[g], offset[g]));
+            }
+        }
+    }
+}
+
+/* One sum for each tile, so that two do not wait for each other. */
+ALWAYS_INLINE void dot_weights(const struct tile_format *f, codes_function *codes, scales_function *scales,
+                               const struct tile *t, const int count, const float *x, float *y)
+{
+    floats total[2] = {floats_all(0), floats_all(0)}, sum[2] = {floats_all(0), floats_all(0)};
+    int64_t blocks = t->cols / f->block, chunk = GEMM_CHUNK / f->block;
+    for (int64_t b = 0; b < blocks; b++) {
+        floats scale[2][MOST_GROUPS], offset[2][MOST_GROUPS];
+        const uint8_t *p[2];
+        for (int k = 0; k < count; k++) {
+            p[k] = t[k].bytes + b * TILE_ROWS * f->bytes;
+            for (int i = 0; i < TILE_ROWS * f->bytes; i += 64) __builtin_prefetch(p[k] + AHEAD + i);
+            scales(&t[k], p[k], b, scale[k], offset[k]);
+        }
+        for (int s = 0; s < f->block / 32; s++) {
+            ints c[2][8];
+            for (int k = 0; k < count; k++) codes(p[k] + 2 * TILE_ROWS * f->halves, s, c[k]);
+            const float *from = x + b * f->block + 32 * s;
+            for (int i = 0; i < 32; i++) {
+                int g = (32 * s + i) / f->group;
+                for (int k = 0; k < count; k++)
+                    sum[k] = floats_fma(floats_all(from[i]),
+                                        weight_of(f, c[k][i / 4], i % 4, scale[k][g], offset[k][g]), sum[k]);
+            }
+        }
+        if ((b + 1) % chunk && b + 1 < blocks) continue;
+        for (int k = 0; k < count; k++) {
+            total[k] = b < chunk ? sum[k] : floats_add(total[k], sum[k]);
+            sum[k] = floats_all(0);
+        }
+    }
+    for (int k = 0; k < count; k++) floats_store(y + k * TILE_ROWS, total[k]);
+}
+
 /* The two functions of a format and its row. */
 #define TILE_FORMAT(id, lower, ...)                                                                                    \
     static void unpack_##lower(const struct tile *t, const struct panel *out)                                          \
@@ -92,6 +152,20 @@ ALWAYS_INLINE void dot_tile(const struct tile_format *f, codes_function *codes, 
         static const struct tile_format f = {__VA_ARGS__};                                                             \
         dot_tile(&f, codes_##lower, scales_##lower, t, x, y);                                                          \
     }                                                                                                                  \
-    const struct tile_kernels KERNEL(tile_##lower) = {{__VA_ARGS__}, unpack_##lower, dot_##lower};
+    static void weights_##lower(const struct tile *t, float *out)                                                      \
+    {                                                                                                                  \
+        static const struct tile_format f = {__VA_ARGS__};                                                             \
+        tile_weights(&f, codes_##lower, scales_##lower, t, out);                                                       \
+    }                                                                                                                  \
+    static void dot_weights_##lower(const struct tile *t, int count, const float *x, float *y)                         \
+    {                                                                                                                  \
+        static const struct tile_format f = {__VA_ARGS__};                                                             \
+        if (count == 2)                                                                                                \
+            dot_weights(&f, codes_##lower, scales_##lower, t, 2, x, y);                                                \
+        else                                                                                                           \
+            dot_weights(&f, codes_##lower, scales_##lower, t, 1, x, y);                                                \
+    }                                                                                                                  \
+    const struct tile_kernels KERNEL(tile_##lower) = {                                                                 \
+        {__VA_ARGS__}, unpack_##lower, dot_##lower, weights_##lower, dot_weights_##lower};
 
 #endif
