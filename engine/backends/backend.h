@@ -159,6 +159,8 @@ int matrix_pack(struct matrix *out, struct tensor *w, const struct backend_optio
                 struct error *e);
 void matrix_free(struct matrix *m);
 void matrix_unpack(const struct matrix *m, int64_t row, int64_t n, float *out /* [n, cols] */);
+/* Row r of a matrix of a tensor's type, m->row_bytes as files have them, wherever they lie now. */
+void matrix_row_bytes(const struct matrix *m, int64_t row, uint8_t *out);
 /* The whole matrix as a tensor of float32 with memory of its own, to be packed another way. */
 int matrix_to_f32(const struct matrix *m, const char *name, struct tensor *out, struct error *e);
 

@@ -163,6 +163,14 @@ void matrix_unpack(const struct matrix *m, int64_t row, int64_t n, float *out)
         m->backend->unpack(m, row, n, out);
 }
 
+void matrix_row_bytes(const struct matrix *m, int64_t row, uint8_t *out)
+{
+    if (m->tiles)
+        tiles_row(m->tiles, row, out);
+    else
+        memcpy(out, m->data + (size_t)row * m->row_bytes, m->row_bytes);
+}
+
 int matrix_make_tiles(struct matrix *m, enum math math, const char *name, struct error *e)
 {
     if (math == MATH_EXACT && !m->data) return 0;

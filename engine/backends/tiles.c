@@ -240,6 +240,14 @@ struct tile tiles_tile(const struct tiles *t, int64_t i)
 
 /* --- back to weights --- */
 
+void tiles_row(const struct tiles *t, int64_t row, uint8_t *out)
+{
+    size_t bytes;
+    int64_t blocks;
+    struct fields f = layout_of(t, &bytes, &blocks);
+    copy_row(t, &f, bytes, blocks, row, out, true);
+}
+
 /* Types: the row's own bytes, as many whole blocks at a time as fit. */
 static void unpack_type(const struct tiles *t, int64_t row, float *out)
 {

@@ -53,6 +53,8 @@ void tiles_free(struct tiles *t);
 
 /* Exact dequantization of rows [row, row + n), the same bits as before they were tiles. */
 void tiles_unpack(const struct tiles *t, int64_t row, int64_t n, float *out /* [n, cols] */);
+/* Floats and blocks: a row's bytes as files have them. */
+void tiles_row(const struct tiles *t, int64_t row, uint8_t *out);
 /* Tile i for the kernels. */
 struct tile tiles_tile(const struct tiles *t, int64_t i);
 

@@ -194,13 +194,21 @@ static int write_codes(struct safetensors_writer *out, const struct entry *t, en
     return 0;
 }
 
+static int write_rows(struct safetensors_writer *out, const struct matrix *m, const char *name, struct error *e)
+{
+    uint8_t *bytes = memory_new((size_t)m->rows, m->row_bytes, name, e);
+    if (!bytes) return ERROR_IO;
+    for (int64_t r = 0; r < m->rows; r++) matrix_row_bytes(m, r, bytes + (size_t)r * m->row_bytes);
+    safetensors_write_data(out, bytes, m->bytes);
+    free(bytes);
+    return 0;
+}
+
 static int write_entry(const struct writing *w, struct safetensors_writer *out, const struct entry *t, struct error *e)
 {
     if (t->matrix && gptq_codes_of(t->matrix)) return write_codes(out, t, w->zeros, e);
-    if (t->matrix)
-        safetensors_write_data(out, t->matrix->data, t->matrix->bytes);
-    else
-        safetensors_write_data(out, t->copied->data, t->copied->bytes);
+    if (t->matrix) return write_rows(out, t->matrix, t->name, e);
+    safetensors_write_data(out, t->copied->data, t->copied->bytes);
     return 0;
 }
 

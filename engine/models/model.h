@@ -130,10 +130,10 @@ enum pass_part {
     PART_ATTENTION,
     PART_ACTIVATION,
     PART_REST, /* residual sums, memory, copies */
-    PARTS
+    PASS_PARTS
 };
 struct model_times {
-    double seconds[PARTS];
+    double seconds[PASS_PARTS];
 };
 const char *part_name(enum pass_part part);
 /* Since the model was opened or the times were reset. */
