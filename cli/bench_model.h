@@ -35,8 +35,8 @@ struct bench_how {
 };
 
 /* Where the time of a test went: parts of the engine, in the place of its rest the scores of ppl, and what is left. */
-enum { BENCH_SCORES = PART_REST, BENCH_REST = PARTS, BENCH_PARTS = PARTS + 1 };
-_Static_assert(PART_REST == PARTS - 1, "the rest is the last part");
+enum { BENCH_SCORES = PART_REST, BENCH_REST = PASS_PARTS, BENCH_PARTS = PASS_PARTS + 1 };
+_Static_assert(PART_REST == PASS_PARTS - 1, "the rest is the last part");
 
 struct bench_run {
     double seconds;

@@ -30,6 +30,7 @@ struct comparing {
     struct evaluate_options o;
     const char *decodes[OPTION_LIST_MOST];
     bool force, no_divergence;
+    enum math math;
     struct entry *entries;
     size_t n;
     char **suites; /* NULL where nothing is run */
@@ -58,7 +59,7 @@ static int add_subject(struct comparing *c, const char *operand, const char *dec
 {
     struct entry *x = &c->entries[c->n];
     const struct subject *baseline = c->n && !c->entries[0].is_finished ? &c->entries[0].subject : NULL;
-    int status = subject_parse(&x->subject, operand, baseline, e);
+    int status = subject_parse_math(&x->subject, operand, baseline, c->math, e);
     c->n++;
     return !status && decode ? add_strategy(x, decode, e) : status;
 }
@@ -290,6 +291,7 @@ static int check_options(const struct comparing *c, struct error *e)
                         : o->limit      ? "--limit"
                         : o->samples    ? "--samples"
                         : c->decodes[0] ? "--decode"
+                        : o->math       ? "--math"
                                         : NULL;
     if (!given) return 0;
     return error_set(e, ERROR_USAGE, "%s: is for subjects that are run, and all of these were run before", given);
@@ -297,7 +299,8 @@ static int check_options(const struct comparing *c, struct error *e)
 
 static int compare(struct comparing *c, char **operands, size_t n, struct error *e)
 {
-    int status = add_entries(c, operands, n, e);
+    int status = math_parse(c->o.math, &c->math, e);
+    if (!status) status = add_entries(c, operands, n, e);
     if (!status) status = check_options(c, e);
     if (!status && count_running(c)) status = run_all(c, e);
     if (!status && !count_running(c)) status = check_folder(c, e);
@@ -361,10 +364,13 @@ const struct command command_compare = {
     .summary = "what candidates lose and gain against a baseline, with intervals",
     .usage =
         "BASELINE CANDIDATE... [options]\n\n"
-        "Each is a subject, MODEL[@BACKEND], that is run now (a candidate that is @BACKEND alone is the baseline's\n"
-        "model in that backend), or the folder of a run that was made before. Numbers are compared where their\n"
-        "protocols are the same; else the part that differs is named.",
+        "Each is a subject, MODEL[@BACKEND][+MATH], that is run now, or the folder of a run that was made before. A\n"
+        "candidate that is @BACKEND alone is the baseline's model in that backend, one that is +fast alone the "
+        "baseline\n"
+        "as it is deployed. Numbers are compared where their protocols are the same; else the part that differs is\n"
+        "named.",
     .examples = "  kerf compare millbrook-llama@f32 @int8:absmax @gguf:q8_0 @gguf:q4_0\n"
+                "  kerf compare model-folder@f16 @gguf:q4_k @gguf:q4_k+fast --suite stories --limit 50\n"
                 "  kerf compare model.gguf other.gguf --suite endings --limit 200 --out night\n"
                 "  kerf compare millbrook-llama --suite translation --decode greedy --decode beam:4\n"
                 "  kerf compare night/runs/model.gguf night/runs/other.gguf --out again\n",

@@ -25,8 +25,10 @@ static int run(int argc, char **argv, bool help, struct error *e)
         status = error_set(e, ERROR_USAGE, "eval takes one SUBJECT, not %zu (kerf compare takes several)", n);
     struct subject s = {0};
     struct evaluated x = {0};
+    enum math math;
+    if (!status) status = math_parse(o.math, &math, e);
     if (!status) status = engine_open(o.threads, e);
-    if (!status) status = subject_parse(&s, operands[0], NULL, e);
+    if (!status) status = subject_parse_math(&s, operands[0], NULL, math, e);
     if (!status) status = evaluate_suites(&o, &suites, &n_suites, e);
     if (!status && o.out) status = evaluate_folder(o.out, e);
     if (!status) {

@@ -21,6 +21,7 @@ void evaluate_table(struct evaluate_options *o, struct option table[EVALUATE_OPT
          .list = o->suites},
         {"--limit", OPTION_NUMBER, "N", "the first N items of each suite (default: all)", .number = &o->limit,
          .least = 1},
+        math_option(&o->math),
         {"--threads", OPTION_NUMBER, "N", "threads (default: all cores); results are the same bits for any number",
          .number = &o->threads, .least = 1},
         {"--batch", OPTION_NUMBER, "N", "sequences in one pass (default: 32); results are the same bits for any",

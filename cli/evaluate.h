@@ -11,12 +11,13 @@ struct evaluate_options {
     int64_t limit, threads, batch, memory, seed;
     const char *samples; /* JSON, or a file of it, or NULL */
     const char *decode;  /* SPEC or NULL */
+    const char *math;    /* as given, or NULL */
     const char *out;
     bool fresh;
     struct aids aids; /* aids_free() */
 };
 
-enum { EVALUATE_OPTIONS = 11 + AIDS_OPTIONS };
+enum { EVALUATE_OPTIONS = 12 + AIDS_OPTIONS };
 
 /* The option table, EVALUATE_OPTIONS rows with the end, pointing into o. */
 void evaluate_table(struct evaluate_options *o, struct option table[EVALUATE_OPTIONS], const char *out_help);

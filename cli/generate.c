@@ -139,7 +139,8 @@ static int check(struct order *o, const char *spec, int64_t seed, struct error *
 
 static int run(int argc, char **argv, bool help, struct error *e)
 {
-    const char *stops[OPTION_LIST_MOST] = {0}, *spec = "greedy";
+    const char *stops[OPTION_LIST_MOST] = {0}, *spec = "greedy", *math_name = NULL;
+    enum math math;
     int64_t threads = 0, seed = -1;
     struct order o = {.stops = stops, .limit = 64, .samples = 1};
     struct aids aids = {0};
@@ -153,11 +154,12 @@ static int run(int argc, char **argv, bool help, struct error *e)
         {"--seed", OPTION_NUMBER, "N", "of the samples, instead of the SPEC's", .number = &seed},
         {"--json", OPTION_FLAG, NULL, "a list of texts, with what ended them and their log-probabilities",
          .flag = &o.json},
+        math_option(&math_name),
         {"--threads", OPTION_NUMBER, "N", "threads (default: all cores)", .number = &threads, .least = 1},
         {0},
         {0},
         {0}};
-    aids_options(&aids, options + 8);
+    aids_options(&aids, options + 9);
     if (help) return options_print(options), 0;
     char **operands;
     size_t n;
@@ -167,8 +169,9 @@ static int run(int argc, char **argv, bool help, struct error *e)
     if (!status && n != 1)
         status = error_set(e, ERROR_USAGE, "generate takes one SUBJECT, not %zu (the text goes after --prompt)", n);
     if (!status) status = check(&o, spec, seed, e);
+    if (!status) status = math_parse(math_name, &math, e);
     if (!status) status = engine_open(threads, e);
-    if (!status) status = subject_parse(&s, operands[0], NULL, e);
+    if (!status) status = subject_parse_math(&s, operands[0], NULL, math, e);
     if (!status) status = subject_open(&s, &aids, &m, e);
     progress_catch_signals();
     if (!status) status = continue_prompt(m, &o, e);

@@ -19,8 +19,9 @@ static void print_help(void)
     puts("kerf - what quantization takes from a language model, and what it buys\n\n"
          "usage: kerf COMMAND [options]\n");
     for (size_t i = 0; i < COMMANDS; i++) printf("  %-11s %s\n", commands[i]->name, commands[i]->summary);
-    puts("\nA SUBJECT is MODEL[@BACKEND]: a GGUF file, a Hugging Face folder or the name of a model that ships\n"
-         "(millbrook-llama, millbrook-gpt2), and how its weights are stored (kerf backends lists the ways).\n\n"
+    puts("\nA SUBJECT is MODEL[@BACKEND][+MATH]: a GGUF file, a Hugging Face folder or the name of a model that ships\n"
+         "(millbrook-llama, millbrook-gpt2), how its weights are stored (kerf backends lists the ways), and how they\n"
+         "are multiplied: exact (float32) or fast (8-bit inputs, as deployed).\n\n"
          "examples:\n"
          "  kerf compare millbrook-llama@f32 @int8:absmax @gguf:q4_0\n"
          "  kerf eval model.gguf --suite stories\n"

@@ -9,7 +9,8 @@
 
 struct measuring {
     struct lockstep_options how;
-    const char *protocol;
+    const char *protocol, *math_name;
+    enum math math;
     int64_t chunks, threads, batch, seed, worst;
     struct aids aids;
     bool json, markdown;
@@ -19,7 +20,7 @@ struct measuring {
     json_t *record;
 };
 
-enum { OPTIONS = 15 + AIDS_OPTIONS };
+enum { OPTIONS = 16 + AIDS_OPTIONS };
 
 static void make_options(struct measuring *x, struct option table[OPTIONS])
 {
@@ -43,6 +44,7 @@ static void make_options(struct measuring *x, struct option table[OPTIONS])
          .number = &x->how.keep, .least = 1},
         {"--reference", OPTION_TEXT, "FILE", "the baseline is what --save-reference kept; every SUBJECT is a candidate",
          .text = &x->how.reference},
+        math_option(&x->math_name),
         {"--threads", OPTION_NUMBER, "N", "threads (default: all cores); results are the same bits for any number",
          .number = &x->threads, .least = 1},
         {"--batch", OPTION_NUMBER, "N", "windows in one pass (default: 32); results are the same bits for any",
@@ -69,6 +71,8 @@ static int check_options(struct measuring *x, struct error *e)
     if (x->worst < 0 || x->worst > WALK_WORST_MOST)
         return error_set(e, ERROR_USAGE, "--worst: must be 0 to %d", WALK_WORST_MOST);
     if (how->keep && !how->save) return error_set(e, ERROR_USAGE, "--top goes with --save-reference");
+    int status = math_parse(x->math_name, &x->math, e);
+    if (status) return status;
     how->limit = (size_t)x->chunks;
     how->worst = (size_t)x->worst;
     how->batch = (size_t)x->batch;
@@ -93,7 +97,7 @@ static int open_models(struct measuring *x, char **operands, struct error *e)
     x->models = memory_new(x->n, sizeof(struct model *), "models", e);
     int status = x->subjects && x->models ? 0 : ERROR_IO;
     for (size_t i = 0; i < x->n && !status; i++)
-        status = subject_parse(&x->subjects[i], operands[i], i ? &x->subjects[0] : NULL, e);
+        status = subject_parse_math(&x->subjects[i], operands[i], i ? &x->subjects[0] : NULL, x->math, e);
     if (!status) status = check_output(x, e);
     for (size_t i = 0; i < x->n && !status; i++) status = subject_open(&x->subjects[i], &x->aids, &x->models[i], e);
     return status;
@@ -177,11 +181,13 @@ const struct command command_perplexity = {
     .name = "perplexity",
     .summary = "perplexity of a text, and how far candidates are from a baseline at every token",
     .usage = "SUBJECT... --file FILE [options]\n\n"
-             "The first subject is the baseline. One that is @BACKEND alone is the first's model in that backend.\n"
+             "The first subject is the baseline. One that is @BACKEND alone is the first's model in that backend, one\n"
+             "that is +fast alone the first in fast math.\n"
              "All models are open at once and need the same tokenizer. With --reference none of them is the baseline:\n"
              "its predictions come from a file that --save-reference wrote, for the same text and protocol.",
     .examples = "  kerf perplexity millbrook-llama --file text.txt\n"
                 "  kerf perplexity millbrook-llama@f32 @gguf:q8_0 @int8:absmax --file text.txt\n"
+                "  kerf perplexity millbrook-llama@f16 @gguf:q4_k @gguf:q4_k+fast --file text.txt\n"
                 "  kerf perplexity model.gguf other.gguf --file text.txt --protocol chunked --context 512 --json\n"
                 "  kerf perplexity millbrook-llama@f32 --file text.txt --save-reference base.kref\n"
                 "  kerf perplexity millbrook-llama@gguf:q4_k --file text.txt --reference base.kref\n",

@@ -53,23 +53,73 @@ static const char *backend_mark(const char *text)
     return at && !strchr(at, '/') ? at : NULL;
 }
 
-int subject_parse(struct subject *s, const char *text, const struct subject *baseline, struct error *e)
+/* What stands before the math, and the math. */
+static int parse_plain(struct subject *s, const char *text, const struct subject *baseline, enum math math,
+                       struct error *e)
 {
-    *s = (struct subject){0};
     const char *at = backend_mark(text);
-    size_t length = at ? (size_t)(at - text) : strlen(text);
+    const size_t length = at ? (size_t)(at - text) : strlen(text);
     s->stored = !at;
+    s->math = math;
     if (!length && !(at && baseline))
         return error_set(e, ERROR_USAGE, "subject \"%s\": a model must stand before the @", text);
     if (at && backend_parse(&s->how, at + 1, e)) return (int)e->code;
     s->model = length ? memory_bytes(text, length, e) : memory_string(baseline->model, e);
-    if (!s->model) return ERROR_IO;
-    int status = model_path(s->model, &s->path, e);
+    return s->model ? 0 : ERROR_IO;
+}
+
+static int parse_baseline(struct subject *s, const struct subject *baseline, enum math math, struct error *e)
+{
+    s->stored = baseline->stored;
+    s->how = baseline->how;
+    s->math = math;
+    s->model = memory_string(baseline->model, e);
+    return s->model ? 0 : ERROR_IO;
+}
+
+/* The + before a math; NULL where there is none. In a file's name, and in a model's that may be one, it is a letter like
+ * any other unless a math stands behind it. */
+static int math_mark(const char *text, const char **mark, enum math *math, struct error *e)
+{
+    *mark = path_exists(text) ? NULL : strrchr(text, '+');
+    if (!*mark || !math_parse(*mark + 1, math, NULL)) return 0;
+    const char *at = backend_mark(text);
+    const bool meant = *mark == text || (at && at < *mark);
+    if (meant) return error_set(e, ERROR_USAGE, "subject \"%s\": +%s: must be +exact or +fast", text, *mark + 1);
+    *mark = NULL;
+    return 0;
+}
+
+int subject_parse_math(struct subject *s, const char *text, const struct subject *baseline, enum math math,
+                       struct error *e)
+{
+    const char *mark;
+    *s = (struct subject){0};
+    int status = math_mark(text, &mark, &math, e);
+    if (status) return status;
+    if (mark == text && !baseline)
+        return error_set(e, ERROR_USAGE, "subject \"%s\": a model must stand before the +", text);
+    char *plain = memory_bytes(text, mark ? (size_t)(mark - text) : strlen(text), e);
+    if (!plain) return ERROR_IO;
+    status = mark == text ? parse_baseline(s, baseline, math, e) : parse_plain(s, plain, baseline, math, e);
+    free(plain);
+    if (!status) status = model_path(s->model, &s->path, e);
+    if (status) return status;
     struct text name = {0};
-    text_printf(&name, "%s%s%s", s->model, at ? "@" : "", s->how.spec);
+    text_printf(&name, "%s%s%s%s", s->model, s->stored ? "" : "@", s->how.spec, s->math == MATH_FAST ? "+fast" : "");
     s->name = name.bytes;
-    if (!status && name.failed) status = error_set(e, ERROR_IO, "out of memory for a name");
-    return status;
+    return name.failed ? error_set(e, ERROR_IO, "out of memory for a name") : 0;
+}
+
+int subject_parse(struct subject *s, const char *text, const struct subject *baseline, struct error *e)
+{
+    const char *mark;
+    enum math math;
+    *s = (struct subject){0};
+    int status = math_mark(text, &mark, &math, e);
+    if (!status && mark)
+        status = error_set(e, ERROR_USAGE, "subject \"%s\": %s: this command takes no math with a subject", text, mark);
+    return status ? status : subject_parse_math(s, text, baseline, MATH_EXACT, e);
 }
 
 void subject_free(struct subject *s)
@@ -78,6 +128,22 @@ void subject_free(struct subject *s)
     free(s->model);
     free(s->path);
     *s = (struct subject){0};
+}
+
+struct option math_option(const char **text)
+{
+    return (struct option){"--math", OPTION_TEXT, "NAME",
+                           "exact (default): weights in float32 arithmetic; fast: inputs in 8 bits, as deployed",
+                           .text = text};
+}
+
+int math_parse(const char *text, enum math *out, struct error *e)
+{
+    const bool fast = text && strcmp(text, "fast") == 0;
+    if (text && !fast && strcmp(text, "exact") != 0)
+        return error_set(e, ERROR_USAGE, "--math %s: must be exact or fast", text);
+    *out = fast ? MATH_FAST : MATH_EXACT;
+    return 0;
 }
 
 void aids_options(struct aids *a, struct option rows[AIDS_OPTIONS])
@@ -114,6 +180,7 @@ static bool on_packing(void *user, const char *what, size_t done, size_t total)
 struct model_options subject_options(const struct subject *s, const struct aids *a, struct progress *progress)
 {
     return (struct model_options){.how = s->stored ? NULL : &s->how,
+                                  .math = s->math,
                                   .calibration = a->calibration ? a->calibration : a->shipped,
                                   .imatrix = a->imatrix,
                                   .user = progress,

@@ -190,15 +190,25 @@ void format_cost_change(char out[CELL_TEXT], const struct report_subject *s, con
     if (fabs(percent) < 1e5) snprintf(out, CELL_TEXT, fabs(percent) < 0.05 ? "0.0%%" : "%+.1f%%", percent);
 }
 
+/* Whether a name ends, its way to decode aside, with "+" and this math. */
+static bool name_says(const char *name, const char *math)
+{
+    const size_t n = strlen(math);
+    const char *plus = strchr(name, '+');
+    while (plus && (strncmp(plus + 1, math, n) != 0 || (plus[n + 1] && plus[n + 1] != ' ')))
+        plus = strchr(plus + 1, '+');
+    return plus != NULL;
+}
+
 void subject_label(struct text *out, const struct report *r, size_t subject)
 {
     const struct report_subject *s = &r->subjects[subject];
     const size_t n = strlen(r->subjects->model);
     const bool same_model =
         !s->source && strcmp(s->model, r->subjects->model) == 0 && strncmp(s->name, s->model, n) == 0;
-    const bool brief = same_model && (s->name[n] == '@' || s->name[n] == ' ');
+    const bool brief = same_model && s->name[n] && strchr("@+ ", s->name[n]);
     text_add(out, brief ? s->name + n + (s->name[n] == ' ') : s->name);
-    if (*s->math && strcmp(s->math, "exact") != 0) text_printf(out, " (%s)", s->math);
+    if (*s->math && strcmp(s->math, "exact") != 0 && !name_says(s->name, s->math)) text_printf(out, " (%s)", s->math);
 }
 
 bool subject_flips(const struct report *r, size_t subject, int64_t *gained, int64_t *lost)

@@ -1,6 +1,5 @@
 #include "suites/distance.h"
 #include "engine/base/json.h"
-#include "engine/kernels/kernels.h"
 #include "suites/journal.h"
 
 #include <string.h>
@@ -21,9 +20,11 @@ static int open_journal(struct journal **out, const struct suite *s, const json_
 {
     *out = NULL;
     if (!o->folder) return 0;
-    const bool exact = strncmp(model_facts(o->baseline)->math, "exact", 5) == 0;
+    char blas[64]; /* may have changed what a calibration made of the baseline; `parts` has the candidate's */
+    blas_name(blas, sizeof blas);
+    const bool calibrated = model_facts(o->baseline)->calibration.hash[0];
     json_t *key = json_pack("{s:s, s:O, s:O, s:s*}", "schema", "kerf-walk-1", "candidate", parts, "baseline", baseline,
-                            "isa", exact ? NULL : kernels_get()->name);
+                            "blas", calibrated ? blas : NULL);
     int status = key ? journal_open(out, o->folder, s->name, key, o->fresh, e)
                      : error_set(e, ERROR_IO, "out of memory for a journal");
     json_decref(key);

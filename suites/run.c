@@ -1,7 +1,6 @@
 #include "suites/run.h"
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
-#include "engine/kernels/kernels.h"
 #include "metrics/confusion.h"
 #include "suites/canaries.h"
 #include "suites/compare.h"
@@ -72,19 +71,20 @@ static int check_baseline(const struct running *r, struct error *e)
 
 /* --- the journal --- */
 
-/* Everything that results depend on. The instruction set changes no bit of exact math; the BLAS may. */
+/* Everything that results depend on. The instruction set changes no bit of either math; the BLAS may change what a
+ * calibration makes of the weights. */
 static json_t *journal_parts(const struct running *r)
 {
     const struct facts *f = model_facts(r->m);
     char blas[64];
     blas_name(blas, sizeof blas);
-    const bool exact = strncmp(f->math, "exact", 5) == 0, texts = r->requests.n_generations;
-    return json_pack("{s:s, s:s*, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s*, s:s, s:s*}", "schema", "kerf-journal-1",
+    const bool calibrated = f->calibration.hash[0], texts = r->requests.n_generations;
+    return json_pack("{s:s, s:s*, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s*, s:s*}", "schema", "kerf-journal-1",
                      "kerf", r->options->build, "model", f->hash, "backend", f->backend, "math", f->math, "calibration",
                      f->calibration.hash, "imatrix", f->imatrix_hash, "tokenizer",
                      tokenizer_hash(model_tokenizer(r->m)), "suite", r->result->suite->name, "fingerprint",
-                     r->result->fingerprint, "decoding", texts ? r->result->suite->decode.spec : NULL, "blas", blas,
-                     "isa", exact ? NULL : kernels_get()->name);
+                     r->result->fingerprint, "decoding", texts ? r->result->suite->decode.spec : NULL, "blas",
+                     calibrated ? blas : NULL);
 }
 
 /* Items (or windows) all of whose requests are done, and whether any request is. */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOGITS = 4 * 1024 * 1024 }; /* logits that are held at a time, at most */
+enum { LOGITS = 8 * 1024 * 1024 }; /* logits that are held at a time, at most */
 
 /* A group as it is run: with its context cut to fit, or a single part of one whose context had to be cut for it. */
 struct job {

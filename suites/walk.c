@@ -59,7 +59,9 @@ struct walker {
     /* of the pass at hand */
     size_t n_groups;
     struct span *spans;
-    struct cache **caches; /* [most groups] */
+    struct cache **caches; /* [most groups]; those of a lone model stay for windows of the same length, */
+    int64_t *rooms;        /* which is this */
+    size_t n_caches;
     int32_t *fed, *targets;
     float **hidden;             /* [models] of [rows, width] */
     struct position *positions; /* [rows, subjects] */
@@ -104,21 +106,39 @@ static void lay_out(struct walker *x)
     }
 }
 
+/* Frees the caches from i on. */
+static void drop_caches(struct walker *x, size_t i)
+{
+    for (size_t k = i; k < x->n_caches; k++) cache_free(x->caches[k]);
+    if (i < x->n_caches) x->n_caches = i;
+}
+
+/* Empty caches for spans [first, first + n): memory that is there already costs no new pages. */
+static int make_caches(struct walker *x, const struct model *m, size_t first, size_t n, struct error *e)
+{
+    drop_caches(x, n);
+    for (size_t i = 0; i < n; i++) {
+        struct span *s = &x->spans[first + i];
+        if (i < x->n_caches && x->rooms[i] != s->count) drop_caches(x, i);
+        if (i == x->n_caches) {
+            if (!(x->caches[i] = cache_new(m, NULL, 0, s->count, e))) return ERROR_IO;
+            x->rooms[i] = s->count;
+            x->n_caches++;
+        }
+        cache_truncate(x->caches[i], 0);
+        s->cache = x->caches[i];
+    }
+    return 0;
+}
+
 /* Spans [first, first + n) in one pass. */
 static int forward(struct walker *x, size_t model, size_t first, size_t n, float *hidden, struct error *e)
 {
     const struct cost start = cost_now();
     const struct model *m = x->models[model];
-    int status = 0;
-    for (size_t i = first; i < first + n && !status; i++) {
-        x->spans[i].cache = x->caches[i] = cache_new(m, NULL, 0, x->spans[i].count, e);
-        if (!x->caches[i]) status = ERROR_IO;
-    }
+    int status = make_caches(x, m, first, n, e);
     if (!status) status = model_forward(m, x->spans + first, n, hidden, NULL, e);
-    for (size_t i = first; i < first + n; i++) {
-        cache_free(x->caches[i]);
-        x->caches[i] = NULL;
-    }
+    if (x->n_models > 1) drop_caches(x, 0);
     cost_add(&x->w->subjects[x->first + model].cost, start);
     return status;
 }
@@ -367,7 +387,7 @@ static int open_summaries(struct walker *x, struct error *e)
 /* Room for the largest pass. */
 static int open_passes(struct walker *x, struct error *e)
 {
-    enum { LOGITS = 4 * 1024 * 1024 }; /* that are held at a time, of all models */
+    enum { LOGITS = 8 * 1024 * 1024 }; /* that are held at a time, of all models */
     choose_groups(x, FLOOR_WINDOWS, NULL);
     size_t groups = x->n_groups;
     int64_t fed = x->n_fed, rows = x->n_rows;
@@ -385,10 +405,11 @@ static int open_passes(struct walker *x, struct error *e)
     x->logits = memory_new((size_t)x->slice * x->n_models, (size_t)x->vocab * sizeof *x->logits, "logits", e);
     x->spans = memory_new(groups, sizeof *x->spans, "a batch", e);
     x->caches = memory_new(groups, sizeof(struct cache *), "a batch", e);
+    x->rooms = memory_new(groups, sizeof *x->rooms, "a batch", e);
     x->fed = memory_new((size_t)fed, sizeof *x->fed, "tokens", e);
     x->targets = memory_new((size_t)rows, sizeof *x->targets, "tokens", e);
     x->hidden = memory_new(x->n_models, sizeof *x->hidden, "hidden states", e);
-    bool whole = x->positions && x->logits && x->spans && x->caches && x->fed && x->targets && x->hidden;
+    bool whole = x->positions && x->logits && x->spans && x->caches && x->rooms && x->fed && x->targets && x->hidden;
     for (size_t m = 0; m < x->n_models && whole; m++) {
         const size_t width = (size_t)model_hyper(x->models[m])->width;
         x->hidden[m] = memory_new((size_t)rows, width * sizeof(float), "hidden states", e);
@@ -407,7 +428,9 @@ static void close_passes(struct walker *x)
     free(x->kept_ids);
     free(x->kept_logs);
     free(x->spans);
+    drop_caches(x, 0);
     free(x->caches);
+    free(x->rooms);
     free(x->fed);
     free(x->targets);
 }

@@ -76,7 +76,7 @@ struct walked {
 };
 
 /* The baseline against itself: its predictions for the first windows, each in a pass of its own, beside those of one
- * pass for all. In exact math they are the same bits, and every number is exactly 0 (same_top: 1). */
+ * pass for all. In exact math and in fast math they are the same bits, and every number is exactly 0 (same_top: 1). */
 struct noise_floor {
     size_t windows; /* 0: not measured, since there is no candidate or no baseline to run */
     int64_t tokens;

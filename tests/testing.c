@@ -90,11 +90,15 @@ struct model *model_shipped(const char *name, const char *spec)
     struct error e;
     struct model *m;
     struct backend_options how;
-    char path[64];
+    char path[64], backend[BACKEND_SPEC];
+    const char *plus = spec ? strstr(spec, "+fast") : NULL;
     snprintf(path, sizeof path, "datasets/millbrook/%s", name);
+    snprintf(backend, sizeof backend, "%.*s", plus ? (int)(plus - spec) : BACKEND_SPEC - 1, spec ? spec : "");
     assert_ok(blas_open(&e), &e);
-    if (spec) assert_ok(backend_parse(&how, spec, &e), &e);
-    struct model_options options = {.how = spec ? &how : NULL, .calibration = "datasets/millbrook/calibration.txt"};
+    if (*backend) assert_ok(backend_parse(&how, backend, &e), &e);
+    struct model_options options = {.how = *backend ? &how : NULL,
+                                    .math = plus ? MATH_FAST : MATH_EXACT,
+                                    .calibration = "datasets/millbrook/calibration.txt"};
     assert_ok(model_open(&m, path, &options, &e), &e);
     return m;
 }

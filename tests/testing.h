@@ -35,7 +35,8 @@ void assert_near(double got, double wanted, double tolerance, const char *what);
 size_t test_items(size_t wanted);
 /* Uniform in [-scale, scale); the same seed gives the same numbers. */
 void fill_random(float *x, size_t n, float scale, uint64_t seed);
-/* A model that ships, "llama" or "gpt2", by the backend of this spec (NULL: as stored), to be closed. */
+/* A model that ships, "llama" or "gpt2", by the backend of this spec (NULL: as stored), with "+fast" at its end in fast
+ * math, to be closed. */
 struct model *model_shipped(const char *name, const char *spec);
 
 #endif

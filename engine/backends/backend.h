@@ -126,8 +126,8 @@ struct backend {
     const char *(*pattern)(const struct backend_options *o, size_t i);
     /* MUST where m->own is used: the matrix in tiles. What m->own still has of the weights is freed by it. */
     int (*tile)(struct matrix *m, struct tiles *out, const char *name, struct error *e);
-    /* MAY: what the backend's arithmetic makes of inputs in exact math: y, [n, cols], is then multiplied in x's place. Every row by
-     * itself; called from many threads. */
+    /* MAY: what the backend's arithmetic makes of inputs in exact math: y, [n, cols], is then multiplied in x's place.
+     * Every row by itself; called from many threads. */
     void (*inputs)(const struct matrix *m, const float *x /* [n, cols] */, int64_t n, float *y /* [n, cols] */);
     /* MAY: is told every input that fast math meets, as inputs() would be. */
     void (*watch)(const struct matrix *m, const float *x /* [n, cols] */, int64_t n);

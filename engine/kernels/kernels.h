@@ -3,9 +3,10 @@
  *     const struct kernels *k = kernels_get();
  *     k->rms_norm(x, weight, eps, width, y);
  *
- * The same C source (portable/) is compiled for every instruction set, sums run in LANES fixed partial sums and
- * nothing is contracted to fused multiply-adds: every row of the table gives the same bits. KERF_CPU=c|avx2|avx512|amx
- * masks what the CPU has beyond the named set. All lengths are elements; no pointer needs alignment. */
+ * The same C source (portable/) is compiled for every instruction set, sums run in KERNEL_LANES fixed partial sums and
+ * multiply-adds are fused where the source says so and nowhere else: every row of the table gives the same bits.
+ * KERF_CPU=c|avx2|avx512|amx|neon masks what the CPU has beyond the named set. All lengths are elements; no pointer
+ * needs alignment. */
 #ifndef KERF_ENGINE_KERNELS_KERNELS_H
 #define KERF_ENGINE_KERNELS_KERNELS_H
 
@@ -23,7 +24,7 @@ enum { GEMM_CHUNK = 256 };
 enum gemm_mode { GEMM_SET, GEMM_ADD, GEMM_ON };
 
 struct kernels {
-    const char *name; /* "c", "avx2", "avx512" */
+    const char *name; /* "c", "avx2", "avx512", "amx", "neon" */
 
     /* Exact dequantization of n elements (a multiple of the block) of type DTYPE_x; NULL where the type is only known
      * by name. */

@@ -28,7 +28,7 @@ struct block {
 size_t attend_scratch(const struct model *m, int64_t longest)
 {
     int64_t group = m->hyper.heads / m->hyper.kv_heads, rows = group > BLOCK ? group : BLOCK;
-    return (size_t)(rows * (rounded(longest) + KEY_TILE + KEY_TILE + rounded(m->hyper.head)));
+    return (size_t)(rows * (rounded(longest) + KEY_TILE + rounded(m->hyper.head)));
 }
 
 static int64_t end_of(const struct block *b, int64_t row) { return b->together ? b->first_end : b->first_end + row; }
@@ -57,30 +57,36 @@ static void score(const struct block *b, const struct cache *c, int64_t end)
                          b->scores + base, b->stride, GEMM_SET);
 }
 
+/* Sums for `rows` queries from row `first` on over positions [from, end) of this cache alone, which go on where the last
+ * ones ended. */
+static void weigh_part(const struct block *b, const struct cache *c, int64_t first, int64_t rows, int64_t from,
+                       int64_t end)
+{
+    const struct model *m = b->p->m;
+    int64_t head = m->hyper.head, padded = rounded(head);
+    const float *v = cache_values(c, b->layer) + (from - c->start) * c->width + b->kv_head * head;
+    m->kernels->gemm(b->scores + first * b->stride + from, b->stride, rows, v, c->width, KEY_TILE,
+                     (int)(padded / KEY_TILE), end - from, b->sums + first * padded, padded, from ? GEMM_ON : GEMM_SET);
+}
+
 static void weigh(const struct block *b, const struct cache *c, int64_t end)
 {
     if (c->prefix && c->start) weigh(b, c->prefix, c->start < end ? c->start : end);
-    if (end <= c->start) return;
-    const struct model *m = b->p->m;
-    int64_t head = m->hyper.head, padded = rounded(head);
-    const float *v = cache_values(c, b->layer) + b->kv_head * head;
-    m->kernels->gemm(b->scores + c->start, b->stride, b->rows, v, c->width, KEY_TILE, (int)(padded / KEY_TILE),
-                     end - c->start, b->sums, padded, c->start ? GEMM_ON : GEMM_SET);
+    if (end > c->start) weigh_part(b, c, 0, b->rows, c->start, end);
 }
 
+/* What all rows see goes at once, the rest row by row: a row must not meet what lies behind it, since 0 times a value
+ * that is not finite is not 0. */
 static void attend(const struct block *b, const struct cache *c)
 {
     const struct model *m = b->p->m;
-    int64_t head = m->hyper.head, end = end_of(b, b->rows - 1);
+    int64_t head = m->hyper.head, common = b->first_end;
     float scale = 1.f / sqrtf((float)head);
-    score(b, c, end);
-    for (int64_t i = 0; i < b->rows; i++) {
-        float *row = b->scores + i * b->stride;
-        int64_t own = end_of(b, i);
-        m->kernels->softmax(row, scale, own);
-        memset(row + own, 0, (size_t)(end - own) * sizeof *row);
-    }
-    weigh(b, c, end);
+    score(b, c, end_of(b, b->rows - 1));
+    for (int64_t i = 0; i < b->rows; i++) m->kernels->softmax(b->scores + i * b->stride, scale, end_of(b, i));
+    weigh(b, c, common);
+    for (int64_t i = 0; i < b->rows; i++)
+        if (end_of(b, i) > common) weigh_part(b, c, i, 1, common, end_of(b, i));
     for (int64_t i = 0; i < b->rows; i++)
         memcpy(b->out + i * b->out_stride, b->sums + i * rounded(head), (size_t)head * sizeof *b->out);
 }
@@ -132,7 +138,7 @@ static void attend_tokens(const struct pass *p, int64_t layer, int64_t kv_head, 
     b.rows = together ? group : rows;
     b.q_stride = together ? h->head : q_stride;
     b.out_stride = together ? h->head : width;
-    b.stride = rounded(b.first_end + rows) + KEY_TILE;
+    b.stride = rounded(b.first_end + rows - 1);
     b.scores = (float *)(void *)(p->scratch + p->scratch_each * (size_t)omp_get_thread_num());
     b.apart = b.scores + b.rows * b.stride;
     b.sums = b.apart + b.rows * KEY_TILE;

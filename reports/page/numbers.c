@@ -184,6 +184,13 @@ static void write_doubts(struct page *p)
     text_free(&list);
 }
 
+static bool has_math(const struct report *r, const char *math)
+{
+    for (size_t j = 0; j < r->n_subjects; j++)
+        if (strcmp(r->subjects[j].math, math) == 0) return true;
+    return false;
+}
+
 void page_method(struct page *p)
 {
     const struct report *r = p->r;
@@ -197,7 +204,11 @@ void page_method(struct page *p)
         text_printf(p->out, ". p is adjusted by Holm&#39;s method for the %zu candidates of a row", compared);
     text_add(p->out, ". A difference is called significant where p &lt; 0.05; where nothing changed, 1 row in 20 still "
                      "is. Exact math: stored weights in float32 arithmetic, so what is measured is what the weights "
-                     "lost.</p>\n");
+                     "lost.");
+    if (has_math(r, "fast"))
+        text_add(p->out, " Fast math: inputs in 8 bits and products of integers, as programs that serve such weights "
+                         "have them, so what is measured is what the weights and the kernels lost.");
+    text_add(p->out, "</p>\n");
     write_protocols(p);
     write_origins(p);
     page_close(p);

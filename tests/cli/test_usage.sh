@@ -24,6 +24,16 @@ done <<'CASES'
 2|\(empty\): no such backend|eval $L@
 2|a model must stand before the @|eval @f16
 2|a model must stand before the @|eval ''
+2|a model must stand before the \+|eval +fast
+2|\+fats: must be \+exact or \+fast|eval $L@f16+fats
+2|"\+fats": \+fats: must be|compare $L +fats
+2|--math fats: must be exact or fast|eval $L --math fats
+2|--math fats: must be exact or fast|generate $L --prompt x --math fats
+2|--math fats: must be exact or fast|perplexity $L --file $folder --math fats
+2|--math : must be exact or fast|compare $L @f16 --math ''
+2|\+fast: this command takes no math with a subject|quantize $L+fast -o $folder/x.gguf
+2|\+exact: this command takes no math|imatrix $L@f16+exact --data x -o $folder/x.gguf
+4|millbrook-llama\+fats: no such file or folder|eval $L+fats
 2|"endngs": no such suite, did you mean "endings"\?|eval $L --suite endngs
 2|"zzz": no such suite \(kerf suites lists them\)|eval $L --suite zzz
 2|"stores": no such suite, did you mean "stories"\?|suites stores

@@ -246,7 +246,7 @@ static void test_fused(void **state)
     (void)state;
     struct random r = {4};
     float b[TILE_ROWS], c[TILE_ROWS], y[TILE_ROWS];
-    for (size_t turn = 0; turn < 100000; turn++) {
+    for (size_t turn = 0; turn < 25000 * test_items(12); turn++) {
         float a = hard_factor(&r);
         for (int i = 0; i < TILE_ROWS; i++) {
             hard_case(a, &b[i], &c[i], &r);
@@ -274,6 +274,16 @@ static void test_fused_ends(void **state)
     for (size_t i = 0; i < ENDS; i++)
         for (size_t j = 0; j < ENDS; j++)
             for (size_t k = 0; k < ENDS; k++) assert_fused(x[i], x[j], x[k], fma_one(x[i], x[j], x[k]), "fma_one");
+    _Static_assert(ENDS % TILE_ROWS == 0, "all of them, a tile's rows at a time");
+    for (size_t t = 0; kernels_at(t); t++)
+        for (size_t n = 0; n < ENDS * ENDS * ENDS; n += TILE_ROWS) {
+            const float a = x[n / ENDS / ENDS], *c = x + n % ENDS;
+            float b[TILE_ROWS], y[TILE_ROWS];
+            for (size_t r = 0; r < TILE_ROWS; r++) b[r] = x[n / ENDS % ENDS];
+            memcpy(y, c, sizeof y);
+            kernels_at(t)->gemm(&a, 1, 1, b, TILE_ROWS, TILE_ROWS, 1, 1, y, TILE_ROWS, GEMM_ON);
+            for (size_t r = 0; r < TILE_ROWS; r++) assert_fused(a, b[r], c[r], y[r], kernels_at(t)->name);
+        }
 }
 
 int main(void)

@@ -288,6 +288,13 @@ static void test_mask(void **state)
         setenv("KERF_CPU", kernels_at(t)->name, 1);
         assert_ok(kernels_check(&e), &e);
     }
+    static const char *const names[] = {"avx2", "avx512", "amx", "neon"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        bool has = false;
+        for (size_t t = 0; kernels_at(t); t++) has |= strcmp(kernels_at(t)->name, names[i]) == 0;
+        setenv("KERF_CPU", names[i], 1);
+        if (!has) assert_error(kernels_check(&e), &e, ERROR_USAGE, names[i]);
+    }
     setenv("KERF_CPU", "avx1024", 1);
     assert_error(kernels_check(&e), &e, ERROR_USAGE, "\"avx1024\" is no instruction set: use c");
     for (size_t t = 0; kernels_at(t); t++) assert_non_null(strstr(e.text, kernels_at(t)->name));

@@ -189,13 +189,39 @@ static void test_weights(void **state)
     }
 }
 
+/* Zeros too have the decoders' sign, which shows where scales are negative and minima are none. */
+static void test_signs_of_zeros(void **state)
+{
+    (void)state;
+    enum { MOST = 256 };
+    static const uint16_t halves[] = {0x0000, 0x8000, 0x3c00, 0xbc00};
+    uint8_t row[MOST], tile[MOST * TILE_ROWS];
+    float wanted[MOST], w[MOST * TILE_ROWS];
+    struct random r = {4};
+    for (int kind = 0; kind < TILE_KINDS; kind++) {
+        if (!kernels_at(0)->tiles[kind] || !is_ggml(kind)) continue;
+        const struct tile_format *f = &kernels_at(0)->tiles[kind]->format;
+        for (int i = 0; i < 3 * 16; i++) {
+            for (int b = 0; b < f->bytes; b++)
+                row[b] = random_byte(&r, i / 16 == 0 ? ZEROS : i / 16 == 1 ? HIGH : RANDOM);
+            for (int h = 0; h < f->halves; h++)
+                if (is_scale(kind, h)) memcpy(row + f->half_at[h], &halves[i >> 2 * h & 3], sizeof *halves);
+            for (int at = 0; at < TILE_ROWS; at++) put_row(f, row, f->block, at, tile);
+            kernels_at(0)->decode[kind](row, wanted, f->block);
+            for (size_t t = 0; kernels_at(t); t++) {
+                kernels_at(t)->tiles[kind]->weights(&(struct tile){.bytes = tile, .cols = f->block}, w);
+                for (int c = 0; c < f->block; c++)
+                    assert_same_floats(w + c * TILE_ROWS, wanted + c, 1, f->name, kernels_at(t)->name);
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_formats),
-        cmocka_unit_test(test_unpack),
-        cmocka_unit_test(test_scales_not_finite),
-        cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_formats), cmocka_unit_test(test_unpack),         cmocka_unit_test(test_scales_not_finite),
+        cmocka_unit_test(test_weights), cmocka_unit_test(test_signs_of_zeros),
     };
     return cmocka_run_group_tests_name("kernels/tiles", tests, NULL, NULL);
 }

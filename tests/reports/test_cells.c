@@ -229,6 +229,12 @@ static void test_labels(void **state)
     } cases[] = {
         {"\"millbrook-llama@f16\"", "\"millbrook-llama\"", "\"exact\"", "@f16"},
         {"\"millbrook-llama@f16\"", "\"millbrook-llama\"", "\"fast\"", "@f16 (fast)"},
+        {"\"millbrook-llama@f16+fast\"", "\"millbrook-llama\"", "\"fast\"", "@f16+fast"},
+        {"\"millbrook-llama@f16+fast beam:4\"", "\"millbrook-llama\"", "\"fast\"", "@f16+fast beam:4"},
+        {"\"millbrook-llama+fast\"", "\"millbrook-llama\"", "\"fast\"", "+fast"},
+        {"\"millbrook-llama+faster\"", "\"millbrook-llama\"", "\"fast\"", "+faster (fast)"},
+        {"\"a+fast/b\"", "\"a+fast/b\"", "\"fast\"", "a+fast/b (fast)"},
+        {"\"millbrook-gpt2@f16+fast\"", "\"millbrook-gpt2\"", "\"fast\"", "millbrook-gpt2@f16+fast"},
         {"\"millbrook-gpt2@f16\"", "\"millbrook-gpt2\"", "\"exact\"", "millbrook-gpt2@f16"},
         {"\"millbrook-llama\"", "\"millbrook-llama\"", "\"exact\"", "millbrook-llama"},
         {"\"\"", "\"millbrook-llama\"", "\"exact\"", ""},

@@ -63,6 +63,21 @@ static void test_suites(void **state)
     model_close(m);
 }
 
+/* Half of the suites each: together all of them in fast math. */
+static void test_suites_fast(void **state)
+{
+    static const struct {
+        const char *model, *spec, *suites[3];
+    } halves[] = {{"llama", "gguf:q4_k+fast", {"stories", "endings", "questions"}},
+                  {"gpt2", "gguf:q8_0+fast", {"lastword", "translation", "reviews"}}};
+    for (size_t i = 0; i < 2; i++) {
+        if (strcmp(*state, halves[i].model)) continue;
+        struct model *m = model_shipped(*state, halves[i].spec);
+        for (size_t k = 0; k < 3; k++) assert_suite(m, halves[i].suites[k]);
+        model_close(m);
+    }
+}
+
 /* The rule of llama.cpp has no items to limit: the beginning of its text instead. */
 static void test_chunked(void **state)
 {
@@ -95,6 +110,6 @@ static void test_chunked(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {BOTH(test_suites), BOTH(test_chunked)};
+    const struct CMUnitTest tests[] = {BOTH(test_suites), BOTH(test_suites_fast), BOTH(test_chunked)};
     return cmocka_run_group_tests_name("suites/identity", tests, NULL, NULL);
 }

@@ -13,17 +13,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { GROUPS = 4, PARTS = 3, TEXTS = 5, VOCAB = 100, REQUESTS = GROUPS + TEXTS };
+enum { GROUPS = 4, CONTINUATIONS = 3, TEXTS = 5, VOCAB = 100, REQUESTS = GROUPS + TEXTS };
 
 /* Requests whose results are known; a real suite has groups or texts alone. */
 struct work {
-    struct part parts[GROUPS][PARTS];
+    struct part parts[GROUPS][CONTINUATIONS];
     struct group groups[GROUPS];
     struct generation texts[TEXTS];
     struct requests q;
 };
 
-static const double values[GROUPS][PARTS] = {
+static const double values[GROUPS][CONTINUATIONS] = {
     {-1.0 / 3, -0.0, -12345.678901234567}, {-DBL_MIN / 8}, {-DBL_MAX, -5, 0}, {-1e-300, -0.1}};
 static const size_t n_parts[GROUPS] = {3, 1, 3, 2};
 

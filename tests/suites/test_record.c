@@ -36,6 +36,24 @@ static void test_plain(void **state)
     model_close(m);
 }
 
+/* The same weights in another math are another subject. */
+static void test_fast(void **state)
+{
+    (void)state;
+    struct model *exact = model_shipped("llama", "gguf:q8_0"), *fast = model_shipped("llama", "gguf:q8_0+fast");
+    json_t *a = subject_of(exact, false), *b = subject_of(fast, false);
+    assert_string_equal(json_string_value(json_object_get(a, "math")), "exact");
+    assert_string_equal(json_string_value(json_object_get(b, "math")), "fast");
+    assert_string_not_equal(json_string_value(json_object_get(a, "id")), json_string_value(json_object_get(b, "id")));
+    static const char *const same[] = {"sha256", "backend", "weight_bytes", "bits_per_weight", "parameters"};
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+        assert_true(json_equal(json_object_get(a, same[i]), json_object_get(b, same[i])));
+    json_decref(a);
+    json_decref(b);
+    model_close(exact);
+    model_close(fast);
+}
+
 static void test_outliers(void **state)
 {
     (void)state;
@@ -175,8 +193,8 @@ static void test_earlier_runs(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_plain), cmocka_unit_test(test_outliers),
-                                       cmocka_unit_test(test_outliers_of_nothing), cmocka_unit_test(test_calibration),
-                                       cmocka_unit_test(test_earlier_runs)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_plain),       cmocka_unit_test(test_fast),
+                                       cmocka_unit_test(test_outliers),    cmocka_unit_test(test_outliers_of_nothing),
+                                       cmocka_unit_test(test_calibration), cmocka_unit_test(test_earlier_runs)};
     return cmocka_run_group_tests_name("suites/record", tests, NULL, NULL);
 }

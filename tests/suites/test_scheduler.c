@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONTEXT = 512, GROUPS = 12, PARTS = 5, LONGEST = 620 };
+enum { CONTEXT = 512, GROUPS = 12, CHOICES = 5, LONGEST = 620 };
 
 /* Lengths of contexts, and of parts (0: no more). Together with the window of 512: what fits, what fits exactly, what
  * needs its context cut, for some parts of a group or for all of them, and a part as long as the window. */
 static const struct {
-    int64_t context, parts[PARTS];
+    int64_t context, parts[CHOICES];
 } shapes[GROUPS] = {
     {5, {1}},   {30, {1, 5, 1, 12, 3}}, {7, {4, 4}}, {505, {3, 20, 8}}, {505, {8}},
     {505, {9}}, {620, {1, 2}},          {20, {512}}, {1, {512, 1}},     {300, {200, 1, 100}},
@@ -21,8 +21,8 @@ static const struct {
 };
 
 struct work {
-    int32_t contexts[GROUPS][LONGEST], ids[GROUPS][PARTS][CONTEXT];
-    struct part parts[GROUPS][PARTS];
+    int32_t contexts[GROUPS][LONGEST], ids[GROUPS][CHOICES][CONTEXT];
+    struct part parts[GROUPS][CHOICES];
     struct group groups[GROUPS];
 };
 
@@ -34,7 +34,7 @@ static struct work *work_new(void)
     for (size_t g = 0; g < GROUPS; g++) {
         for (int64_t i = 0; i < shapes[g].context; i++) w->contexts[g][i] = (int32_t)random_below(&r, 1280);
         w->groups[g] = (struct group){.context = w->contexts[g], .n_context = shapes[g].context, .parts = w->parts[g]};
-        for (size_t p = 0; p < PARTS && shapes[g].parts[p]; p++, w->groups[g].n_parts++) {
+        for (size_t p = 0; p < CHOICES && shapes[g].parts[p]; p++, w->groups[g].n_parts++) {
             for (int64_t i = 0; i < shapes[g].parts[p]; i++) w->ids[g][p][i] = (int32_t)random_below(&r, 1280);
             w->parts[g][p] = (struct part){.ids = w->ids[g][p], .n = shapes[g].parts[p]};
         }

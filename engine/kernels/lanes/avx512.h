@@ -39,7 +39,14 @@ static inline ints ints_dot(ints sum, ints codes, ints x) { return _mm512_dpbusd
 static inline ints ints_dot_wide(ints sum, ints codes, ints x) { return _mm512_dpbusd_epi32(sum, codes, x); }
 static inline ints ints_most(ints a, ints b) { return _mm512_max_epi32(a, b); }
 static inline int32_t ints_largest(ints a) { return _mm512_reduce_max_epi32(a); }
-static inline int32_t ints_sum(ints a) { return _mm512_reduce_add_epi32(a); }
+/* Sums of what was not finite wrap, which the last step of _mm512_reduce_add_epi32, in C's int, must not. */
+static inline int32_t ints_sum(ints a)
+{
+    __m256i v = _mm256_add_epi32(_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64(a, 1));
+    __m128i w = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    w = _mm_add_epi32(w, _mm_shuffle_epi32(w, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(w, _mm_shuffle_epi32(w, 0xb1)));
+}
 static inline void ints_put_bytes(int8_t *p, ints a) { _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(a)); }
 static inline ints ints_of_floats(__m512 a) { return _mm512_cvtps_epi32(a); }
 

@@ -101,7 +101,8 @@ static inline floats floats_load(const float *p)
     memcpy(&a, p, sizeof a);
     return a;
 }
-static inline floats floats_all(float x) { return (floats){0} + x; }
+/* Not {0} + x, which takes the sign off zeros. */
+static inline floats floats_all(float x) { return (floats){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x}; }
 static inline void floats_store(float *p, floats a) { memcpy(p, &a, sizeof a); }
 static inline floats floats_of_ints(ints a) { return __builtin_convertvector(a, floats); }
 static inline floats floats_of_halves(const void *p)

@@ -82,7 +82,8 @@ ALWAYS_INLINE void some_blocks(const struct tile_format *f, const float *x, int6
             int at = i * block + g * group;
             int sum = codes(x + at, inverse[i], group, row->q + b * block + at);
             int64_t to = (b + i) * (block / group) + g;
-            row->fix[to] = (int32_t)(0u - (uint32_t)zero * (uint32_t)sum); /* sums of what is not finite may be anything */
+            /* Sums of what is not finite may be anything. */
+            row->fix[to] = (int32_t)(0u - (uint32_t)zero * (uint32_t)sum);
             if (f->offset) row->sum[to] = (float)sum;
         }
     }

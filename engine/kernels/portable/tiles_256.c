@@ -27,7 +27,7 @@ static inline void codes_q2_k(const uint8_t *dwords, int s, ints c[8])
 
 static inline void scales_q2_k(const struct tile *t, const uint8_t *p, int64_t b, floats *scale, floats *offset)
 {
-    floats d = half_field(p, 0), minus = floats_sub(floats_all(0), half_field(p, 1));
+    floats d = half_field(p, 0), minus = floats_times(half_field(p, 1), floats_all(-1));
     for (int g = 0; g < 16; g++) {
         ints v = dword(p + 64, g / 4);
         scale[g] = floats_times(d, byte_field(v, 8 * (g % 4), 15));
@@ -61,7 +61,7 @@ static inline void scales_q3_k(const struct tile *t, const uint8_t *p, int64_t b
  * halves of the others. */
 static inline void scales_q4_k(const struct tile *t, const uint8_t *p, int64_t b, floats *scale, floats *offset)
 {
-    floats d = half_field(p, 0), minus = floats_sub(floats_all(0), half_field(p, 1));
+    floats d = half_field(p, 0), minus = floats_times(half_field(p, 1), floats_all(-1));
     ints a = dword(p + 64, 0), m = dword(p + 64, 1), rest = dword(p + 64, 2);
     const ints six = ints_all(0x3f3f3f3f), four = ints_all(0x0f0f0f0f), two = ints_all(0x30303030);
     ints scales[2] = {ints_and(a, six), ints_or(ints_and(rest, four), ints_and(ints_right(a, 2), two))};
