@@ -239,8 +239,8 @@ int model_logits(const struct model *m, const float *hidden, int64_t n, float *l
 const char *part_name(enum pass_part part)
 {
     static const char *const names[PASS_PARTS] = {"embedding",   "norms", "inputs", "q k v", "attention output",
-                                             "gate and up", "down",  "output", "rope",  "attention",
-                                             "activation",  "rest"};
+                                                  "gate and up", "down",  "output", "rope",  "attention",
+                                                  "activation",  "rest"};
     return names[part];
 }
 
