@@ -71,13 +71,13 @@ static void assert_file(const char *name, const json_t *windows)
 static void test_files(void **state)
 {
     (void)state;
-    json_t *v = golden("tests/goldens/llamacpp.json"), *windows;
-    const char *name;
-    size_t n = 0;
     if (test_items(500) < 500) {
         print_message("skipped: KERF_TEST_ITEMS allows fewer items\n");
         skip();
     }
+    json_t *v = golden("tests/goldens/llamacpp.json"), *windows;
+    const char *name;
+    size_t n = 0;
     json_object_foreach(json_object_get(v, "files"), name, windows)
     {
         assert_file(name, windows);
