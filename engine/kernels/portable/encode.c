@@ -1,5 +1,6 @@
 /* float32 to floats of other widths and to blocks of 32. Without an importance the roundings are those of ggml's
  * reference quantizers (ggml-quants.c), byte for byte; with one, scales are searched (fit.h). */
+#include "engine/kernels/portable/fault.h"
 #include "engine/kernels/portable/fit.h"
 
 #include <math.h>
@@ -66,6 +67,7 @@ static inline void write_block(const struct form *f, const float *x, struct line
     int q[32], half = f->minimum ? 0 : 1 << (f->bits - 1);
     float offset = (float)half + 0.5f, last = (float)((1 << f->bits) - 1);
     for (int i = 0; i < 32; i++) q[i] = (int)held((x[i] - l.minimum) * inverse + offset, 0.f, last);
+    for (int i = 0; KERNELS_FAULT == FAULT_COARSE && i < 32; i++) q[i] &= ~1;
     f16_put(out, l.scale);
     out += 2;
     if (f->minimum) f16_put(out, l.minimum), out += 2;

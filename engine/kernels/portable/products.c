@@ -1,5 +1,6 @@
 /* Products of quantized inputs and unpacked tiles: see tiles.h for what is computed in which order. Blocks of rows of
  * inputs meet blocks of tiles, whose sums stay in registers. */
+#include "engine/kernels/portable/fault.h"
 #include "engine/kernels/portable/tiles.h"
 
 /* What is multiplied, from a row of inputs and a tile on. */
@@ -143,14 +144,22 @@ ALL_TILES(narrow_256_offset, 256, 32, false, true)
 ALL_TILES(narrow_256_16, 256, 16, false, false)
 ALL_TILES(narrow_256_16_offset, 256, 16, false, true)
 
-void KERNEL(products)(const struct tile_format *f, const struct panel *w, int tiles, const struct quantized *x,
-                      int64_t n, int64_t cols, float *y, int64_t stride)
+static void multiply_all(const struct tile_format *f, struct work k, int tiles, int64_t n)
 {
-    struct work k = {w, x, cols, y, stride};
     if (f->block == 32)
         (f->offset ? f->wide ? wide_32_offset : narrow_32_offset : f->wide ? wide_32 : narrow_32)(k, tiles, n);
     else if (f->group == 32)
         (f->offset ? narrow_256_offset : f->wide ? wide_256 : narrow_256)(k, tiles, n);
     else
         (f->offset ? narrow_256_16_offset : narrow_256_16)(k, tiles, n);
+}
+
+void KERNEL(products)(const struct tile_format *f, const struct panel *w, int tiles, const struct quantized *x,
+                      int64_t n, int64_t cols, float *y, int64_t stride)
+{
+    const struct work k = {w, x, cols, y, stride};
+    if (KERNELS_FAULT == FAULT_SLOW) multiply_all(f, k, tiles, 1);
+    multiply_all(f, k, tiles, n);
+    if (KERNELS_FAULT == FAULT_LANE)
+        for (int64_t i = 0; i < n; i++) y[i * stride + 5] *= 1.f + 0x1p-6f;
 }
