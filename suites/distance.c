@@ -55,6 +55,7 @@ static int walk(json_t **out, struct cost *beside, const struct model *m, const 
     how.journal = j;
     int status = lockstep_walk(&w, both, 2, s, q, n_items, &how, e);
     if (status) return status;
+    const enum phase before = watch_enter(how.watch, PHASE_STATISTICS);
     status = divergences_measure(&d, &w, 1, &o->resampling, e);
     if (!status) {
         *beside = w.subjects[0].cost;
@@ -62,6 +63,7 @@ static int walk(json_t **out, struct cost *beside, const struct model *m, const 
         if (!*out) status = error_set(e, ERROR_IO, "out of memory for a record");
     }
     walk_free(&w);
+    watch_enter(how.watch, before);
     return status;
 }
 

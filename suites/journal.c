@@ -401,6 +401,8 @@ int journal_lock(const char *folder, struct error *e)
     } else if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
         int n = snprintf(who, sizeof who, "%ld\n", (long)getpid());
         if (ftruncate(fd, 0) || write(fd, who, (size_t)n) != n) status = error_errno(e, path, "write");
+        output_sweep(folder, "run.json");
+        output_sweep(folder, "samples_*.jsonl");
     } else if (errno == EWOULDBLOCK) {
         ssize_t n = read(fd, who, sizeof who - 1);
         who[n > 0 ? strspn(who, "0123456789") : 0] = 0;

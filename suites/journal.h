@@ -47,7 +47,8 @@ int journal_window(struct journal *j, size_t index, const struct position *posit
                    int64_t tokens, size_t n_subjects, struct error *e);
 int journal_close(struct journal *j, struct error *e); /* NULL is fine */
 
-/* Keeps other processes that ask out of a folder until this one ends; ERROR_IO that says who is in it. */
+/* Keeps other processes that ask out of a folder until this one ends, and removes the temporary files of a run that was
+ * killed in it; ERROR_IO that says who is in it. */
 int journal_lock(const char *folder, struct error *e);
 
 #endif

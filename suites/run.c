@@ -161,13 +161,17 @@ static int run_beside(struct running *r, struct error *e)
     const struct model *const both[] = {o->baseline.model, r->m};
     struct error ignored; /* protocols that need not be the same (--force) may be of models that cannot walk together */
     if (!o->baseline.run && walk_check(both, 2, r->requests.context, &ignored)) return 0;
-    const struct distance_options how = {
-        .baseline = o->baseline.model,
-        .name = o->baseline.name,
-        .folder = o->folder,
-        .fresh = o->fresh,
-        .walk = {.batch = o->batch, .worst = 10, .user = r, .progress = report_windows, .whole = keep_window},
-        .resampling = o->resampling};
+    const struct distance_options how = {.baseline = o->baseline.model,
+                                         .name = o->baseline.name,
+                                         .folder = o->folder,
+                                         .fresh = o->fresh,
+                                         .walk = {.batch = o->batch,
+                                                  .worst = 10,
+                                                  .watch = o->watch,
+                                                  .user = r,
+                                                  .progress = report_windows,
+                                                  .whole = keep_window},
+                                         .resampling = o->resampling};
     const double start = seconds_now();
     int status = distance_measure(&r->divergence, &r->result->beside, r->m, r->result->suite, &r->requests,
                                   r->result->n_items, r->parts, &how, e);
@@ -276,6 +280,7 @@ int suite_run(const struct model *m, const char *suite, const struct run_options
 {
     *out = (struct suite_result){0};
     struct running r = {.m = m, .options = options, .result = out};
+    const enum phase before = watch_enter(options->watch, PHASE_PROMPTS);
     int status = suite_load(&out->suite, suite, e);
     if (!status) status = choose_decoding(&r, e);
     if (!status) status = suite_items(out->suite, options->limit, chosen_samples(&r), &out->items, &out->n_items, e);
@@ -283,8 +288,10 @@ int suite_run(const struct model *m, const char *suite, const struct run_options
     if (!status)
         status = protocol_make(&r.protocol, out->fingerprint, m, out->suite, out->items, out->n_items, &r.requests, e);
     if (!status) status = check_baseline(&r, e);
+    watch_enter(options->watch, PHASE_SCORING); /* all of it but the model's passes */
     if (!status) status = resume(&r, e);
     if (!status) status = execute(&r, e);
+    watch_enter(options->watch, PHASE_STATISTICS);
     if (!status) status = measure(&r, e);
     journal_close(r.journal, NULL);
     requests_free(&r.requests);
@@ -294,6 +301,7 @@ int suite_run(const struct model *m, const char *suite, const struct run_options
     json_decref(r.divergence);
     outcomes_free(&r.outcomes);
     if (status) suite_result_free(out);
+    watch_enter(options->watch, before);
     return status;
 }
 

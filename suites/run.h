@@ -32,6 +32,9 @@ struct run_options {
         *folder;       /* MAY: where a journal lies by which a run that was stopped goes on; NULL: nothing is written */
     const char *build; /* version and commit: results of another one do not count */
     bool fresh;        /* what was done before is done again */
+    /* MAY: told the phases: PROMPTS, SCORING with the passes of a model that it watches as well (model_watch()) within,
+     * STATISTICS. What the baseline's model takes beside it is PHASE_OTHER; it must not be watched by the same. */
+    const struct watch *watch;
     void *user;
     /* May be NULL. Called as work gets done, with the tokens that went through the model by now; false stops the run
      * with ERROR_INTERRUPTED. */

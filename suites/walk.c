@@ -131,15 +131,36 @@ static int make_caches(struct walker *x, const struct model *m, size_t first, si
     return 0;
 }
 
+/* A stretch of work that is a model's. */
+struct stretch {
+    struct cost started;
+    const struct watch *watch; /* of a model that it does not watch */
+    enum phase before;
+};
+
+static struct stretch begin(const struct walker *x, size_t model)
+{
+    struct stretch s = {.started = cost_now()};
+    if (model_watched(x->models[model]) != x->how->watch) s.watch = x->how->watch;
+    s.before = watch_enter(s.watch, PHASE_OTHER);
+    return s;
+}
+
+static void end(const struct walker *x, size_t model, const struct stretch *s)
+{
+    watch_enter(s->watch, s->before);
+    cost_add(&x->w->subjects[x->first + model].cost, s->started);
+}
+
 /* Spans [first, first + n) in one pass. */
 static int forward(struct walker *x, size_t model, size_t first, size_t n, float *hidden, struct error *e)
 {
-    const struct cost start = cost_now();
+    const struct stretch stretch = begin(x, model);
     const struct model *m = x->models[model];
     int status = make_caches(x, m, first, n, e);
     if (!status) status = model_forward(m, x->spans + first, n, hidden, NULL, e);
     if (x->n_models > 1) drop_caches(x, 0);
-    cost_add(&x->w->subjects[x->first + model].cost, start);
+    end(x, model, &stretch);
     return status;
 }
 
@@ -150,10 +171,10 @@ static float *logits_at(const struct walker *x, size_t model, int64_t row)
 
 static int logits_of(struct walker *x, size_t model, int64_t at, int64_t n, struct error *e)
 {
-    const struct cost start = cost_now();
+    const struct stretch stretch = begin(x, model);
     const struct model *m = x->models[model];
     int status = model_logits(m, x->hidden[model] + at * model_hyper(m)->width, n, logits_at(x, model, 0), e);
-    cost_add(&x->w->subjects[x->first + model].cost, start);
+    end(x, model, &stretch);
     return status;
 }
 
@@ -505,7 +526,9 @@ int lockstep_walk(struct walk *w, const struct model *const *models, size_t n_mo
     if (!status && o->journal)
         status = journal_walk(o->journal, q, w->n_subjects, model_hyper(models[0])->vocab, &x.past, e);
     if (!status) status = open_passes(&x, e);
+    const enum phase before = watch_enter(o->watch, PHASE_OTHER);
     if (!status) status = find_floor(&x, e);
+    watch_enter(o->watch, before);
     if (!status) status = walk_through(&x, e);
     if (!status) sum_outcomes(w, s, q);
     close_passes(&x);

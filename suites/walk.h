@@ -34,6 +34,8 @@ struct walk_options {
     /* MAY: gets every window as soon as it is whole; what it has is not computed again, and every number is the same bits
      * (suites/journal.h). Not beside `save`. */
     struct journal *journal;
+    /* MAY: passes of models that it does not watch (model_watch()), and the noise floor, are PHASE_OTHER to it. */
+    const struct watch *watch;
     void *user;
     /* MAY: windows as they get done; false stops with ERROR_INTERRUPTED. */
     bool (*progress)(void *user, size_t done, size_t total);

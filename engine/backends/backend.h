@@ -168,10 +168,6 @@ int matrix_to_f32(const struct matrix *m, const char *name, struct tensor *out, 
  * was. Fast math needs it; exact math keeps codes whose scales stand apart (int8, gptq) as they are, and the same bits
  * come out either way. */
 int matrix_make_tiles(struct matrix *m, enum math math, const char *name, struct error *e);
-static inline int matrix_make_fast(struct matrix *m, const char *name, struct error *e)
-{
-    return matrix_make_tiles(m, MATH_FAST, name, e);
-}
 
 /* y = x times the transpose of m. A row of y does not depend on the other rows of x, on its place among them, on the
  * number of threads or on the instruction set, bit for bit: every element is summed in one order. Exact math: fused

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -120,6 +121,26 @@ void output_abandon(struct output *o)
     free(o->path);
     free(o->temporary);
     *o = (struct output){0};
+}
+
+void output_sweep(const char *folder, const char *pattern)
+{
+    static const char unique[] = ".tmp";
+    enum { RANDOM = 6, ENDING = sizeof unique - 1 + RANDOM };
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"; /* of mkstemp() */
+    DIR *d = opendir(folder);
+    for (const struct dirent *f; d && (f = readdir(d)) != NULL;) {
+        const size_t n = strlen(f->d_name);
+        const char *end = n > ENDING ? f->d_name + n - ENDING : "";
+        if (strncmp(end, unique, sizeof unique - 1)) continue;
+        if (strspn(end + sizeof unique - 1, letters) != RANDOM) continue;
+        char *name = memory_bytes(f->d_name, n - ENDING, NULL), *path = path_join(folder, f->d_name, NULL);
+        struct stat st;
+        if (name && path && !fnmatch(pattern, name, 0) && lstat(path, &st) == 0 && S_ISREG(st.st_mode)) unlink(path);
+        free(name);
+        free(path);
+    }
+    if (d) closedir(d);
 }
 
 int file_write(const char *path, const void *data, size_t n, struct error *e)

@@ -44,6 +44,10 @@ int output_commit(struct output *o, struct error *e); /* flush, fsync, rename; a
 void output_abandon(struct output *o);                /* removes the temporary file */
 int file_write(const char *path, const void *data, size_t n, struct error *e); /* the three in one */
 
+/* Removes what output_open() has made for files of this pattern (fnmatch(3)) in a folder and a killed process has left:
+ * "run.json.tmpXXXXXX". Only where no other process writes such files there. What cannot be removed stays. */
+void output_sweep(const char *folder, const char *pattern);
+
 /* Whether output_open() could write there, found out without a trace; nothing is opened that is a device or pipe. */
 int output_try(const char *path, struct error *e);
 /* The same for one file of several in a folder: ERROR_IO also where a device or pipe is in its place, whose reader or

@@ -162,7 +162,25 @@ void pass_attend(const struct pass *p, int64_t layer, const float *q, int64_t q_
             int64_t first = p->blocks[i], end = p->blocks[i + 1];
             attend_tokens(p, layer, j, first, end - first, q, q_stride, out);
         }
-    pass_took(p, PART_ATTENTION);
+    pass_worked(p, PART_ATTENTION, attend_flop(p), attend_bytes(p));
+}
+
+double attend_flop(const struct pass *p)
+{
+    const struct hyper *h = &p->m->hyper;
+    double seen = 0; /* the first token of a span sees what is there and itself, each one more than the one before */
+    for (size_t i = 0; i < p->n_spans; i++) {
+        const double n = (double)p->spans[i].count;
+        seen += n * (double)p->spans[i].cache->length + n * (n + 1) / 2;
+    }
+    return 4 * seen * (double)(h->heads * h->head);
+}
+
+double attend_bytes(const struct pass *p)
+{
+    double positions = 0;
+    for (size_t i = 0; i < p->n_spans; i++) positions += (double)(p->spans[i].cache->length + p->spans[i].count);
+    return positions * (double)(p->m->hyper.kv_heads * p->m->hyper.head) * 2 * sizeof(float);
 }
 
 int64_t attend_blocks(const struct pass *p, int32_t *blocks)

@@ -163,11 +163,16 @@ static double hessian_bytes(const struct layer *l, size_t begin, size_t end, con
     return all + most;
 }
 
-/* What a walk keeps between layers, and what a pass takes. */
+/* What a walk keeps between layers, the caches of one layer for the sequences that go through together, what their pass
+ * takes, and the tiles of a Hessian. In double as well. */
 static double activation_bytes(const struct model *m, const struct sequences *text)
 {
-    double width = (double)m->hyper.width, kept = (double)text->count * (double)text->length * width;
-    return sizeof(float) * (kept + (double)pass_room(m) * ((double)m->architecture->room(&m->hyper) + 2 * width));
+    const struct hyper *h = &m->hyper;
+    const int64_t tokens = walk_tokens(m, text->count, text->length), room = pass_room(m);
+    const double kept = (double)text->count * (double)text->length * (double)h->width * sizeof(float);
+    const double caches = (double)tokens * (double)cache_position_bytes(m) / (double)h->layers;
+    const double tiles = (double)omp_get_max_threads() * TILE * TILE * sizeof(float);
+    return kept + caches + tiles + (double)pass_bytes(m, tokens < room ? tokens : room, text->length);
 }
 
 /* A small file can have a matrix of very many columns: refused before the work, and before the system ends the program

@@ -36,7 +36,8 @@ struct work {
     void *memory; /* activations and scratch, kept since fresh memory costs a page fault for every 4 KiB */
     size_t bytes;
     struct model_times times;
-    double last; /* when the last part ended */
+    double last;      /* when the last part ended */
+    enum phase phase; /* of the last pass: logits that follow belong to it */
 };
 
 struct model {
@@ -60,6 +61,7 @@ struct model {
     size_t most_scratch; /* bytes that the most demanding of its matrices takes for each thread */
     size_t most_inputs;  /* bytes that inputs of one token become, at most */
     struct work *work;
+    const struct watch *watch; /* or NULL */
 };
 
 /* Source, architecture, hyper-parameters, importances and room for the layers; nothing is loaded. m->options is set. */
@@ -132,6 +134,7 @@ struct pass {
     const struct span *spans;
     size_t n_spans;
     const struct probe *probe;
+    int64_t layer;             /* that is run; -1: none */
     int64_t n;                 /* tokens of all spans */
     int32_t *ids;              /* [n] */
     int32_t *position;         /* [n] */
@@ -151,11 +154,21 @@ struct pass {
 
 /* The model's memory for one pass at a time, `bytes` of it, with anything in it. */
 void *model_memory(const struct model *m, size_t bytes, struct error *e);
-/* Adds the time since the last part ended to this one. */
+/* The part that a matrix's products are. */
+enum pass_part part_of(enum linear_role role);
+/* Adds the time since the last part ended to this one, and tells the watch. */
 void pass_took(const struct pass *p, enum pass_part part);
+/* The same of a part whose work is counted, as struct pass_piece has it. */
+void pass_worked(const struct pass *p, enum pass_part part, double flop, double bytes);
+/* The time from here on is the next part's. */
+void pass_begins(const struct model *m);
+/* The time since then, or since the last part, was this one's. */
+void pass_tell(const struct model *m, int64_t layer, enum pass_part part, double flop, double bytes);
 
 /* Tokens that go through the layers at a time, so that activations stay within bounds whatever the shapes. */
 int64_t pass_room(const struct model *m);
+/* Bytes that so many of them take where the longest sequence has `longest` positions, the caches aside. */
+size_t pass_bytes(const struct model *m, int64_t tokens, int64_t longest);
 /* Memory for the tokens of p->spans, which the caller has set with m and probe; every cache gets room for them. */
 int pass_open(struct pass *p, struct error *e);
 /* x = embeddings of the ids, plus positions where the model has them. */
@@ -179,6 +192,10 @@ void pass_add(const struct pass *p, const float *y /* [n, width] */); /* x += y 
 void pass_rope(const struct pass *p, float *rows, int64_t stride, int64_t heads);
 /* Floats of scratch that attention takes where the longest sequence has so many positions. */
 size_t attend_scratch(const struct model *m, int64_t longest);
+/* What pass_attend() does in one layer, as struct pass_piece has it: scores and sums over the positions that each query
+ * sees, 2 * 2 * head for each query head; and the keys and values that there are, float32. */
+double attend_flop(const struct pass *p);
+double attend_bytes(const struct pass *p);
 /* Cuts the tokens of all spans into blocks of queries, [at most n + 1]; returns how many. */
 int64_t attend_blocks(const struct pass *p, int32_t *blocks);
 /* Stores keys and values of this layer and attends: causal, softmax(q k / sqrt(head)) v (Vaswani et al. 2017), query

@@ -166,8 +166,10 @@ int load_matrix(struct model *m, const char *name, int64_t layer, int64_t rows, 
     if (!status && !in_parts) status = source_tensor(m->source, name, layer, 2, shape, &t, e);
     if (status) return status;
     bool mapped = !in_parts && !t.owned;
+    const enum phase before = watch_enter(m->watch, PHASE_PACK);
     status = in_parts ? load_parts(m, &parts, &at, rows, cols, out, e) : matrix_pack(out, &t, load_how(m, &at), &at, e);
     if (!status && !calibrated_later(m, &at)) status = matrix_make_tiles(out, m->options->math, full, e);
+    watch_enter(m->watch, before);
     if (!status && mapped && out->data != t.data) file_forget(t.data, t.bytes); /* it is not read again */
     if (status) return error_prefix(e, "%s", m->facts.path);
     model_count(m, out, 1);
@@ -183,7 +185,7 @@ int model_make_fast(struct model *m, struct error *e)
             if (!l->m.backend || l->m.tiles) continue;
             model_name(l->name, i, full);
             model_count(m, &l->m, -1);
-            if (matrix_make_fast(&l->m, full, e)) return error_prefix(e, "%s", m->facts.path);
+            if (matrix_make_tiles(&l->m, MATH_FAST, full, e)) return error_prefix(e, "%s", m->facts.path);
             model_count(m, &l->m, 1);
         }
     return 0;

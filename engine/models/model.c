@@ -77,9 +77,13 @@ int model_open(struct model **out, const char *path, const struct model_options 
     m->kernels = kernels_get();
     static const struct model_options stored;
     m->options = options ? options : &stored;
+    m->watch = m->options->watch;
+    const enum phase before = watch_enter(m->watch, PHASE_LOAD);
     int status = load(m, path, e);
+    watch_enter(m->watch, PHASE_PACK);
     if (!status) status = model_calibrate(m, e);
     if (!status && m->options->math == MATH_FAST) status = model_make_fast(m, e);
+    watch_enter(m->watch, before);
     m->options = NULL;
     imatrix_close(m->imatrix);
     m->imatrix = NULL;
@@ -136,6 +140,8 @@ const struct matrix *model_linear(const struct model *m, int64_t layer, enum lin
     return w->m.backend ? &w->m : NULL;
 }
 
+const struct matrix *model_output(const struct model *m) { return m->output.backend ? &m->output : &m->embedding; }
+
 bool model_outliers(const struct model *m, int64_t layer, struct outliers *out)
 {
     *out = (struct outliers){0};
@@ -174,15 +180,15 @@ static int check_span(const struct model *m, const struct span *s, struct error 
 static int run_pass(const struct model *m, const struct span *spans, size_t n_spans, float **hidden,
                     const struct probe *probe, struct error *e)
 {
-    struct pass p = {.m = m, .spans = spans, .n_spans = n_spans, .probe = probe};
+    struct pass p = {.m = m, .spans = spans, .n_spans = n_spans, .probe = probe, .layer = -1};
     int status = pass_open(&p, e);
-    if (!status) {
-        pass_embed(&p);
-        for (int64_t i = 0; i < m->hyper.layers; i++) m->architecture->layer(&p, i);
-        m->architecture->finish(&p);
-    }
+    if (status) return status;
+    pass_embed(&p);
+    for (p.layer = 0; p.layer < m->hyper.layers; p.layer++) m->architecture->layer(&p, p.layer);
+    p.layer = -1;
+    m->architecture->finish(&p);
     int64_t at = 0, width = m->hyper.width;
-    for (size_t i = 0; i < n_spans && !status; i++) {
+    for (size_t i = 0; i < n_spans; i++) {
         int64_t wanted = spans[i].count - spans[i].first_output;
         if (wanted) { /* else hidden may be NULL */
             memcpy(*hidden, p.x + (at + spans[i].first_output) * width, (size_t)(wanted * width) * sizeof **hidden);
@@ -191,7 +197,15 @@ static int run_pass(const struct model *m, const struct span *spans, size_t n_sp
         at += spans[i].count;
         spans[i].cache->length += spans[i].count;
     }
-    return status;
+    return 0;
+}
+
+/* Every sequence brings one token to those that it has. */
+static bool is_decoding(const struct span *spans, size_t n)
+{
+    size_t i = 0;
+    while (i < n && spans[i].count == 1 && spans[i].cache->length) i++;
+    return i == n;
 }
 
 int model_forward(const struct model *m, const struct span *spans, size_t n_spans, float *hidden,
@@ -204,6 +218,8 @@ int model_forward(const struct model *m, const struct span *spans, size_t n_span
     for (size_t i = 0; i < n_spans; i++) all += spans[i].count;
     int64_t slices = (all + room - 1) / room;
     if (slices > 1) room = (all + slices - 1) / slices; /* as long as each other */
+    m->work->phase = is_decoding(spans, n_spans) ? PHASE_DECODE : PHASE_PREFILL;
+    const enum phase before = watch_enter(m->watch, m->work->phase);
     for (size_t i = 0; i < n_spans && !status;) {
         size_t n = 0;
         for (int64_t left = room; i < n_spans && left;) {
@@ -216,22 +232,31 @@ int model_forward(const struct model *m, const struct span *spans, size_t n_span
         }
         status = run_pass(m, slice, n, &hidden, probe, e);
     }
+    watch_enter(m->watch, before);
     free(slice);
     return status;
 }
 
-int model_logits(const struct model *m, const float *hidden, int64_t n, float *logits, struct error *e)
+static int logits(const struct model *m, const struct matrix *output, const float *hidden, int64_t n, float *y,
+                  struct error *e)
 {
-    const struct matrix *output = m->output.backend ? &m->output : &m->embedding;
-    double started = seconds_now();
+    pass_begins(m);
     size_t room = ((size_t)n * matrix_inputs_bytes(output) + 63) / 64 * 64;
     uint8_t *memory = model_memory(m, room + (size_t)omp_get_max_threads() * matrix_scratch(output), e);
     if (!memory) return ERROR_IO;
     struct matrix_inputs in;
     matrix_inputs(output, hidden, n, memory, &in);
-    matrix_products(&(struct product){output, logits}, 1, &in, memory + room);
-    m->work->times.seconds[PART_OUTPUT] += seconds_now() - started;
+    matrix_products(&(struct product){output, y}, 1, &in, memory + room);
+    pass_tell(m, -1, PART_OUTPUT, 2 * (double)n * (double)output->rows * (double)output->cols, (double)output->bytes);
     return 0;
+}
+
+int model_logits(const struct model *m, const float *hidden, int64_t n, float *y, struct error *e)
+{
+    const enum phase before = watch_enter(m->watch, m->work->phase);
+    int status = logits(m, model_output(m), hidden, n, y, e);
+    watch_enter(m->watch, before);
+    return status;
 }
 
 /* --- times --- */
@@ -247,3 +272,48 @@ const char *part_name(enum pass_part part)
 void model_times(const struct model *m, struct model_times *out) { *out = m->work->times; }
 
 void model_times_reset(const struct model *m) { m->work->times = (struct model_times){0}; }
+
+/* --- a watch --- */
+
+void model_watch(struct model *m, const struct watch *watch) { m->watch = watch; }
+
+const struct watch *model_watched(const struct model *m) { return m->watch; }
+
+/* The type of a matrix, or where its backend has a form that is no type's, the backend. */
+static void name_weights(const struct model *m, const struct matrix *w, char out[BACKEND_SPEC])
+{
+    const bool stored = strcmp(m->facts.backend, "stored") == 0, own = w->backend->tile;
+    const char *name = !own ? dtype_of((int)w->type)->name : stored ? w->backend->name : m->facts.backend;
+    snprintf(out, BACKEND_SPEC, "%s", name);
+    for (char *s = out; *s && !own; s++)
+        if (*s >= 'A' && *s <= 'Z') *s = (char)(*s - 'A' + 'a');
+}
+
+/* Behind what there is, with a comma between. */
+static void append(char *out, size_t size, const char *more)
+{
+    const size_t n = strlen(out);
+    snprintf(out + n, size - n, "%s%s", n ? ", " : "", more);
+}
+
+void model_part_matrices(const struct model *m, int64_t layer, enum pass_part part, char *weights, size_t weights_size,
+                         char *shape, size_t shape_size)
+{
+    const struct matrix *of[LINEARS];
+    char names[LINEARS][BACKEND_SPEC], rows_by_cols[64];
+    size_t n = 0;
+    weights[0] = shape[0] = 0;
+    if (part == PART_OUTPUT) of[n++] = model_output(m);
+    for (size_t role = 0; role < LINEARS && layer >= 0; role++) {
+        const struct matrix *w = &m->layers[layer].w[role].m;
+        if (w->backend && part_of((enum linear_role)role) == part) of[n++] = w;
+    }
+    for (size_t i = 0; i < n; i++) {
+        size_t same = 0;
+        name_weights(m, of[i], names[i]);
+        while (strcmp(names[same], names[i])) same++;
+        if (same == i) append(weights, weights_size, names[i]);
+        snprintf(rows_by_cols, sizeof rows_by_cols, "%" PRId64 "x%" PRId64, of[i]->rows, of[i]->cols);
+        append(shape, shape_size, rows_by_cols);
+    }
+}

@@ -15,6 +15,7 @@
 
 #include "engine/backends/backend.h"
 #include "engine/base/hash.h"
+#include "engine/base/watch.h"
 #include "engine/tokenizers/tokenizer.h"
 
 struct model;
@@ -57,8 +58,9 @@ enum linear_role { LINEAR_Q, LINEAR_K, LINEAR_V, LINEAR_QKV, LINEAR_O, LINEAR_GA
 struct model_options {
     const struct backend_options *how; /* NULL: as stored */
     enum math math;
-    const char *calibration; /* text for backends that calibrate; NULL: ERROR_USAGE where one does */
-    const char *imatrix;     /* a file of importances, or NULL; not opened for backends that do not weigh errors */
+    const char *calibration;   /* text for backends that calibrate; NULL: ERROR_USAGE where one does */
+    const char *imatrix;       /* a file of importances, or NULL; not opened for backends that do not weigh errors */
+    const struct watch *watch; /* MAY: told of phases and passes; the model keeps it, see model_watch() */
     void *user;
     /* MAY: told what takes long, "packing" matrix by matrix and "calibrating"; false ends with ERROR_INTERRUPTED. */
     bool (*progress)(void *user, const char *what, size_t done, size_t total);
@@ -72,6 +74,8 @@ const struct facts *model_facts(const struct model *m);
 const struct tokenizer *model_tokenizer(const struct model *m);
 /* A matrix of a layer and its name in GGUF files; NULL where the architecture has none. */
 const struct matrix *model_linear(const struct model *m, int64_t layer, enum linear_role role, const char **name);
+/* The matrix that logits come from, [vocab, width]: the embedding where it is tied. */
+const struct matrix *model_output(const struct model *m);
 /* What int8:llm counted in a layer since the model was opened; false where no matrix of it counts. */
 bool model_outliers(const struct model *m, int64_t layer, struct outliers *out);
 
@@ -109,8 +113,9 @@ struct probe {
 
 enum { PASS_TOKENS = 2048 }; /* most tokens in a slice; batches are best made about as large */
 
-/* One pass at a time on a model. Final hidden states (after the last norm), the wanted rows of all spans in order. NULL where none is wanted. No cache twice in one call. Runs in
- * slices whose activations are bounded. After a failure the caches' lengths are not those from before. */
+/* One pass at a time on a model. Final hidden states (after the last norm), the wanted rows of all spans in order; NULL
+ * where none is wanted. No cache twice in one call. Runs in slices whose activations are bounded; after a failure caches
+ * hold what slices before it have put there. */
 int model_forward(const struct model *m, const struct span *spans, size_t n_spans, float *hidden /* [wanted, width] */,
                   const struct probe *probe, struct error *e);
 int model_logits(const struct model *m, const float *hidden /* [n, width] */, int64_t n, float *logits /* [n, vocab] */,
@@ -139,6 +144,16 @@ const char *part_name(enum pass_part part);
 /* Since the model was opened or the times were reset. */
 void model_times(const struct model *m, struct model_times *out);
 void model_times_reset(const struct model *m);
+
+/* From here on this watch is told, and no other: of a pass with its logits the phase (PREFILL or DECODE; what was before
+ * it is entered again behind it), and every piece. NULL: nobody. It must outlive the model, or its place be taken. */
+void model_watch(struct model *m, const struct watch *watch);
+const struct watch *model_watched(const struct model *m);
+/* What a part multiplies with in a layer (-1 of PART_OUTPUT): the types of the matrices, each once, "q4_k, q6_k", a
+ * backend's own form by its spec, "gptq:4"; and the shapes of all, "3072x768, 3072x768" (rows x columns). Both "" where
+ * the part has no product. */
+void model_part_matrices(const struct model *m, int64_t layer, enum pass_part part, char *weights, size_t weights_size,
+                         char *shape, size_t shape_size);
 
 /* Writes the checkpoint at `path` as a GGUF file with its matrices packed by `how` (NULL: as stored) and everything
  * else as float32. Backends that GGUF has no type for are ERROR_USAGE. Works tensor by tensor. `progress` may be NULL;

@@ -32,13 +32,20 @@ static size_t scratch_each(const struct model *m, int64_t longest)
     return ((attention > m->most_scratch ? attention : m->most_scratch) + 63) / 64 * 64;
 }
 
+/* See pass_open(). */
+size_t pass_bytes(const struct model *m, int64_t tokens, int64_t longest)
+{
+    enum { INTS = 5, PARTS = 6, ALIGNED = 64 };
+    const struct hyper *h = &m->hyper;
+    const size_t each = (size_t)(m->architecture->room(h) + h->width + h->rope_dims) * sizeof(float) +
+                        INTS * sizeof(int32_t) + m->most_inputs;
+    return (size_t)tokens * each + PARTS * ALIGNED + (size_t)omp_get_max_threads() * scratch_each(m, longest);
+}
+
 size_t model_pass_bytes(const struct model *m, int64_t tokens)
 {
-    const struct hyper *h = &m->hyper;
-    int64_t room = pass_room(m), n = tokens < room ? tokens : room;
-    size_t floats = (size_t)(m->architecture->room(h) + h->width + h->rope_dims + 3);
-    return (size_t)n * (floats * sizeof(float) + m->most_inputs) +
-           (size_t)omp_get_max_threads() * scratch_each(m, h->context);
+    const int64_t room = pass_room(m);
+    return pass_bytes(m, tokens < room ? tokens : room, m->hyper.context);
 }
 
 /* Angles in float32, as the reference implementations have them: position * base^(-2i/dims). */
@@ -56,13 +63,28 @@ static void fill_turns(struct pass *p)
     }
 }
 
-void pass_took(const struct pass *p, enum pass_part part)
+void pass_begins(const struct model *m)
 {
-    struct work *w = p->m->work;
-    double now = seconds_now();
-    w->times.seconds[part] += now - w->last;
-    w->last = now;
+    m->work->last = seconds_now();
+    if (m->watch) m->watch->begin(m->watch->user);
 }
+
+void pass_tell(const struct model *m, int64_t layer, enum pass_part part, double flop, double bytes)
+{
+    struct work *w = m->work;
+    const double now = seconds_now(), took = now - w->last;
+    w->times.seconds[part] += took;
+    w->last = now;
+    if (!m->watch) return;
+    m->watch->piece(m->watch->user, &(struct pass_piece){layer, (int)part, took, flop, bytes});
+}
+
+void pass_worked(const struct pass *p, enum pass_part part, double flop, double bytes)
+{
+    pass_tell(p->m, p->layer, part, flop, bytes);
+}
+
+void pass_took(const struct pass *p, enum pass_part part) { pass_worked(p, part, 0, 0); }
 
 void *model_memory(const struct model *m, size_t bytes, struct error *e)
 {
@@ -87,7 +109,7 @@ int pass_open(struct pass *p, struct error *e)
         p->n += s->count;
     }
     size_t n = (size_t)p->n;
-    p->m->work->last = seconds_now();
+    pass_begins(p->m);
     p->scratch_each = scratch_each(p->m, longest);
     p->longest = longest;
     const struct hyper *h = &p->m->hyper;
@@ -136,7 +158,9 @@ void pass_embed(struct pass *p)
         matrix_unpack(&m->embedding, p->ids[i], 1, row);
         if (m->positions) m->kernels->add(row, m->positions + p->position[i] * width, width);
     }
-    pass_took(p, PART_EMBED);
+    const double row = (double)m->embedding.bytes / (double)m->embedding.rows;
+    const double place = m->positions ? (double)width * sizeof *m->positions : 0;
+    pass_worked(p, PART_EMBED, 0, (double)p->n * (row + place));
 }
 
 void pass_rms_norm(const struct pass *p, const struct norm *w, const float *x, float *y)
@@ -159,7 +183,7 @@ void pass_layer_norm(const struct pass *p, const struct norm *w, const float *x,
     pass_took(p, PART_NORM);
 }
 
-static enum pass_part part_of(enum linear_role role)
+enum pass_part part_of(enum linear_role role)
 {
     switch (role) {
     case LINEAR_O:
@@ -205,12 +229,16 @@ void pass_linears(struct pass *p, int64_t layer, const float *x, const struct li
         matrix_inputs(first, x, p->n, p->inputs, &in);
         pass_took(p, PART_INPUTS);
         enum pass_part part = part_of(outputs[i].role);
+        double elements = 0, bytes = 0;
         do {
-            products[n++] = (struct product){&w[outputs[i].role].m, outputs[i].y};
+            const struct matrix *m = &w[outputs[i].role].m;
+            elements += (double)m->rows * (double)m->cols;
+            bytes += (double)m->bytes;
+            products[n++] = (struct product){m, outputs[i].y};
             i++;
         } while (i < count && matrix_shares_inputs(first, &w[outputs[i].role].m));
         matrix_products(products, n, &in, p->scratch);
-        pass_took(p, part);
+        pass_worked(p, part, 2 * (double)p->n * elements, bytes);
     }
     for (size_t i = 0; i < count; i++) add_bias(p, &w[outputs[i].role], outputs[i].y);
 }

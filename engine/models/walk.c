@@ -28,6 +28,7 @@ static int one_pass(struct walk *w, struct pass *p, const struct step *step, int
     if (!status && step->kind == EMBED) pass_embed(p);
     if (!status && step->kind != EMBED) {
         memcpy(p->x, x, (size_t)(p->n * width) * sizeof *x);
+        p->layer = step->layer;
         w->m->architecture->layer(p, step->layer);
     }
     if (!status && step->kind != WATCH) memcpy(x, p->x, (size_t)(p->n * width) * sizeof *x);
@@ -52,20 +53,27 @@ static int some_sequences(struct walk *w, int64_t first, int64_t count, int64_t 
                          .spans = spans,
                          .n_spans = (size_t)count,
                          .probe = step->probe,
+                         .layer = -1,
                          .stops = step->kind == WATCH,
                          .last = step->last};
         status = one_pass(w, &p, step, first * w->length + begin, e);
-        for (int64_t i = 0; i < count; i++) spans[i].cache->length += here;
+        for (int64_t i = 0; i < count && !status; i++) spans[i].cache->length += here;
     }
     for (int64_t i = 0; spans && i < count; i++) cache_free(spans[i].cache);
     free(spans);
     return status;
 }
 
+int64_t walk_tokens(const struct model *m, int64_t sequences, int64_t length)
+{
+    const int64_t group = pass_room(m) / length, most = group < sequences ? group : sequences;
+    return (most < 1 ? 1 : most) * length;
+}
+
 /* As many sequences at a time as a pass has room for; a sequence that is longer goes in pieces. */
 static int all_sequences(struct walk *w, const struct step *step, struct error *e)
 {
-    int64_t room = pass_room(w->m), group = room < w->length ? 1 : room / w->length;
+    int64_t room = pass_room(w->m), group = walk_tokens(w->m, w->sequences, w->length) / w->length;
     int status = 0;
     for (int64_t first = 0; first < w->sequences && !status; first += group) {
         int64_t count = w->sequences - first < group ? w->sequences - first : group;

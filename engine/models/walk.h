@@ -15,6 +15,8 @@
 
 struct walk;
 
+/* Tokens of the sequences that go through a layer together: as many as a pass has room for, and at least one sequence. */
+int64_t walk_tokens(const struct model *m, int64_t sequences, int64_t length);
 /* The model and the ids must outlive the walk; length is at most the model's context. */
 int walk_open(struct walk **out, const struct model *m, const int32_t *ids /* [sequences, length] */, int64_t sequences,
               int64_t length, struct error *e);

@@ -135,7 +135,7 @@ static inline struct matrix matrix_of(const struct sort *s, int64_t rows, uint64
 static inline void make_fast(struct matrix *m)
 {
     struct error e;
-    assert_ok(matrix_make_fast(m, "w", &e), &e);
+    assert_ok(matrix_make_tiles(m, MATH_FAST, "w", &e), &e);
 }
 
 /* All weights. To be freed. */

@@ -401,7 +401,7 @@ static void test_product(void **state)
     trial_open(&t, "int8:llm", 6);
     t.x[5 * FEATURES] = -7;
     for (int fast = 0; fast < 2; fast++) {
-        if (fast) assert_ok(matrix_make_fast(&t.m, "w", &e), &e);
+        if (fast) assert_ok(matrix_make_tiles(&t.m, MATH_FAST, "w", &e), &e);
         assert_ok(matrix_multiply(&t.m, t.x, TOKENS, y, &e), &e);
         check_product(&t, y);
     }
@@ -476,7 +476,7 @@ static void test_counts(void **state)
         omp_set_num_threads(threads);
         struct error e; /* they go on in fast math */
         float y[TOKENS * OUTPUTS];
-        assert_ok(matrix_make_fast(&t.m, "w", &e), &e);
+        assert_ok(matrix_make_tiles(&t.m, MATH_FAST, "w", &e), &e);
         assert_counts(&t, wanted);
         assert_ok(matrix_multiply(&t.m, t.x, TOKENS, y, &e), &e);
         wanted.values += TOKENS * FEATURES;

@@ -6,6 +6,7 @@
 #include "engine/base/suggest.h"
 #include "engine/base/table.h"
 #include "engine/base/text.h"
+#include "engine/base/watch.h"
 #include "tests/testing.h"
 
 #include <stdio.h>
@@ -297,6 +298,66 @@ static void folders(void **state)
     folder_remove(folder);
 }
 
+/* What a killed process left of such files goes, and nothing that only looks like it. */
+static void swept(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        bool stays;
+    } files[] = {
+        {"run.json", true},
+        {"run.json.tmpa1B2c3", false},
+        {"samples_stories.jsonl.tmpZZZZZZ", false},
+        {"samples_stories.jsonl", true},
+        {"run.json.tmp", true},
+        {"run.json.tmpa1B2c", true},
+        {"run.json.tmpa1B2c34", true},
+        {"run.json.tmpa1B2c-", true},
+        {"run.json.bakxa1B2c3", true},
+        {"other.json.tmpa1B2c3", true},
+        {"my-run.json.tmpa1B2c3", true},
+        {".tmpa1B2c3", true},
+    };
+    enum { FILES = sizeof files / sizeof *files };
+    struct error e;
+    char *folder = folder_temporary(), *paths[FILES];
+    for (size_t i = 0; i < FILES; i++) paths[i] = file_put(folder, files[i].name, "x", 1);
+    char *inner = path_join(folder, "run.json.tmpfolder", &e);
+    assert_ok(folder_make(inner, &e), &e);
+    output_sweep(folder, "run.json");
+    output_sweep(folder, "samples_*.jsonl");
+    for (size_t i = 0; i < FILES; i++) {
+        assert_int_equal(path_exists(paths[i]), files[i].stays);
+        free(paths[i]);
+    }
+    assert_true(path_is_folder(inner));
+    free(inner);
+    folder_remove(folder);
+    output_sweep("/nowhere", "*"); /* is nothing */
+
+    struct output o; /* the names are those that output_open() makes */
+    folder = folder_temporary();
+    char *path = path_join(folder, "run.json", &e);
+    assert_ok(output_open(&o, path, &e), &e);
+    assert_true(path_exists(o.temporary));
+    output_sweep(folder, "run.json");
+    assert_false(path_exists(o.temporary));
+    output_abandon(&o);
+    free(path);
+    folder_remove(folder);
+}
+
+static void phases(void **state)
+{
+    (void)state;
+    for (int a = 0; a < PHASES; a++)
+        for (int b = 0; b < a; b++) assert_string_not_equal(phase_name((enum phase)a), phase_name((enum phase)b));
+    assert_string_equal(phase_name(PHASE_OTHER), "other");
+    assert_string_equal(phase_name(PHASE_STATISTICS), "statistics");
+    assert_int_equal(watch_enter(NULL, PHASE_LOAD), PHASE_OTHER);
+}
+
 static void hashes(void **state)
 {
     (void)state;
@@ -326,6 +387,7 @@ int main(void)
         cmocka_unit_test(terminal), cmocka_unit_test(tables), cmocka_unit_test(suggestions),
         cmocka_unit_test(slips),    cmocka_unit_test(files),  cmocka_unit_test(outputs_checked),
         cmocka_unit_test(folders),  cmocka_unit_test(hashes), cmocka_unit_test(random_numbers),
+        cmocka_unit_test(swept),    cmocka_unit_test(phases),
     };
     return cmocka_run_group_tests_name("base/base", tests, NULL, NULL);
 }

@@ -61,8 +61,10 @@ kill_again() { # FOLDER, LINES further at most, COMMAND...
 
 out=$folder/killed
 kill_again "$out" $((total / 6 + 1)) eval $L $suites --limit "$limit"
+touch "$out/run.json.tmpa1B2c3" "$out/samples_stories.jsonl.tmpa1B2c3" # as kills at other moments leave them
 eval_into "$out"
 expect_status 0
+expect_equal "temporary files that kills have left" '' "$(ls "$out" | grep tmp)"
 expect_stdout_match '^  perplexity '
 grep -Eq "^note: stories: [1-9][0-9]* of $limit items were done before \(--fresh does them again\)$" "$kept/stderr" ||
     fail "a note about the items of stories" "$(cat "$kept/stderr")"

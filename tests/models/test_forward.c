@@ -194,7 +194,6 @@ static void test_logits_alone(void **state)
     model_close(m);
 }
 
-/* A refused pass leaves the cache as it was. */
 /* A cache made for few positions grows, and what was in it stays. */
 static void test_growing_cache(void **state)
 {
@@ -219,6 +218,7 @@ static void test_growing_cache(void **state)
     model_close(m);
 }
 
+/* A refused pass leaves the cache as it was. */
 static void test_refused(void **state)
 {
     struct model *m = model_shipped(*state, NULL);

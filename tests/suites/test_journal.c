@@ -382,7 +382,12 @@ static void test_lock(void **state)
     assert_error(journal_lock(folder, &e), &e, ERROR_IO, words);
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
+    char *left = file_put(folder, "run.json.tmpa1B2c3", "{", 1), *mine = file_put(folder, "run.json", "{}", 2);
     assert_ok(journal_lock(folder, &e), &e);
+    assert_false(path_exists(left)); /* whoever wrote it was killed */
+    assert_true(path_exists(mine));
+    free(left);
+    free(mine);
     for (int i = 0; i < 2; i++) close(ready[i]), close(leave[i]);
     folder_remove(folder);
 }
