@@ -19,7 +19,7 @@ for option in --help -h; do
     expect_stdout_match '^examples:$'
 done
 commands=$(sed -n 's/^  \([a-z]*\)  *[a-z].*/\1/p' "$kept/stdout" | grep -v '^kerf$')
-expect_equal "number of commands" 16 "$(wc -w <<<"$commands")"
+expect_equal "number of commands" 19 "$(wc -w <<<"$commands")"
 
 # What the examples name.
 cp -r datasets/millbrook/llama "$folder/model-folder"
