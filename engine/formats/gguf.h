@@ -112,6 +112,8 @@ void gguf_write_value(struct gguf_writer *w,
                       const struct gguf_value *v); /* copies one from another file, byte for byte */
 void gguf_write_tensor(struct gguf_writer *w, const char *name, enum dtype_id type, int n_dims, const int64_t *shape);
 void gguf_write_data(struct gguf_writer *w, const void *data, size_t n);
+/* Whether there was a failure: what is written from then on goes nowhere, and who has much of it to make can stop. */
+bool gguf_writer_failed(const struct gguf_writer *w);
 /* Makes commit fail with this error, for a caller who could not make what should have been written. */
 void gguf_writer_fail(struct gguf_writer *w, const struct error *why);
 int gguf_writer_commit(struct gguf_writer **w, struct error *e);

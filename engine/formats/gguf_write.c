@@ -32,6 +32,8 @@ struct gguf_writer {
 
 static bool failed(const struct gguf_writer *w) { return w->error.code != ERROR_NONE; }
 
+bool gguf_writer_failed(const struct gguf_writer *w) { return failed(w); }
+
 static void put(struct gguf_writer *w, const void *data, size_t n)
 {
     if (!failed(w) && n && fwrite(data, 1, n, w->output.stream) != n) error_errno(&w->error, w->output.path, "write");

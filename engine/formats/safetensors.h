@@ -47,6 +47,8 @@ int safetensors_writer_open(struct safetensors_writer **out, const char *path, s
 void safetensors_write_tensor(struct safetensors_writer *w, const char *name, enum dtype_id type, int n_dims,
                               const int64_t *shape);
 void safetensors_write_data(struct safetensors_writer *w, const void *data, size_t n);
+/* Whether there was a failure: what is written from then on goes nowhere, and who has much of it to make can stop. */
+bool safetensors_writer_failed(const struct safetensors_writer *w);
 /* Both free the writer and set it to NULL; abandoning NULL is fine. */
 int safetensors_writer_commit(struct safetensors_writer **w, struct error *e);
 void safetensors_writer_abandon(struct safetensors_writer **w);

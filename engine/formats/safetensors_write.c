@@ -21,6 +21,8 @@ struct safetensors_writer {
 
 static bool failed(const struct safetensors_writer *w) { return w->error.code != ERROR_NONE; }
 
+bool safetensors_writer_failed(const struct safetensors_writer *w) { return failed(w); }
+
 static void put(struct safetensors_writer *w, const void *data, size_t n)
 {
     if (!failed(w) && n && fwrite(data, 1, n, w->output.stream) != n) error_errno(&w->error, w->output.path, "write");

@@ -201,6 +201,12 @@ static void put(const struct synth_sink *to, const void *data, size_t n)
         safetensors_write_data(to->folder, data, n);
 }
 
+/* After a failure, which the writer's commit tells, nothing more need be made. */
+static bool has_failed(const struct synth_sink *to)
+{
+    return to->gguf ? gguf_writer_failed(to->gguf) : safetensors_writer_failed(to->folder);
+}
+
 /* Rows of a matrix, or a vector as one, packed and written. */
 static int write_rows(const struct synth_plan *p, const struct synth_tensor *t, int64_t rows, float *data,
                       const struct synth_sink *to, struct error *e)
@@ -228,20 +234,31 @@ static int64_t panel_rows(const struct synth_tensor *t)
     return rows < 1 ? 1 : rows;
 }
 
-static int write_tensor(const struct synth_plan *p, const struct synth_tensor *t, const struct synth_sink *to,
-                        float *panel, struct error *e)
+/* Asked before every panel: one tensor can take minutes. */
+static int check_interrupt(const struct synth_plan *p, size_t tensor, const struct export_progress *watch,
+                           struct error *e)
 {
+    if (!watch || watch->tensor(watch->user, tensor, p->n)) return 0;
+    return error_set(e, ERROR_INTERRUPTED, "interrupted");
+}
+
+static int write_tensor(const struct synth_plan *p, size_t tensor, const struct synth_sink *to, float *panel,
+                        const struct export_progress *watch, struct error *e)
+{
+    const struct synth_tensor *t = &p->tensors[tensor];
+    int status = check_interrupt(p, tensor, watch, e);
+    if (status) return status;
     if (t->n_dims == 1) {
         make_norm(p, t, panel);
         return write_rows(p, t, 1, panel, to, e);
     }
-    int status = 0;
     const int64_t most = panel_rows(t), cols = t->shape[1];
-    for (int64_t first = 0; first < t->shape[0] && !status; first += most) {
+    for (int64_t first = 0; first < t->shape[0] && !status && !has_failed(to); first += most) {
         const int64_t rows = t->shape[0] - first < most ? t->shape[0] - first : most;
 #pragma omp parallel for schedule(static)
         for (int64_t r = 0; r < rows; r++) make_row(p, t, first + r, panel + r * cols);
         status = write_rows(p, t, rows, panel, to, e);
+        if (!status) status = check_interrupt(p, tensor, watch, e);
     }
     return status;
 }
@@ -258,12 +275,7 @@ int synth_write_data(const struct synth_plan *p, const struct synth_sink *to, co
     }
     float *panel = memory_new((size_t)most, sizeof *panel, "rows", e);
     int status = panel ? 0 : ERROR_IO;
-    for (size_t i = 0; i < p->n && !status; i++) {
-        if (watch && !watch->tensor(watch->user, i, p->n))
-            status = error_set(e, ERROR_INTERRUPTED, "interrupted");
-        else
-            status = write_tensor(p, &p->tensors[i], to, panel, e);
-    }
+    for (size_t i = 0; i < p->n && !status && !has_failed(to); i++) status = write_tensor(p, i, to, panel, watch, e);
     free(panel);
     return status;
 }

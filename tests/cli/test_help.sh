@@ -38,6 +38,8 @@ echo '{"data": [{"paragraphs": [{"context": "The fog.", "qas": [{"id": "q", "que
 echo '{"model_filename": "model.gguf", "n_prompt": 512, "n_gen": 0, "avg_ts": 100.5, "stddev_ts": 1.5, "samples_ts": [99, 102]}' >"$folder/bench.jsonl"
 echo '{"results": {"endings": {"acc,none": 0.5, "acc_stderr,none": 0.05}}, "model_name": "model", "configs": {}, "versions": {}}' >"$folder/results_2026-11-24T08-00-00.json"
 
+printf 'limits:\n  flips: 100%%\n' >"$folder/limits.yaml"
+
 # The calibration set that ships, cut: gptq takes time by the token.
 mkdir -p "$folder/cut/datasets/millbrook"
 head -c 8000 datasets/millbrook/calibration.txt >"$folder/cut/datasets/millbrook/calibration.txt"

@@ -150,6 +150,23 @@ for out in c.gguf made/here; do
     expect_equal "sum of c.gguf" "$sum" "$(cksum "$folder/c.gguf")"
 done
 expect_equal "folder made" no "$([ -e "$folder/made" ] && echo yes || echo no)"
+# At the first write that fails nothing more is made: of 237 GB that would be an hour or more of it.
+for out in long.gguf made; do
+    (
+        failures=0
+        ulimit -f 1000
+        run synth -o "$folder/$out" --layers 16000 --width 1024 --ffn 1024 --heads 16 --vocab 1000000
+        expect_error 4 "write: File too large"
+        [ "$failures" -eq 0 ]
+    ) || failures=$((failures + 1))
+done
+expect_equal "folder made" no "$([ -e "$folder/made" ] && echo yes || echo no)"
+# Nor after an interruption, however large the tensor is that is being made.
+command_line="timeout -s INT 0.5 kerf synth --vocab 1000000"
+timeout -s KILL 20 timeout --preserve-status -s INT 0.5 "$kerf" synth -o "$folder/made.gguf" --layers 1 --width 4096 --heads 16 \
+    --vocab 1000000 >"$kept/stdout" 2>"$kept/stderr"
+status=$?
+expect_error 130 interrupted
 for delay in 0.05 0.2 0.4; do
     command_line="timeout -s INT $delay kerf synth"
     timeout --preserve-status -s INT $delay "$kerf" synth -o "$folder/made" --layers 10 --vocab 257 >"$kept/stdout" 2>"$kept/stderr"
