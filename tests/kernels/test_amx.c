@@ -137,8 +137,8 @@ struct fixture {
     float *y; /* [n][tiles * TILE_ROWS] */
 };
 
-static struct fixture fixture_new(int kind, int tiles, int64_t n, int64_t cols, enum content content, enum place place,
-                                  struct random *r)
+static struct fixture fixture_new(int kind, int tiles, int64_t n, int64_t cols, enum content content,
+                                  enum buffer_place place, struct random *r)
 {
     const struct kernels *c = kernels_at(0);
     struct fixture x = {.pool = {.place = place}, .n = n};
@@ -169,7 +169,7 @@ static void fixture_seal(struct fixture *x)
 static void fixture_free(struct fixture *x)
 {
     pool_free(&x->pool);
-    sample_free(&x->sample);
+    sample_drop(&x->sample);
     free(x->y);
 }
 
@@ -221,7 +221,7 @@ static void check_kinds(products_function *products, bool unit, const int64_t *r
         for (int size = 0; size < 3; size++) {
             const int blocks = (columns(kind, 1) == 32 ? of_32 : of_256)[size];
             struct fixture x = fixture_new(kind, MOST_TILES, MOST_ROWS, columns(kind, blocks), RANDOM,
-                                           (enum place)(size % PLACES), &r);
+                                           (enum buffer_place)(size % BUFFER_PLACES), &r);
             fixture_seal(&x);
             for (int i = 0; i < count; i++)
                 for (int tiles = 1; tiles <= MOST_TILES; tiles++)
@@ -247,9 +247,9 @@ static void test_extremes(void **state)
     struct random r = {3};
     for (int kind = 0; kind < TILE_KINDS; kind++)
         for (int content = 0; kernels_at(0)->tiles[kind] && content < CONTENTS; content++) {
-            const int n = 16 + (kind * CONTENTS + content) % 17, place = (kind + content) % PLACES;
+            const int n = 16 + (kind * CONTENTS + content) % 17, place = (kind + content) % BUFFER_PLACES;
             struct fixture x = fixture_new(kind, 3, n, columns(kind, columns(kind, 1) == 32 ? 11 : 2),
-                                           (enum content)content, (enum place)place, &r);
+                                           (enum content)content, (enum buffer_place)place, &r);
             fixture_seal(&x);
             check_all(&x, products_amx_c, n, 3, true);
             fixture_free(&x);
@@ -263,7 +263,8 @@ static void test_not_finite(void **state)
     struct random r = {4};
     for (int kind = 0; kind < TILE_KINDS; kind++) {
         if (!kernels_at(0)->tiles[kind]) continue;
-        struct fixture x = fixture_new(kind, 2, 35, columns(kind, columns(kind, 1) == 32 ? 10 : 2), RANDOM, AT_END, &r);
+        struct fixture x =
+            fixture_new(kind, 2, 35, columns(kind, columns(kind, 1) == 32 ? 10 : 2), RANDOM, BUFFER_AT_END, &r);
         const struct tile_format *f = x.sample.format;
         x.x.d[20 * (x.sample.cols / f->block) + 1] = NAN;
         x.w[0].scales[7] = INFINITY;
@@ -286,7 +287,7 @@ static void test_zeros(void **state)
     struct random r = {7};
     for (int kind = 0; kind < TILE_KINDS; kind++) {
         if (!kernels_at(0)->tiles[kind]) continue;
-        struct fixture x = fixture_new(kind, 2, 20, columns(kind, 2), RANDOM, AT_END, &r);
+        struct fixture x = fixture_new(kind, 2, 20, columns(kind, 2), RANDOM, BUFFER_AT_END, &r);
         const struct tile_format *f = x.sample.format;
         const int64_t cols = x.sample.cols, groups = cols / f->group;
         for (int t = 0; t < 2; t++)
@@ -318,7 +319,7 @@ static void test_wide(void **state)
     struct random r = {5};
     static const int kinds[] = {DTYPE_Q8_0, DTYPE_Q4_K, DTYPE_Q6_K, TILE_I8};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        struct fixture x = fixture_new(kinds[i], 2, 18, 16384, i % 2 ? HIGH : RANDOM, AT_START, &r);
+        struct fixture x = fixture_new(kinds[i], 2, 18, 16384, i % 2 ? HIGH : RANDOM, BUFFER_AT_START, &r);
         fixture_seal(&x);
         check_all(&x, products_amx_c, 18, 2, true);
         check_all(&x, products_amx_c, 16, 1, true);
@@ -331,7 +332,7 @@ static void test_threads(void **state)
 {
     (void)state;
     struct random r = {6};
-    struct fixture x = fixture_new(DTYPE_Q4_0, 2, 40, 320, RANDOM, AT_END, &r);
+    struct fixture x = fixture_new(DTYPE_Q4_0, 2, 40, 320, RANDOM, BUFFER_AT_END, &r);
     fixture_seal(&x);
     float y[8][40 * 2 * TILE_ROWS];
     int faults = 0;

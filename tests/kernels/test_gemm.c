@@ -1,6 +1,6 @@
 /* Products of floats by every row of the table: the bits of fmaf() in the order of the columns, in each mode and for
- * any number of rows and tiles; tiles of floats, unpacked and multiplied, and their transposition; and fused
- * multiply-adds in software against the machine's or the C library's. */
+ * any number of rows and tiles; tiles of floats, unpacked and multiplied; and fused multiply-adds in software against
+ * the machine's or the C library's. */
 #pragma GCC diagnostic ignored "-Wpsabi" /* no vector of c.h leaves this file */
 #include "engine/kernels/lanes/c.h"
 #include "tests/kernels/checks.h"
@@ -34,7 +34,7 @@ static struct shape shape_of(int64_t m, int tiles, int64_t k, bool beside)
     return s;
 }
 
-static void check_gemm(const struct shape s, bool special, enum place place, struct random *r)
+static void check_gemm(const struct shape s, bool special, enum buffer_place place, struct random *r)
 {
     struct pool pool = {.place = place};
     int64_t na = (s.m - 1) * s.lda + s.k, nc = (s.m - 1) * s.ldc + s.tiles * TILE_ROWS;
@@ -70,9 +70,10 @@ static void test_gemm(void **state)
     for (int64_t m = 1; m <= MOST_ROWS; m++)
         for (int tiles = 1; tiles <= MOST_TILES; tiles++)
             check_gemm(shape_of(m, tiles, 1 + (m * 7 + tiles) % 19, m % 2), m % 3 == 0,
-                       (enum place)((m + tiles) % PLACES), &r);
-    for (int64_t k = 1; k <= 260; k += k < 70 ? 1 : 19) check_gemm(shape_of(3, 3, k, false), k % 3 == 0, AT_END, &r);
-    check_gemm(shape_of(2, 1, 16384, false), false, AT_START, &r);
+                       (enum buffer_place)((m + tiles) % BUFFER_PLACES), &r);
+    for (int64_t k = 1; k <= 260; k += k < 70 ? 1 : 19)
+        check_gemm(shape_of(3, 3, k, false), k % 3 == 0, BUFFER_AT_END, &r);
+    check_gemm(shape_of(2, 1, 16384, false), false, BUFFER_AT_START, &r);
 }
 
 /* --- tiles of floats --- */
@@ -93,7 +94,7 @@ static void fill_float_tile(uint8_t *to, enum dtype_id type, int64_t n, bool spe
 }
 
 /* One row against tiles, `gap` bytes between them: what decode() gives, multiplied by fmaf() in chunks. */
-static void check_float_tiles(enum dtype_id type, int64_t count, int64_t cols, bool special, enum place place,
+static void check_float_tiles(enum dtype_id type, int64_t count, int64_t cols, bool special, enum buffer_place place,
                               struct random *r)
 {
     struct pool pool = {.place = place};
@@ -137,11 +138,11 @@ static void test_float_tiles(void **state)
     for (size_t i = 0; i < sizeof float_types / sizeof *float_types; i++) {
         for (int64_t count = 1; count <= 9; count++)
             for (int special = 0; special < 2; special++)
-                check_float_tiles(float_types[i], count, 1 + (count * 37) % 70, special, (enum place)(count % PLACES),
-                                  &r);
+                check_float_tiles(float_types[i], count, 1 + (count * 37) % 70, special,
+                                  (enum buffer_place)(count % BUFFER_PLACES), &r);
         for (int64_t cols = GEMM_CHUNK - 1; cols <= 4 * GEMM_CHUNK; cols += cols % GEMM_CHUNK < 2 ? 1 : GEMM_CHUNK - 3)
-            check_float_tiles(float_types[i], 5, cols, false, AT_END, &r);
-        check_float_tiles(float_types[i], 1, 16384, false, AT_END, &r);
+            check_float_tiles(float_types[i], 5, cols, false, BUFFER_AT_END, &r);
+        check_float_tiles(float_types[i], 1, 16384, false, BUFFER_AT_END, &r);
     }
 }
 
@@ -163,24 +164,6 @@ static void test_chunks(void **state)
                     COLS - from < GEMM_CHUNK ? COLS - from : GEMM_CHUNK, c, 99, from ? GEMM_ADD : GEMM_SET);
         assert_same_floats(y, c, TILES * TILE_ROWS, "dot of tiles", k->name);
     }
-}
-
-static void test_transpose(void **state)
-{
-    (void)state;
-    for (int64_t cols = 1; cols <= 70; cols++)
-        for (size_t t = 0; kernels_at(t); t++) {
-            struct pool pool = {.place = (enum place)(cols % PLACES)};
-            int64_t stride = cols + cols % 4, n = (TILE_ROWS - 1) * stride + cols;
-            float *rows = pool_new(&pool, n, sizeof *rows);
-            for (int64_t i = 0; i < n; i++) rows[i] = (float)i;
-            pool_seal(&pool);
-            float *out = pool_new(&pool, cols * TILE_ROWS, sizeof *out);
-            kernels_at(t)->transpose(rows, stride, cols, out);
-            for (int64_t c = 0; c < cols; c++)
-                for (int r = 0; r < TILE_ROWS; r++) assert_true(out[c * TILE_ROWS + r] == (float)(r * stride + c));
-            pool_free(&pool);
-        }
 }
 
 /* --- fused multiply-adds --- */
@@ -289,8 +272,8 @@ static void test_fused_ends(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gemm),      cmocka_unit_test(test_float_tiles), cmocka_unit_test(test_chunks),
-        cmocka_unit_test(test_transpose), cmocka_unit_test(test_fused),       cmocka_unit_test(test_fused_ends),
+        cmocka_unit_test(test_gemm),  cmocka_unit_test(test_float_tiles), cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_fused), cmocka_unit_test(test_fused_ends),
     };
     return cmocka_run_group_tests_name("kernels/gemm", tests, NULL, NULL);
 }

@@ -1,67 +1,23 @@
 /* What products read: inputs of 8 bits against Q8_0 and Q8_K by their definition (ggml-quants.c: d = max |x| / 127, or
  * that with the sign of minus the first value furthest from zero; q = x / d to nearest) in double precision, and
  * inputs rounded to 16 bits. All rows of the table give the same. */
+#include "cli/kernels/judge_inputs.h"
 #include "tests/kernels/checks.h"
 
 #include <float.h>
 
-/* x to the nearest number of `bits` significant bits, halves to even, no finer than 2^least; `limit` and above become
- * infinite. */
-static double nearest(double x, int bits, int least, double limit)
+static void assert_row(const struct tile_format *f, const float *x, int64_t cols, const struct quantized *row,
+                       const struct kernels *k)
 {
-    int exponent;
-    if (!isfinite(x)) return x;
-    frexp(x, &exponent);
-    double unit = ldexp(1, exponent - bits > least ? exponent - bits : least), y = rint(x / unit) * unit;
-    return fabs(y) >= limit ? copysign((double)INFINITY, x) : y;
-}
-
-static double nearest_half(double x) { return nearest(x, 11, -24, 0x1p16); }
-static double nearest_bf16(double x) { return nearest(x, 8, -133, 0x1p128); }
-
-/* The first value furthest from zero; 1 / its 127th part must be finite for codes to mean anything. */
-static void assert_block(const struct tile_format *f, const float *x, const int8_t *q, float d, const char *isa)
-{
-    float first = 0;
-    bool finite = true;
-    for (int i = 0; i < f->block; i++) {
-        finite &= isfinite(x[i]) != 0;
-        if (fabsf(x[i]) > fabsf(first)) first = x[i];
-    }
-    if (!finite) {
-        if (!isnan(d)) fail_msg("%s, %s: d is %g", f->name, isa, (double)d);
-        return;
-    }
-    double step = f->input == INPUT_Q8_K ? -(double)first / 127 : fabs((double)first) / 127;
-    bool means = fabs(step) > 0 && 1 / fabs(step) < (double)FLT_MAX;
-    bool right = !means                   ? d == 0
-                 : f->input == INPUT_Q8_0 ? (double)d == nearest_half((double)(float)step)
-                                          : fabs((double)d - step) <= 0x1p-22 * fabs(step);
-    if (!right) fail_msg("%s, %s: d is %a instead of %a", f->name, isa, (double)d, step);
-    for (int i = 0; means && i < f->block; i++) assert_near(q[i], (double)x[i] / step, 0.5 + 127 * 0x1p-21, isa);
-}
-
-/* What is written beside q and d. Where d is none or zero the rest may be anything, since it is lost or vanishes. */
-static void assert_sums(const struct tile_format *f, const struct quantized *x, int64_t cols, const struct kernels *k)
-{
-    int zero = f->zero - (f->wide ? k->wide_zero : 0);
-    for (int64_t g = 0; g < cols / f->group; g++) {
-        float d = x->d[g * f->group / f->block];
-        if (!(fabsf(d) > 0)) continue;
-        int sum = 0;
-        for (int64_t c = g * f->group; c < (g + 1) * f->group; c++) {
-            if (x->q[c] < -127) fail_msg("%s, %s: a code of -128", f->name, k->name);
-            sum += x->q[c];
-        }
-        if (x->fix[g] != -zero * sum) fail_msg("%s, %s: fix of group %d", f->name, k->name, (int)g);
-        if (f->offset && x->sum[g] != (float)sum) fail_msg("%s, %s: sum of group %d", f->name, k->name, (int)g);
-    }
+    struct kernel_verdict v = {0};
+    judge_quantized(f, x, cols, row, k->wide_zero, &v);
+    if (v.wrong) fail_msg("%s, %s: %s", f->name, k->name, v.words);
 }
 
 /* Every row of the table on these inputs. */
-static void assert_quantized(const struct tile_format *f, const float *values, int64_t cols, enum place place)
+static void assert_quantized(const struct tile_format *f, const float *values, int64_t cols, enum buffer_place place)
 {
-    struct pool in = {.place = place}, first = {.place = AT_END};
+    struct pool in = {.place = place}, first = {.place = BUFFER_AT_END};
     float *x = pool_new(&in, cols, sizeof *x);
     memcpy(x, values, (size_t)cols * sizeof *x);
     pool_seal(&in);
@@ -72,12 +28,10 @@ static void assert_quantized(const struct tile_format *f, const float *values, i
         struct pool out = {.place = place};
         struct quantized q = quantized_new(&out, f, 1, cols);
         kernels_at(t)->quantize_inputs(f, x, cols, &q);
-        assert_sums(f, &q, cols, kernels_at(t));
+        assert_row(f, x, cols, &q, kernels_at(t));
         assert_same_floats(q.d, c.d, cols / f->block, f->name, isa);
-        for (int64_t b = 0; b < cols / f->block; b++) {
-            assert_block(f, x + b * f->block, q.q + b * f->block, q.d[b], isa);
+        for (int64_t b = 0; b < cols / f->block; b++)
             if (fabsf(q.d[b]) > 0) assert_memory_equal(q.q + b * f->block, c.q + b * f->block, (size_t)f->block);
-        }
         pool_free(&out);
     }
     pool_free(&first);
@@ -104,7 +58,8 @@ static void test_quantized(void **state)
             float scale = ldexpf(1, (int)random_below(&r, 270) - 149);
             for (int i = 0; turn >= CONTENTS && i < COLS; i++) x[i] *= scale;
             for (int i = 0; i < COLS; i++) x[i] = isfinite(x[i]) ? x[i] : copysignf(FLT_MAX, x[i]);
-            assert_quantized(f, x, f->block * (1 + turn % (COLS / f->block)), (enum place)(turn % PLACES));
+            assert_quantized(f, x, f->block * (1 + turn % (COLS / f->block)),
+                             (enum buffer_place)(turn % BUFFER_PLACES));
         }
 }
 
@@ -117,7 +72,7 @@ static void test_halves(void **state)
         for (size_t t = 0; format_of(kind) && kernels_at(t); t++)
             for (int from = -127; from < 127; from++) {
                 const struct tile_format *f = format_of(kind);
-                struct pool pool = {.place = AT_END};
+                struct pool pool = {.place = BUFFER_AT_END};
                 struct quantized q = quantized_new(&pool, f, 1, f->block);
                 for (int i = 0; i < f->block; i++) x[i] = (float)(from + i % 3) + (i % 5 < 4 ? 0.5f : 0.f);
                 for (int i = 0; i < f->block; i++) x[i] = fabsf(x[i]) > 126.5f ? 0 : x[i];
@@ -153,7 +108,7 @@ static void test_first_furthest(void **state)
                 if (random_below(&r, 8) == 0) x[j] = random_below(&r, 2) ? 5.f : -5.f;
             x[first] = first % 2 ? 5.f : -5.f;
             for (size_t t = 0; kernels_at(t); t++) {
-                struct pool pool = {.place = AT_END};
+                struct pool pool = {.place = BUFFER_AT_END};
                 struct quantized q = quantized_new(&pool, f, 1, f->block);
                 kernels_at(t)->quantize_inputs(f, x, f->block, &q);
                 int wanted = f->input == INPUT_Q8_K || x[first] < 0 ? -127 : 127;
@@ -161,7 +116,7 @@ static void test_first_furthest(void **state)
                     fail_msg("%s, %s: value %d became %d", f->name, kernels_at(t)->name, first, q.q[first]);
                 pool_free(&pool);
             }
-            assert_quantized(f, x, f->block, AT_END);
+            assert_quantized(f, x, f->block, BUFFER_AT_END);
         }
     }
 }
@@ -180,7 +135,7 @@ static void test_not_finite(void **state)
             fill_inputs(x, 3 * f->block, i % 2 ? RANDOM : ZEROS, &r);
             if (i % 3 == 0) x[f->block + (at + 1) % f->block] = FLT_MAX;
             x[f->block + at] = float_of_bits(bad[i % 6]);
-            assert_quantized(f, x, 3 * f->block, AT_END); /* which asserts d of all three */
+            assert_quantized(f, x, 3 * f->block, BUFFER_AT_END); /* which judges d of all three */
         }
     }
 }
@@ -189,7 +144,7 @@ static void test_not_finite(void **state)
 
 enum { MOST = 400 };
 
-static void assert_rounded(enum input_kind kind, const float *values, int n, enum place place)
+static void assert_rounded(enum input_kind kind, const float *values, int n, enum buffer_place place)
 {
     struct pool pool = {.place = place};
     float *x = pool_new(&pool, n, sizeof *x);
@@ -218,7 +173,7 @@ struct batch {
 
 static void batch_flush(struct batch *b)
 {
-    if (b->n) assert_rounded(b->kind, b->x, b->n, (enum place)(b->turn++ % PLACES));
+    if (b->n) assert_rounded(b->kind, b->x, b->n, (enum buffer_place)(b->turn++ % BUFFER_PLACES));
     b->n = 0;
 }
 

@@ -34,11 +34,12 @@ kernels() { # INSTRUCTION SET, OPTIONS
     ls engine/kernels/portable/*.c | objects "$1" -fno-math-errno -fno-trapping-math -DKERNELS_ISA="$1" \
         -DKERNELS_LANES="<engine/kernels/lanes/$1.h>" "${@:2}" || fail "$1 does not compile"
 }
-programs=(tiles products inputs gemm table decode encode)
+programs=(families tiles products inputs gemm table decode encode)
 kernels c -O2 # they are only compared with, and -O3 takes thrice the time
 kernels neon -O3 -march=armv8.2-a+dotprod
 {
-    printf '%s\n' engine/kernels/kernels.c engine/base/error.c engine/tensor.c
+    printf '%s\n' engine/kernels/kernels.c engine/base/{error,memory}.c engine/tensor.c
+    ls cli/kernels/{guarded,fixture,expected,samples,layouts,judge_inputs,family_*}.c
     printf '%s\n' tests/testing.c tests/kernels/alone/cmocka.c
 } | objects shared -O2 -I"$PWD/tests/kernels/alone" || fail "what the checks need does not compile"
 printf 'tests/kernels/test_%s.c\n' "${programs[@]}" | objects tests -O2 -I"$PWD/tests/kernels/alone" ||

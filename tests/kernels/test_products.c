@@ -3,8 +3,6 @@
  * inputs whatever stands beside it. */
 #include "tests/kernels/checks.h"
 
-#include <float.h>
-
 /* y of one row of inputs and row r of a panel. */
 static float formula(const struct tile_format *f, const struct panel *w, int r, const struct quantized *x, int64_t cols)
 {
@@ -26,35 +24,6 @@ static float formula(const struct tile_format *f, const struct panel *w, int r, 
     return total;
 }
 
-/* The exact sum of weights, scales and codes of inputs, and how far from it the formula may be: each group's parts meet
- * no more than two roundings for every group after them in the block, and each block's one for every block; a product
- * with a float32 scale and a zero point has one more (tiles.h; Higham 2002, section 3.1). Below the normal numbers a
- * rounding is of 2^-150 instead. */
-static double exact(const struct sample *s, int t, int r, const struct panel *w, const struct quantized *x,
-                    double *slack, double *size)
-{
-    const struct tile_format *f = s->format;
-    const double *weight = s->weight + (t * TILE_ROWS + r) * s->cols;
-    int64_t each = f->block / f->group, blocks = s->cols / f->block;
-    double y = 0, rounded = 0, scales = 0;
-    *size = 0;
-    for (int64_t g = 0; g < s->cols / f->group; g++) {
-        double d = (double)x->d[g / each], part = 0, plain = 0;
-        for (int64_t c = g * f->group; c < (g + 1) * f->group; c++) {
-            part += (w->codes[c / 4 * 4 * TILE_ROWS + r * 4 + c % 4] - f->zero) * x->q[c];
-            plain += x->q[c];
-            y += d * weight[c] * x->q[c];
-            rounded += fabs(d * weight[c] * x->q[c]); /* weights themselves have been rounded */
-        }
-        double offset = f->offset ? (double)w->offsets[g * TILE_ROWS + r] : 0;
-        *size += fabs(d) * (fabs((double)w->scales[g * TILE_ROWS + r] * part) + fabs(offset * plain));
-        scales += fabs(d) * (1 + fabs(plain));
-    }
-    *slack = 1.001 * 0x1p-24 * ((double)(2 * each + blocks + 2) * *size + rounded) +
-             0x1p-149 * (2 * scales + (double)blocks);
-    return y;
-}
-
 struct products {
     struct pool in, out;
     struct sample s;
@@ -65,7 +34,7 @@ struct products {
 };
 
 static void products_run(struct products *p, const struct kernels *k, int kind, int tiles, int64_t n, int64_t cols,
-                         enum content content, enum content inputs, enum place place, uint64_t seed)
+                         enum content content, enum content inputs, enum buffer_place place, uint64_t seed)
 {
     struct random r = {seed};
     *p = (struct products){.in = {.place = place}, .out = {.place = place}, .n = n, .stride = tiles * TILE_ROWS + 3};
@@ -87,7 +56,7 @@ static void products_free(struct products *p)
 {
     pool_free(&p->in);
     pool_free(&p->out);
-    sample_free(&p->s);
+    sample_drop(&p->s);
 }
 
 /* Row i of the inputs against tile t by dot(), in memory of its own. */
@@ -110,9 +79,9 @@ static void assert_products(const struct products *p, const struct kernels *k)
         for (int t = 0; t < p->s.tiles; t++) {
             for (int r = 0; r < TILE_ROWS; r++) {
                 float got = y[t * TILE_ROWS + r], wanted = formula(f, &p->w[t], r, &row, p->s.cols);
-                double slack, size, value = exact(&p->s, t, r, &p->w[t], &row, &slack, &size);
+                double slack, value = sample_product(&p->s, t, r, &p->w[t], &row, &slack);
                 assert_same_floats(&got, &wanted, 1, f->name, k->name);
-                if (size < (double)FLT_MAX) assert_near((double)got, value, slack, f->name);
+                if (isfinite(slack)) assert_near((double)got, value, slack, f->name);
             }
             assert_dot(p, k, i, t, y + t * TILE_ROWS);
         }
@@ -133,10 +102,10 @@ static void test_formula(void **state)
             int64_t cols = kernels_at(0)->tiles[kind]->format.block * (1 + turn % 3);
             struct products c, p;
             enum content content = (enum content)(turn / CONTENTS), inputs = (enum content)(turn % CONTENTS);
-            products_run(&c, kernels_at(0), kind, 2, 3, cols, content, inputs, AT_START, (uint64_t)turn);
+            products_run(&c, kernels_at(0), kind, 2, 3, cols, content, inputs, BUFFER_AT_START, (uint64_t)turn);
             for (size_t t = 0; kernels_at(t); t++) {
-                products_run(&p, kernels_at(t), kind, 2, 3, cols, content, inputs, (enum place)(turn % PLACES),
-                             (uint64_t)turn);
+                products_run(&p, kernels_at(t), kind, 2, 3, cols, content, inputs,
+                             (enum buffer_place)(turn % BUFFER_PLACES), (uint64_t)turn);
                 assert_products(&p, kernels_at(t));
                 assert_same_floats(p.y, c.y, 2 * p.stride + 2 * TILE_ROWS, p.s.format->name, kernels_at(t)->name);
                 for (int i = 0; (content == ZEROS || inputs == ZEROS) && i < 3 * 2 * TILE_ROWS; i++)
@@ -153,7 +122,7 @@ static void test_long_rows(void **state)
     for (int kind = 0; kind < TILE_KINDS; kind++)
         for (size_t t = 0; has_kind(kind) && kernels_at(t); t++) {
             struct products p;
-            products_run(&p, kernels_at(t), kind, 1, 1, 16384, RANDOM, RANDOM, AT_END, (uint64_t)kind);
+            products_run(&p, kernels_at(t), kind, 1, 1, 16384, RANDOM, RANDOM, BUFFER_AT_END, (uint64_t)kind);
             assert_products(&p, kernels_at(t));
             products_free(&p);
         }
@@ -165,7 +134,7 @@ enum { MOST_ROWS = 40, WIDTH = MOST_TILES * TILE_ROWS };
 
 static void assert_any_number(const struct products *p, const struct kernels *k, int64_t n, int tiles)
 {
-    struct pool pool = {.place = n % 2 ? AT_END : AT_START};
+    struct pool pool = {.place = n % 2 ? BUFFER_AT_END : BUFFER_AT_START};
     float *y = pool_new(&pool, n * tiles * TILE_ROWS, sizeof *y);
     k->products(p->s.format, p->w, tiles, &p->q, n, p->s.cols, y, tiles * TILE_ROWS);
     for (int64_t i = 0; i < n; i++)
@@ -186,7 +155,7 @@ static void test_any_rows_and_tiles(void **state)
         bool *same = &seen[f->block == 256][f->group == 16][f->wide][f->offset];
         for (size_t t = 0; kernels_at(t); t++) {
             struct products p;
-            products_run(&p, kernels_at(t), kind, MOST_TILES, MOST_ROWS, f->block, RANDOM, RANDOM, AT_END, 7);
+            products_run(&p, kernels_at(t), kind, MOST_TILES, MOST_ROWS, f->block, RANDOM, RANDOM, BUFFER_AT_END, 7);
             for (int64_t i = 0; i < MOST_ROWS; i += *same ? 13 : 1)
                 for (int tile = 0; tile < MOST_TILES; tile++)
                     assert_dot(&p, kernels_at(t), i, tile, p.y + i * p.stride + tile * TILE_ROWS);
@@ -205,8 +174,8 @@ static void check_not_finite(int kind, const struct kernels *k, float bad, struc
 {
     struct products p, q;
     int64_t cols = 2 * k->tiles[kind]->format.block;
-    products_run(&p, k, kind, 2, 3, cols, RANDOM, RANDOM, AT_END, 11);
-    struct pool pool = {.place = AT_END};
+    products_run(&p, k, kind, 2, 3, cols, RANDOM, RANDOM, BUFFER_AT_END, 11);
+    struct pool pool = {.place = BUFFER_AT_END};
     q = p; /* but for its inputs */
     q.q = quantized_new(&pool, p.s.format, 3, cols);
     float *x = pool_new(&pool, 3 * cols, sizeof *x), *y = pool_new(&pool, 3 * p.stride, sizeof *y);
@@ -240,7 +209,7 @@ static void check_not_finite(int kind, const struct kernels *k, float bad, struc
 /* The same by dot(), whose scales are those of the tile. */
 static void check_scale_not_finite(int kind, const struct kernels *k, float bad, struct random *r)
 {
-    struct pool pool = {.place = AT_END};
+    struct pool pool = {.place = BUFFER_AT_END};
     struct sample s = sample_new(&pool, kind, 1, k->tiles[kind]->format.block, RANDOM, r);
     const struct tile_format *f = s.format;
     float *x = pool_new(&pool, s.cols, sizeof *x), *y = pool_new(&pool, TILE_ROWS, sizeof *y);
@@ -260,7 +229,7 @@ static void check_scale_not_finite(int kind, const struct kernels *k, float bad,
     for (int i = 0; i < TILE_ROWS; i++)
         if (isfinite(y[i]) != (i != row)) fail_msg("%s, %s: row %d is %g", f->name, k->name, i, (double)y[i]);
     pool_free(&pool);
-    sample_free(&s);
+    sample_drop(&s);
 }
 
 static void test_not_finite(void **state)
@@ -284,8 +253,8 @@ static void test_inputs_too_large(void **state)
         for (size_t t = 0; has_kind(kind) && kernels_at(t); t++) {
             struct products p;
             const struct kernels *k = kernels_at(t);
-            products_run(&p, k, kind, 1, 1, 256, RANDOM, RANDOM, AT_END, 13);
-            struct pool pool = {.place = AT_END};
+            products_run(&p, k, kind, 1, 1, 256, RANDOM, RANDOM, BUFFER_AT_END, 13);
+            struct pool pool = {.place = BUFFER_AT_END};
             struct quantized q = quantized_new(&pool, p.s.format, 1, 256);
             float *x = pool_new(&pool, 256, sizeof *x), *y = pool_new(&pool, TILE_ROWS, sizeof *y);
             for (int i = 0; i < 256; i++) x[i] = i == 100 ? 3e38f : 1.f;

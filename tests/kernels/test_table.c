@@ -1,4 +1,5 @@
-/* Every kernel table against the C one, bit for bit, and the C one against double precision with stated bounds. */
+/* Every kernel table against the C one, bit for bit, at every length; and what families of kernels do not say
+ * (test_families.c): the whole range of activations, values by hand, and KERF_CPU. */
 #include "engine/base/random.h"
 #include "engine/kernels/kernels.h"
 #include "tests/testing.h"
@@ -130,81 +131,15 @@ static void test_tables_agree(void **state)
 
 static const double unit = 0x1p-24;
 
-/* Two products and a sum, each rounded; where pairs lie, and that nothing beyond them changes. */
-static void test_rope(void **state)
-{
-    (void)state;
-    enum { LONGEST = 512 };
-    static float x[2 * LONGEST + 1], old[2 * LONGEST + 1], turn[2 * LONGEST];
-    for (int64_t half = 1; half <= LONGEST; half += half < 40 ? 1 : 59)
-        for (int interleaved = 0; interleaved < 2; interleaved++) {
-            fill_random(x, 2 * LONGEST + 1, 3.f, (uint64_t)half);
-            memcpy(old, x, sizeof x);
-            for (int64_t i = 0; i < half; i++) {
-                turn[i] = (float)cos((double)(i * half));
-                turn[i + half] = (float)sin((double)(i * half));
-            }
-            kernels_at(0)->rope(x, turn, 2 * half, interleaved);
-            for (int64_t i = 0; i < half; i++) {
-                double a = (double)old[interleaved ? 2 * i : i], b = (double)old[interleaved ? 2 * i + 1 : i + half];
-                double c = (double)turn[i], s = (double)turn[i + half], slack = 2.1 * unit * (fabs(a) + fabs(b));
-                assert_near((double)x[i], a * c - b * s, slack, "first of a pair");
-                assert_near((double)x[i + half], a * s + b * c, slack, "second of a pair");
-            }
-            assert_memory_equal(x + 2 * half, old + 2 * half, (size_t)(2 * LONGEST + 1 - 2 * half) * sizeof *x);
-        }
-}
-
-/* Rounding of the products, and exp's 2e-7 on top of it. */
+/* By hand; test_families.c has the rest. */
 static void test_softmax(void **state)
 {
     (void)state;
-    const float scale = 0.3f;
-    for (int64_t n = 1; n <= MOST; n++) {
-        struct input *in = input_new((uint64_t)n, false), *old = input_new((uint64_t)n, false);
-        kernels_at(0)->softmax(in->x, scale, n);
-        double sum = 0;
-        for (int64_t i = 0; i < n; i++) sum += exp((double)old->x[i] * (double)scale);
-        for (int64_t i = 0; i < n; i++) {
-            double p = exp((double)old->x[i] * (double)scale) / sum;
-            assert_near(in->x[i], p, 1e-6 * p, "softmax");
-        }
-        free(in);
-        free(old);
-    }
     float masked[] = {1, -INFINITY, 1, -INFINITY}, far[] = {0, -1000, 1000, 1000};
     kernels_at(0)->softmax(masked, 1, 4);
     kernels_at(0)->softmax(far, 1, 4);
     assert_memory_equal(masked, ((float[]){.5f, 0, .5f, 0}), sizeof masked);
     assert_memory_equal(far, ((float[]){0, 0, .5f, .5f}), sizeof far);
-}
-
-static void test_norms(void **state)
-{
-    (void)state;
-    for (int64_t n = 1; n <= MOST; n++) {
-        struct input *in = input_new((uint64_t)n, false);
-        double mean = 0, square = 0, variance = 0, most = 0, size = 0;
-        for (int64_t i = 0; i < n; i++) mean += in->x[i] / (double)n, size += fabs((double)in->x[i]) / (double)n;
-        for (int64_t i = 0; i < n; i++) {
-            square += (double)in->x[i] * (double)in->x[i] / (double)n;
-            variance += pow((double)in->x[i] - mean, 2) / (double)n;
-            most = fmax(most, fabs((double)in->x[i]));
-        }
-        kernels_at(0)->rms_norm(in->x, in->w, 1e-5f, n, in->y);
-        for (int64_t i = 0; i < n; i++) {
-            double y = in->x[i] / sqrt(square + (double)1e-5f) * (double)in->w[i];
-            assert_near(in->y[i], y, (double)(n + 6) * unit * fabs(y), "rms_norm");
-        }
-        kernels_at(0)->layer_norm(in->x, in->w, in->bias, 1e-5f, n, in->y);
-        double scale = 1 / sqrt(variance + (double)1e-5f);
-        for (int64_t i = 0; i < n; i++) {
-            double y = ((double)in->x[i] - mean) * scale * (double)in->w[i] + (double)in->bias[i];
-            double slack = (double)(n + 6) * unit * (scale * (most + size) * fabs((double)in->w[i]) + fabs(y));
-            assert_near(in->y[i], y, slack, "layer_norm");
-        }
-        free(in);
-    }
 }
 
 /* From -87 to 88 in small steps: the argument of exp is exact, so its own error shows, and a little for 1 + and /. */
@@ -241,13 +176,6 @@ static void test_gelu(void **state)
 static void test_log_sum_exp(void **state)
 {
     (void)state;
-    for (int64_t n = 1; n <= MOST; n++) {
-        struct input *in = input_new((uint64_t)n, false);
-        double sum = 0;
-        for (int64_t i = 0; i < n; i++) sum += exp((double)in->x[i]);
-        assert_near(kernels_at(0)->log_sum_exp(in->x, n), log(sum), 1e-6, "log_sum_exp");
-        free(in);
-    }
     assert_near(kernels_at(0)->log_sum_exp((float[]){1e4f, 1e4f}, 2), 1e4 + log(2), 1e-6, "large");
     assert_near(kernels_at(0)->log_sum_exp((float[]){-1e4f, -2e4f}, 2), -1e4, 1e-6, "small");
 }
@@ -307,10 +235,9 @@ static void test_mask(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tables_agree), cmocka_unit_test(test_rope),   cmocka_unit_test(test_softmax),
-        cmocka_unit_test(test_norms),        cmocka_unit_test(test_silu),   cmocka_unit_test(test_gelu),
-        cmocka_unit_test(test_log_sum_exp),  cmocka_unit_test(test_argmax), cmocka_unit_test(test_affine_i8),
-        cmocka_unit_test(test_mask),
+        cmocka_unit_test(test_tables_agree), cmocka_unit_test(test_softmax),     cmocka_unit_test(test_silu),
+        cmocka_unit_test(test_gelu),         cmocka_unit_test(test_log_sum_exp), cmocka_unit_test(test_argmax),
+        cmocka_unit_test(test_affine_i8),    cmocka_unit_test(test_mask),
     };
     return cmocka_run_group_tests_name("kernels/table", tests, NULL, NULL);
 }

@@ -60,12 +60,12 @@ static void assert_same_panels(const struct tile_format *f, int64_t cols, const 
     if (f->offset) assert_same_floats(a->offsets, b->offsets, cols / f->group * TILE_ROWS, f->name, isa);
 }
 
-static void check_unpacking(int kind, int64_t cols, enum content content, enum place place, struct random *r)
+static void check_unpacking(int kind, int64_t cols, enum content content, enum buffer_place place, struct random *r)
 {
     struct pool in = {.place = place};
     struct sample s = sample_new(&in, kind, 1, cols, content, r);
     pool_seal(&in);
-    struct pool first = {.place = AT_START};
+    struct pool first = {.place = BUFFER_AT_START};
     struct panel c = panel_new(&first, s.format, cols);
     kernels_at(0)->tiles[kind]->unpack(&s.tile[0], &c);
     for (size_t t = 0; kernels_at(t); t++) {
@@ -78,7 +78,7 @@ static void check_unpacking(int kind, int64_t cols, enum content content, enum p
     }
     pool_free(&first);
     pool_free(&in);
-    sample_free(&s);
+    sample_drop(&s);
 }
 
 static void test_unpack(void **state)
@@ -90,9 +90,9 @@ static void test_unpack(void **state)
         int block = kernels_at(0)->tiles[kind]->format.block;
         for (int blocks = 1; blocks <= 4; blocks++)
             for (int content = 0; content < CONTENTS; content++)
-                check_unpacking(kind, blocks * block, (enum content)content, (enum place)((blocks + content) % PLACES),
-                                &r);
-        check_unpacking(kind, 16384, RANDOM, AT_END, &r);
+                check_unpacking(kind, blocks * block, (enum content)content,
+                                (enum buffer_place)((blocks + content) % BUFFER_PLACES), &r);
+        check_unpacking(kind, 16384, RANDOM, BUFFER_AT_END, &r);
     }
 }
 
@@ -107,7 +107,7 @@ static void test_scales_not_finite(void **state)
         const struct tile_format *f = &kernels_at(0)->tiles[kind]->format;
         for (int h = 0; h < f->halves; h++)
             for (size_t i = 0; is_scale(kind, h) && i < sizeof bad / sizeof *bad; i++) {
-                struct pool pool = {.place = AT_END};
+                struct pool pool = {.place = BUFFER_AT_END};
                 struct sample s = sample_new(&pool, kind, 1, f->block, HIGH, &r);
                 int row = (int)random_below(&r, TILE_ROWS);
                 memcpy((uint8_t *)(uintptr_t)s.tile[0].bytes + 2 * (h * TILE_ROWS + row), &bad[i], 2);
@@ -121,7 +121,7 @@ static void test_scales_not_finite(void **state)
                     }
                 }
                 pool_free(&pool);
-                sample_free(&s);
+                sample_drop(&s);
             }
     }
 }
@@ -141,7 +141,7 @@ static float chunked(const float *x, const float *weights, int r, int64_t cols)
     return total;
 }
 
-static void check_weights(int kind, int64_t cols, enum content content, enum place place, struct random *r)
+static void check_weights(int kind, int64_t cols, enum content content, enum buffer_place place, struct random *r)
 {
     enum { TILES = 2 };
     struct pool in = {.place = place};
@@ -173,7 +173,7 @@ static void check_weights(int kind, int64_t cols, enum content content, enum pla
         pool_free(&out);
     }
     pool_free(&in);
-    sample_free(&s);
+    sample_drop(&s);
 }
 
 /* The weights are the exact decoders', bit for bit; products with them are gemm()'s. */
@@ -185,7 +185,8 @@ static void test_weights(void **state)
         if (!kernels_at(0)->tiles[kind]) continue;
         int block = kernels_at(0)->tiles[kind]->format.block;
         for (int i = 0; i < 3 * CONTENTS; i++)
-            check_weights(kind, block * (1 + i % 10), (enum content)(i % CONTENTS), (enum place)(i / 2 % PLACES), &r);
+            check_weights(kind, block * (1 + i % 10), (enum content)(i % CONTENTS),
+                          (enum buffer_place)(i / 2 % BUFFER_PLACES), &r);
     }
 }
 
