@@ -98,7 +98,8 @@ void progress_catch_signals(void);
 
 extern const struct command command_eval, command_compare, command_suites, command_backends, command_inspect,
     command_generate, command_tokenize, command_quantize, command_imatrix, command_bench, command_perplexity,
-    command_score, command_report, command_leaderboard, command_export, command_synth;
+    command_score, command_report, command_leaderboard, command_export, command_synth, command_kernels,
+    command_counters, command_check;
 
 /* --- benchmarks: kerf bench NAME --- */
 

@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 static const struct command *const commands[] = {
-    &command_eval,    &command_compare,     &command_suites,     &command_backends,
-    &command_inspect, &command_generate,    &command_tokenize,   &command_quantize,
-    &command_imatrix, &command_bench,       &command_perplexity, &command_score,
-    &command_report,  &command_leaderboard, &command_export,     &command_synth};
+    &command_eval,       &command_compare,  &command_suites,   &command_backends,    &command_inspect,
+    &command_generate,   &command_tokenize, &command_quantize, &command_imatrix,     &command_bench,
+    &command_perplexity, &command_score,    &command_report,   &command_leaderboard, &command_export,
+    &command_synth,      &command_counters, &command_check,    &command_kernels};
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static void print_help(void)
