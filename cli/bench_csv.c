@@ -37,7 +37,7 @@ static void end_line(struct line *l)
     l->fields = 0;
 }
 
-/* The parts stand at the end, where more may follow. */
+/* The parts and what a profile has stand at the end, where more may follow. */
 static void add_header(struct line *l)
 {
     static const char *const names[] = {"model",
@@ -84,6 +84,11 @@ static void add_header(struct line *l)
         char key[BENCH_KEY], name[BENCH_KEY + 8];
         bench_part_key(i, key);
         snprintf(name, sizeof name, "part_%s", key);
+        add_field(l, name);
+    }
+    for (size_t i = 0; i < BENCH_COSTS; i++) {
+        char name[BENCH_KEY];
+        snprintf(name, sizeof name, "%s_per_token", bench_cost_at(i)->column);
         add_field(l, name);
     }
 }
@@ -157,6 +162,7 @@ static void add_result(struct line *l, const struct model_bench *b, const struct
     add_memory(l, c, test, &f);
     add_peer(l, &f.peer);
     for (size_t i = 0; i < BENCH_PARTS; i++) add_number(l, bench_part_share(c, test, &f, i));
+    for (size_t i = 0; i < BENCH_COSTS; i++) add_number(l, bench_cost_of(c, test, i));
     end_line(l);
 }
 

@@ -21,7 +21,7 @@ struct settings {
     bool no_memory, no_machine, json, csv, markdown;
 };
 
-enum { ROWS = 16, OPTIONS = ROWS + AIDS_OPTIONS + 1 };
+enum { ROWS = 16, OPTIONS = ROWS + PROFILING_OPTIONS + AIDS_OPTIONS + 1 };
 
 static void make_options(struct settings *s, struct option table[OPTIONS])
 {
@@ -58,7 +58,8 @@ static void make_options(struct settings *s, struct option table[OPTIONS])
         {"--csv", OPTION_FLAG, NULL, "a line for each test", .flag = &s->csv},
         {"--markdown", OPTION_FLAG, NULL, "the table as Markdown, with llama-bench's columns", .flag = &s->markdown}};
     memcpy(table, rows, sizeof rows);
-    aids_options(&s->aids, table + ROWS);
+    profiling_rows(&s->bench.profiling, table + ROWS);
+    aids_options(&s->aids, table + ROWS + PROFILING_OPTIONS);
 }
 
 struct numbers {
@@ -150,6 +151,7 @@ static void drop_contender(struct model_bench *b, struct contender *c)
     for (size_t k = 0; k < b->n_tests; k++) {
         free(c->cells[k].seconds);
         bench_room_close(&c->cells[k].room);
+        json_decref(c->cells[k].profile);
     }
     cache_free(c->cache);
     model_close(c->m);
@@ -264,11 +266,12 @@ static int measure(struct settings *s, struct error *e)
     struct machine *meters = NULL;
     int status = measure_memory(b, &s->aids, e);
     if (!status) status = engine_open(b->how.threads, e);
+    if (!status) status = profiling_check(&b->profiling, e);
     if (!status) status = open_models(b, &s->aids, e);
     if (!status && b->measures_machine) status = machine_open(&meters, e);
     if (!status) status = all_rounds(b, meters, e);
     machine_close(meters);
-    return status;
+    return status ? status : bench_profiles(b, e);
 }
 
 /* --- the command --- */

@@ -1,6 +1,6 @@
 /* kerf bench model: what its files share. bench_model.c has the command and the turns, bench_run.c the tests,
- * bench_memory.c the peaks, bench_work.c what a test has to do and what came of it, bench_peers.c the goal, bench_record.c
- * JSON, bench_csv.c CSV, bench_table.c the tables.
+ * bench_memory.c the peaks, bench_work.c what a test has to do and what came of it, bench_peers.c the goal,
+ * bench_profile.c what it costs the hardware, bench_record.c JSON, bench_csv.c CSV, bench_table.c the tables.
  *
  *     struct contender c = {.subject = s};
  *     struct bench_test t = bench_test_of(BENCH_PP, 512, 0);
@@ -18,6 +18,7 @@
 
 #include "cli/command.h"
 #include "cli/machine.h"
+#include "cli/profile.h"
 #include "engine/base/text.h"
 
 enum bench_kind { BENCH_PP, BENCH_TG, BENCH_PPL, BENCH_KINDS };
@@ -57,6 +58,7 @@ struct bench_cell {
     double *seconds;          /* [repeat] */
     double parts[BENCH_REST]; /* seconds, of all repetitions */
     size_t peak;              /* bytes resident at most while it ran; 0: not measured */
+    json_t *profile;          /* of its repetitions once more; NULL: none was asked for */
 };
 
 /* What a model's matrices are. */
@@ -105,6 +107,7 @@ struct model_bench {
     bool measures_memory, measures_machine, shows_parts;
     struct machine_limits limits; /* where measures_machine */
     struct bench_peers peers;
+    struct profiling_options profiling;
     struct progress progress;
 };
 
@@ -118,9 +121,28 @@ struct bench_test bench_test_of(enum bench_kind kind, int64_t tokens, int64_t de
 int bench_check(const struct contender *c, const struct bench_test *t, struct error *e);
 int bench_room_open(struct bench_room *r, const struct contender *c, const struct bench_test *t, struct error *e);
 void bench_room_close(struct bench_room *r); /* also a zeroed one, and after a failure */
+/* Random tokens, the same for every model of this vocabulary, and the cache as it is before the test. */
+int bench_prepare(struct contender *c, const struct bench_test *t, const struct bench_how *how,
+                  const struct bench_room *room, struct error *e);
 /* `tokens` of the test, all or fewer to warm up. The cache is filled up to the test's depth first, outside of the time. */
 int bench_run(struct contender *c, const struct bench_test *t, const struct bench_how *how, int64_t tokens,
               const struct bench_room *room, struct bench_run *out, struct error *e);
+
+/* --- profiles (bench_profile.c) --- */
+
+enum { BENCH_COSTS = 7 };
+struct bench_cost {
+    const char *key;    /* of the profile's per_token, and of the CSV's column without its "_per_token" */
+    const char *column; /* of the CSV: "joules" */
+    const char *name;   /* in the table, where it is in `unit`: "mJ/t" */
+    double unit;
+};
+/* What a token costs, in the order of the columns. */
+const struct bench_cost *bench_cost_at(size_t i);
+/* NaN where it was not measured. */
+double bench_cost_of(const struct contender *c, size_t test, size_t i);
+/* Runs the repetitions of every test once more, and fills the cells' profiles. */
+int bench_profiles(struct model_bench *b, struct error *e);
 
 /* --- memory (bench_memory.c) --- */
 

@@ -132,6 +132,7 @@ static json_t *json_result(const struct model_bench *b, const struct contender *
     put(all, "memory", json_memory(c, test, &f, failed), failed);
     put(all, "parts", json_parts(c, test, &f, failed), failed);
     if (b->peers.file) put(all, "against", json_peer(&f, failed), failed);
+    if (c->cells[test].profile) put(all, "profile", json_incref(c->cells[test].profile), failed);
     return all;
 }
 

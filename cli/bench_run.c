@@ -100,11 +100,13 @@ static int score(struct contender *c, const struct bench_how *how, int64_t n, co
         const int64_t rows = n - at < room->slice ? n - at : room->slice;
         status = model_logits(c->m, room->hidden + at * width, rows, room->logits, e);
         const double start = seconds_now();
+        const enum phase before = watch_enter(model_watched(c->m), PHASE_SCORING);
 #pragma omp parallel for schedule(static) reduction(+ : sum)
         for (int64_t i = 0; i < rows; i++) {
             const float *row = room->logits + i * vocab;
             sum += (double)row[ids[(at + i + 1) % n]] - kernels_get()->log_sum_exp(row, vocab);
         }
+        watch_enter(model_watched(c->m), before);
         *scores += seconds_now() - start;
     }
     if (!status && !(sum <= 0)) /* also that the compiler may not drop it */
@@ -112,9 +114,8 @@ static int score(struct contender *c, const struct bench_how *how, int64_t n, co
     return status;
 }
 
-/* Random tokens, the same for every model of this vocabulary; the cache as it is before the test. */
-static int prepare(struct contender *c, const struct bench_test *t, const struct bench_how *how,
-                   const struct bench_room *room, struct error *e)
+int bench_prepare(struct contender *c, const struct bench_test *t, const struct bench_how *how,
+                  const struct bench_room *room, struct error *e)
 {
     struct random random = {(uint64_t)how->seed};
     const uint32_t vocab = (uint32_t)model_hyper(c->m)->vocab;
@@ -131,7 +132,7 @@ int bench_run(struct contender *c, const struct bench_test *t, const struct benc
 {
     *out = (struct bench_run){0};
     const int32_t *ids = room->ids + t->depth;
-    int status = prepare(c, t, how, room, e);
+    int status = bench_prepare(c, t, how, room, e);
     if (status) return status;
     model_times_reset(c->m);
     const double start = seconds_now();

@@ -106,6 +106,11 @@ static void part_share(struct text *out, const struct view *v, size_t part)
     add(out, "%.1f", 100 * bench_part_share(v->c, v->test, &v->f, part));
 }
 
+static void cost(struct text *out, const struct view *v, size_t i)
+{
+    add(out, "%.3f", bench_cost_of(v->c, v->test, i) / bench_cost_at(i)->unit);
+}
+
 /* --- which columns --- */
 
 struct grid {
@@ -152,6 +157,20 @@ static void other_columns(struct grid *g)
     add_column(g, peers, (struct column){"best peer, scaled", true, peer, 0});
     add_column(g, peers, (struct column){"ratio", true, ratio, 0});
     add_column(g, peers, (struct column){"ratio by read", true, by_read, 0});
+}
+
+static bool cost_is_known(const struct grid *g, size_t cost)
+{
+    size_t i = 0;
+    while (i < g->n_views && isnan(bench_cost_of(g->views[i].c, g->views[i].test, cost))) i++;
+    return i < g->n_views;
+}
+
+static void cost_columns(struct grid *g)
+{
+    begin_columns(g, false);
+    for (size_t i = 0; i < BENCH_COSTS; i++)
+        add_column(g, cost_is_known(g, i), (struct column){bench_cost_at(i)->name, true, cost, i});
 }
 
 static void part_columns(struct grid *g)
@@ -281,6 +300,17 @@ static void add_parts(struct grid *g, struct text *out)
     add_grid(g, out);
 }
 
+static void add_costs(struct grid *g, struct text *out)
+{
+    const json_t *note = json_object_get(g->views[0].c->cells[0].profile, "note");
+    text_add(out, g->terminal ? "\nwhat a token costs\n\n" : "\n");
+    cost_columns(g);
+    add_grid(g, out);
+    if (!note || !g->terminal) return;
+    text_terminal(out, json_string_value(note), json_string_length(note));
+    text_char(out, '\n');
+}
+
 static int make(const struct model_bench *b, bool terminal, struct text *out, struct error *e)
 {
     struct grid g = {.b = b, .terminal = terminal, .n_views = b->n * b->n_tests};
@@ -301,6 +331,7 @@ static int make(const struct model_bench *b, bool terminal, struct text *out, st
         add_grid(&g, out);
     }
     if (b->shows_parts) add_parts(&g, out);
+    if (b->profiling.on) add_costs(&g, out);
     free(g.views);
     return out->failed ? error_set(e, ERROR_IO, "out of memory for a table") : 0;
 }

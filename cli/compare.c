@@ -239,6 +239,7 @@ static int check_folder(const struct comparing *c, struct error *e)
 static int run_all(struct comparing *c, struct error *e)
 {
     int status = engine_open(c->o.threads, e);
+    if (!status) status = profiling_check(&c->o.profiling, e);
     c->o.decode = c->decodes[0];
     take_suites(c);
     if (!status) status = evaluate_suites(&c->o, &c->suites, &c->n_suites, e);
@@ -287,12 +288,14 @@ static int check_options(const struct comparing *c, struct error *e)
 {
     if (count_running(c)) return 0;
     const struct evaluate_options *o = &c->o;
-    const char *given = o->suites[0]    ? "--suite"
-                        : o->limit      ? "--limit"
-                        : o->samples    ? "--samples"
-                        : c->decodes[0] ? "--decode"
-                        : o->math       ? "--math"
-                                        : NULL;
+    const char *given = o->suites[0]            ? "--suite"
+                        : o->limit              ? "--limit"
+                        : o->samples            ? "--samples"
+                        : c->decodes[0]         ? "--decode"
+                        : o->math               ? "--math"
+                        : o->profiling.on       ? "--profile"
+                        : o->profiling.counters ? "--counters"
+                                                : NULL;
     if (!given) return 0;
     return error_set(e, ERROR_USAGE, "%s: is for subjects that are run, and all of these were run before", given);
 }

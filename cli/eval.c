@@ -6,7 +6,9 @@ static int print_run(const json_t *run, struct error *e)
 {
     struct text table = {0};
     struct table_style style = table_style();
+    const json_t *profile = json_object_get(run, "profile");
     int status = report_run_table(run, &style, &table, e);
+    if (!status && profile) status = report_profile(profile, &style, &table, e);
     if (!status) fputs(text_c(&table), stdout);
     text_free(&table);
     return status;
@@ -28,6 +30,7 @@ static int run(int argc, char **argv, bool help, struct error *e)
     enum math math;
     if (!status) status = math_parse(o.math, &math, e);
     if (!status) status = engine_open(o.threads, e);
+    if (!status) status = profiling_check(&o.profiling, e);
     if (!status) status = subject_parse_math(&s, operands[0], NULL, math, e);
     if (!status) status = evaluate_suites(&o, &suites, &n_suites, e);
     if (!status && o.out) status = evaluate_folder(o.out, e);
@@ -53,6 +56,7 @@ const struct command command_eval = {
     .examples = "  kerf eval millbrook-llama\n"
                 "  kerf eval millbrook-gpt2@int8:absmax --suite endings --limit 100\n"
                 "  kerf eval model.gguf --suite stories --suite my-suite.yaml --out runs/model\n"
-                "  kerf eval model.gguf --suite translation --decode beam:4 --samples '{\"translation\": [0, 1, 2]}'\n",
+                "  kerf eval model.gguf --suite translation --decode beam:4 --samples '{\"translation\": [0, 1, 2]}'\n"
+                "  kerf eval model.gguf@gguf:q4_0+fast --suite stories --profile\n",
     .run = run,
 };

@@ -7,6 +7,7 @@
 #include "suites/journal.h"
 #include "version.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -36,7 +37,9 @@ void evaluate_table(struct evaluate_options *o, struct option table[EVALUATE_OPT
         {"--fresh", OPTION_FLAG, NULL, "do again what an interrupted run into the folder has done", .flag = &o->fresh},
         {"--out", OPTION_TEXT, "DIR", out_help, .text = &o->out}};
     memcpy(table, rows, sizeof rows);
-    aids_options(&o->aids, table + EVALUATE_OPTIONS - 1 - AIDS_OPTIONS);
+    struct option *more = table + EVALUATE_OPTIONS - 1 - AIDS_OPTIONS - PROFILING_OPTIONS;
+    profiling_rows(&o->profiling, more);
+    aids_options(&o->aids, more + PROFILING_OPTIONS);
 }
 
 int evaluate_folder(const char *folder, struct error *e)
@@ -200,8 +203,8 @@ static void iso_time(char out[32])
 }
 
 static int run_suites(const struct model *m, const struct subject *s, char *const *suites,
-                      const struct evaluate_options *o, const struct evaluate_beside *beside, struct evaluated *out,
-                      struct error *e)
+                      const struct evaluate_options *o, const struct evaluate_beside *beside, const struct watch *watch,
+                      struct evaluated *out, struct error *e)
 {
     struct progress progress;
     progress_open(&progress, s->name);
@@ -222,6 +225,7 @@ static int run_suites(const struct model *m, const struct subject *s, char *cons
                                   .build = build,
                                   .fresh = o->fresh,
                                   .baseline = {beside->run, beside->decoding_differs, beside->model, beside->name},
+                                  .watch = watch,
                                   .user = &progress,
                                   .progress = on_progress,
                                   .resumed = on_resumed};
@@ -247,40 +251,108 @@ static struct cost cost_since(struct cost start, const struct evaluated *x)
 }
 
 /* What the hardware spent, and when and where. */
-static bool add_costs(json_t *run, const char *started, struct cost cost)
+static bool add_costs(json_t *run, const char *started, struct cost cost, size_t peak)
 {
     json_t *cpu = json_is_null(json_object_get(run, "seconds")) ? json_null() : json_real(cost.cpu_seconds);
     return record_build(run) && !json_object_set_new(run, "started", json_string(started)) &&
-           !json_object_set_new(run, "peak_bytes", json_integer((json_int_t)peak_bytes())) &&
+           !json_object_set_new(run, "peak_bytes", json_integer((json_int_t)peak)) &&
            !json_object_set_new(run, "counters", json_pack("{s:o}", "cpu_seconds", cpu));
+}
+
+/* What its subject is opened with: as subject_open() does it, and with a watch. */
+static int open_watched(const struct subject *s, struct aids *aids, const struct watch *watch, struct model **m,
+                        struct error *e)
+{
+    int status = aids_find(aids, s, e);
+    if (status) return status;
+    struct progress progress;
+    progress_open(&progress, s->name);
+    struct model_options options = subject_options(s, aids, &progress);
+    options.watch = watch;
+    status = model_open(m, s->path, &options, e);
+    progress_close(&progress);
+    if (!status) subject_notes(s, model_facts(*m));
+    return status;
+}
+
+static int measure_machine(struct evaluate_options *o, const char *label, double *seconds, struct error *e)
+{
+    *seconds = NAN;
+    if (o->limits_known) return 0;
+    const double start = seconds_now();
+    const int status = profiling_limits(&o->limits, label, e);
+    *seconds = seconds_now() - start;
+    o->limits_known = !status;
+    return status;
+}
+
+/* Where a profile was asked for: it, and what it comes to among the counters. */
+static int add_profile(const struct subject *s, const struct model *m, const struct profiling *x,
+                       struct evaluate_options *o, size_t peak, struct evaluated *out, struct error *e)
+{
+    if (!x->profile) return 0;
+    struct profiled what = {
+        .m = m, .fast = s->math == MATH_FAST, .peak_resident = peak ? (double)peak : NAN, .limits = &o->limits};
+    for (size_t i = 0; i < out->n_suites; i++) {
+        const json_t *tokens = json_object_get(json_object_get(out->results[i].record, "tokens"), "computed");
+        what.tokens += json_integer_value(tokens);
+        what.resumed |= out->results[i].resumed;
+        what.beside += out->results[i].beside.seconds;
+    }
+    const int status = measure_machine(o, s->name, &what.limits_seconds, e);
+    if (status) return status;
+    json_t *profile = profiling_record(x, &what, e);
+    if (!profile) return (int)e->code;
+    const bool good = profiling_counters(x, &what, json_object_get(out->run, "counters"));
+    if (json_object_set_new(out->run, "profile", profile) || !good)
+        return error_set(e, ERROR_IO, "out of memory for a record");
+    return 0;
+}
+
+/* One subject, watched from before it is opened until its record is made. */
+static int run_subject(const struct subject *s, char *const *suites, struct evaluate_options *o,
+                       const struct evaluate_beside *beside, struct profiling *x, struct evaluated *out,
+                       struct error *e)
+{
+    char started[32];
+    iso_time(started);
+    const struct cost start = cost_now();
+    peak_reset();
+    struct model *m;
+    const struct watch *watch = profiling_watch(x);
+    int status = open_watched(s, &o->aids, watch, &m, e);
+    if (status) return status;
+    status = run_suites(m, s, suites, o, beside, watch, out, e);
+    const struct cost cost = cost_since(start, out);
+    watch_enter(watch, PHASE_STATISTICS);
+    if (!status) out->run = run_record(m, s->name, s->model, cost.seconds, out->results, out->n_suites, e);
+    if (!status && !out->run) status = ERROR_IO;
+    const size_t peak = peak_bytes();
+    profiling_stop(x);
+    if (!status && !add_costs(out->run, started, cost, peak))
+        status = error_set(e, ERROR_IO, "out of memory for a record");
+    if (!status) status = add_profile(s, m, x, o, peak, out, e);
+    model_watch(m, NULL);
+    if (!status && beside->keep_model)
+        out->model = m;
+    else
+        model_close(m);
+    return status;
 }
 
 int evaluate(const struct subject *s, char *const *suites, struct evaluate_options *o,
              const struct evaluate_beside *beside, struct evaluated *out, struct error *e)
 {
     *out = (struct evaluated){0};
-    char started[32];
-    iso_time(started);
-    const struct cost start = cost_now();
-    peak_reset();
-    struct model *m;
+    struct profiling x;
     size_t n = 0;
     while (suites[n]) n++;
+    int status = profiling_open(&x, &o->profiling, e);
+    if (status) return status;
     out->results = memory_new(n, sizeof *out->results, "results", e);
-    int status = out->results ? subject_open(s, &o->aids, &m, e) : ERROR_IO;
-    if (status) {
-        evaluated_free(out);
-        return status;
-    }
-    status = run_suites(m, s, suites, o, beside, out, e);
-    const struct cost cost = cost_since(start, out);
-    if (!status) out->run = run_record(m, s->name, s->model, cost.seconds, out->results, n, e);
-    if (!status && !out->run) status = ERROR_IO;
-    if (!status && !add_costs(out->run, started, cost)) status = error_set(e, ERROR_IO, "out of memory for a record");
-    if (!status && beside->keep_model)
-        out->model = m;
-    else
-        model_close(m);
+    status = out->results ? profiling_start(&x, e) : ERROR_IO;
+    if (!status) status = run_subject(s, suites, o, beside, &x, out, e);
+    profiling_close(&x);
     if (status) evaluated_free(out);
     return status;
 }

@@ -3,6 +3,7 @@
 #define KERF_CLI_EVALUATE_H
 
 #include "cli/command.h"
+#include "cli/profile.h"
 #include "reports/report.h"
 #include "suites/run.h"
 
@@ -14,10 +15,14 @@ struct evaluate_options {
     const char *math;    /* as given, or NULL */
     const char *out;
     bool fresh;
-    struct aids aids; /* aids_free() */
+    struct profiling_options profiling; /* profiling_check() */
+    struct aids aids;                   /* aids_free() */
+    /* Of the machine, where there is a profile: measured behind the first subject's run. */
+    struct machine_limits limits;
+    bool limits_known;
 };
 
-enum { EVALUATE_OPTIONS = 12 + AIDS_OPTIONS };
+enum { EVALUATE_OPTIONS = 12 + PROFILING_OPTIONS + AIDS_OPTIONS };
 
 /* The option table, EVALUATE_OPTIONS rows with the end, pointing into o. */
 void evaluate_table(struct evaluate_options *o, struct option table[EVALUATE_OPTIONS], const char *out_help);

@@ -135,8 +135,32 @@ void format_flips(char out[CELL_TEXT], const struct report_cell *cell)
         snprintf(out, CELL_TEXT, "+%" PRId64 " -%" PRId64, cell->gained, cell->lost);
 }
 
+void format_measure(char out[CELL_TEXT], double v)
+{
+    if (isnan(v))
+        snprintf(out, CELL_TEXT, "%s", DASH);
+    else
+        format_value(out, v, v >= 99.95 ? 0 : v >= 9.995 ? 1 : v >= 0.9995 ? 2 : v >= 0.09995 ? 3 : 4);
+}
+
+/* The counters of a profile (docs/profiles.md) as they are shown. */
+static const struct {
+    const char *name, *counter;
+    double unit;
+    const char *from[2]; /* the counters of phases that it was made of */
+} counted[] = {{"M instructions/token", "instructions_per_token", 1e6, {"instructions", ""}},
+               {"k L3 misses/token", "l3_misses_per_token", 1e3, {"l3_misses", ""}},
+               {"mJ/token", "joules_per_token", 1e-3, {"energy_package", "energy_dram"}},
+               {"instructions/cycle", "ipc", 1, {"instructions", "cycles"}},
+               {"GFLOP/s", "gflop_per_second", 1, {"", ""}},
+               {"GB/s", "gb_per_second", 1, {"", ""}}};
+
 static double cost_value(const struct report_subject *s, int cost)
 {
+    if (cost >= COST_INSTRUCTIONS) {
+        const json_t *v = json_object_get(s->counters, counted[cost - COST_INSTRUCTIONS].counter);
+        return json_is_number(v) ? json_number_value(v) / counted[cost - COST_INSTRUCTIONS].unit : NAN;
+    }
     switch (cost) {
     case COST_BITS:
         return s->bits_per_weight;
@@ -151,8 +175,8 @@ static double cost_value(const struct report_subject *s, int cost)
 
 const char *cost_name(int cost)
 {
-    static const char *const names[COSTS] = {"bits/weight", "weights MiB", "seconds", "tokens/s"};
-    return names[cost];
+    static const char *const names[] = {"bits/weight", "weights MiB", "seconds", "tokens/s"};
+    return cost < COST_INSTRUCTIONS ? names[cost] : counted[cost - COST_INSTRUCTIONS].name;
 }
 
 bool cost_is_known(const struct report *r, int cost)
@@ -162,16 +186,83 @@ bool cost_is_known(const struct report *r, int cost)
     return false;
 }
 
+static void format_scaled(char out[CELL_TEXT], double v, bool scaled)
+{
+    char number[CELL_TEXT];
+    format_measure(number, v);
+    snprintf(out, CELL_TEXT, "%s%.70s", scaled ? "~" : "", number);
+}
+
 void format_cost(char out[CELL_TEXT], const struct report_subject *s, int cost)
 {
     const double v = cost_value(s, cost);
     const int decimals = cost < COST_SECONDS ? (v >= 1000 ? 1 : 2) : cost == COST_TOKENS && v >= 100 ? 0 : 1;
     if (isnan(v))
         snprintf(out, CELL_TEXT, "%s", DASH);
+    else if (cost >= COST_INSTRUCTIONS)
+        format_scaled(out, v, cost_share(s, cost) < 1);
     else if (cost >= COST_SECONDS && v < 10)
         snprintf(out, CELL_TEXT, "%.2f", v);
     else
         format_value(out, v, decimals);
+}
+
+double cost_share(const struct report_subject *s, int cost)
+{
+    double least = 1;
+    const json_t *phases = json_object_get(s->profile, "phases"), *phase;
+    size_t i;
+    if (cost < COST_INSTRUCTIONS) return 1;
+    json_array_foreach(phases, i, phase)
+    {
+        const char *name = json_string_value(json_object_get(phase, "phase"));
+        if (strcmp(name, "prefill") != 0 && strcmp(name, "decode") != 0) continue;
+        for (size_t k = 0; k < 2; k++) {
+            const char *from = counted[cost - COST_INSTRUCTIONS].from[k];
+            const json_t *one = json_object_get(json_object_get(phase, "values"), from);
+            const double share = json_number_value(json_object_get(one, "share"));
+            if (share > 0 && share < least) least = share;
+        }
+    }
+    return least;
+}
+
+bool costs_scaled(const struct report *r, struct text *out)
+{
+    double least = 1;
+    for (size_t j = 0; j < r->n_subjects; j++)
+        for (int k = COST_INSTRUCTIONS; k < COSTS; k++)
+            if (!isnan(cost_value(&r->subjects[j], k))) least = fmin(least, cost_share(&r->subjects[j], k));
+    if (!(least < 1)) return false;
+    text_printf(out, "~: scaled, since its counter saw a part of the time, at least %.2g%%", 100 * least);
+    return true;
+}
+
+size_t cost_notes(const struct report *r, struct cost_note out[COST_NOTES])
+{
+    size_t n = 0, profiles = 0;
+    for (size_t j = 0; j < r->n_subjects; j++) profiles += r->subjects[j].profile != NULL;
+    for (size_t j = 0; j < r->n_subjects && profiles; j++) {
+        const json_t *profile = r->subjects[j].profile;
+        const char *reason = profile ? json_string_value(json_object_get(profile, "note")) : "not profiled";
+        size_t k = 0;
+        while (reason && k < n && strcmp(out[k].reason, reason) != 0) k++;
+        if (!reason || k == COST_NOTES) continue;
+        if (k == n) out[n++] = (struct cost_note){reason, j, 0};
+        out[k].n++;
+    }
+    return n;
+}
+
+void cost_note_write(struct text *out, const struct report *r, const struct cost_note *note)
+{
+    text_add(out, "hardware counters");
+    if (note->n < r->n_subjects) {
+        text_add(out, " of ");
+        subject_label(out, r, note->subject);
+        if (note->n > 1) text_printf(out, " and %zu other%s", note->n - 1, note->n > 2 ? "s" : "");
+    }
+    text_printf(out, ": %s", note->reason);
 }
 
 bool subjects_timed_alike(const struct report_subject *a, const struct report_subject *b)

@@ -54,6 +54,7 @@ struct report_subject {
     double bits_per_weight, seconds, tokens_per_second;
     int64_t parameters, weight_bytes, peak_bytes, threads;
     const json_t *counters; /* {name: number or null}, or NULL */
+    const json_t *profile;  /* checked, for report_profile_read(); NULL where there is none */
     const char *refused;    /* why it is not compared, where that is the same in all rows that could be; else NULL */
 };
 
@@ -107,13 +108,42 @@ void format_difference(char out[CELL_TEXT], double v, int decimals);            
 void format_interval(char out[CELL_TEXT], const struct figure *f, int decimals, bool sign); /* "[low, high]" or "" */
 void format_flips(char out[CELL_TEXT], const struct report_cell *cell);                     /* "+gained -lost" or "" */
 
-/* What a subject costs. */
-enum { COST_BITS, COST_MIB, COST_SECONDS, COST_TOKENS, COSTS };
-const char *cost_name(int cost);                      /* "bits/weight", "weights MiB", "seconds", "tokens/s" */
+void format_measure(char out[CELL_TEXT], double v); /* three digits or more; DASH where it is not known */
+
+/* What a subject costs; from COST_INSTRUCTIONS on by its profile. */
+enum {
+    COST_BITS,
+    COST_MIB,
+    COST_SECONDS,
+    COST_TOKENS,
+    COST_INSTRUCTIONS,
+    COST_L3_MISSES,
+    COST_JOULES,
+    COST_IPC,
+    COST_GFLOPS,
+    COST_GBS,
+    COSTS
+};
+const char *cost_name(int cost);                      /* "bits/weight", "weights MiB", "seconds", "tokens/s", ... */
 bool cost_is_known(const struct report *r, int cost); /* of any subject */
 void format_cost(char out[CELL_TEXT], const struct report_subject *s, int cost); /* DASH where it is not known */
 void format_cost_change(char out[CELL_TEXT], const struct report_subject *s, const struct report_subject *baseline,
                         int cost); /* "-73.4%" or "" */
+
+/* The share of the passes' time that was counted for it, where the rest is scaled, which format_cost() marks "~"; else 1. */
+double cost_share(const struct report_subject *s, int cost);
+/* "~: scaled, ..." where any cost of any subject is; else false and nothing. */
+bool costs_scaled(const struct report *r, struct text *out);
+/* Why profiles lack counters, each reason once, and of how many subjects. */
+enum { COST_NOTES = 4 };
+struct cost_note {
+    const char *reason;
+    size_t subject, n; /* the first of them, and how many */
+};
+/* How many notes there are, the first COST_NOTES reasons; 0 where no subject has a profile. */
+size_t cost_notes(const struct report *r, struct cost_note out[COST_NOTES]);
+/* "hardware counters of @gguf:q4_k and 2 others: REASON", with names and reason unescaped. */
+void cost_note_write(struct text *out, const struct report *r, const struct cost_note *note);
 
 /* Whether their times can be compared: the same program on the same machine with as many threads. */
 bool subjects_timed_alike(const struct report_subject *a, const struct report_subject *b);

@@ -359,6 +359,21 @@ static void write_remarks(struct section *s, const struct report *r)
             if (reason) write_remark(s, &line, kind, text_c(&of), r->subjects[j].name, reason);
             text_clear(&of);
         }
+    struct cost_note notes[COST_NOTES];
+    const size_t n = cost_notes(r, notes);
+    text_add(&line, "- ");
+    const bool scaled = costs_scaled(r, &line);
+    text_add(&line, "\n");
+    if (scaled) add_line(s, &line);
+    text_clear(&line);
+    for (size_t i = 0; i < n; i++) {
+        text_add(&line, "- n/a: ");
+        cost_note_write(&of, r, &notes[i]);
+        write_words(&line, text_c(&of));
+        text_char(&line, '\n');
+        add_line(s, &line);
+        text_clear(&of);
+    }
     for (size_t i = 0; i < r->n_canaries; i++) {
         const struct report_canary *c = &r->canaries[i];
         write_remark(s, &line, "!", c->suite, r->subjects[c->subject].name, c->reason);

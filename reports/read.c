@@ -2,254 +2,160 @@
 #include "engine/base/memory.h"
 #include "engine/base/table.h"
 #include "reports/cells.h"
+#include "reports/fields.h"
+#include "reports/profile.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The place that is being read. Only the first problem is told: after it, every take_...() gives an empty value. */
-struct source {
-    const char *document;
-    char where[128];
-    struct error *e;
-    int status;
-};
-
-static void wrong(struct source *s, const char *key, const json_t *found, const char *right)
+static struct figure take_figure(struct fields *s, const json_t *object)
 {
-    static const char *const types[] = {"an object",     "an array", "a string", "a whole number",
-                                        "a real number", "true",     "false",    "null"};
-    if (s->status) return;
-    s->status = error_set(s->e, ERROR_INPUT, "%s: %s%s%s: %s%s; %s would be right", s->document, s->where,
-                          *s->where && *key ? "." : "", key, found ? "is " : "is missing",
-                          found ? types[json_typeof(found)] : "", right);
-}
-
-static const json_t *take(struct source *s, const json_t *object, const char *key, json_type type, const char *right)
-{
-    const json_t *v = json_object_get(object, key);
-    if (v && json_typeof(v) == type) return v;
-    wrong(s, key, v, right);
-    return NULL;
-}
-
-static const json_t *take_object(struct source *s, const json_t *object, const char *key)
-{
-    return take(s, object, key, JSON_OBJECT, "an object");
-}
-
-static const json_t *take_array(struct source *s, const json_t *object, const char *key)
-{
-    return take(s, object, key, JSON_ARRAY, "an array");
-}
-
-static const char *take_text(struct source *s, const json_t *object, const char *key)
-{
-    const json_t *v = take(s, object, key, JSON_STRING, "a string");
-    return v ? json_string_value(v) : "";
-}
-
-static double take_number(struct source *s, const json_t *object, const char *key)
-{
-    const json_t *v = json_object_get(object, key);
-    if (json_is_number(v)) return json_number_value(v);
-    if (!json_is_null(v)) wrong(s, key, v, "a number or null");
-    return NAN;
-}
-
-static int64_t take_count(struct source *s, const json_t *object, const char *key)
-{
-    const json_t *v = json_object_get(object, key);
-    if (json_is_integer(v) && json_integer_value(v) >= 0) return json_integer_value(v);
-    if (json_is_integer(v)) wrong(s, key, v, "one that is not negative");
-    if (!json_is_null(v)) wrong(s, key, v, "a whole number or null");
-    return -1;
-}
-
-static bool take_choice(struct source *s, const json_t *object, const char *key, const char *yes, const char *no)
-{
-    const char *v = take_text(s, object, key);
-    if (strcmp(v, yes) == 0) return true;
-    if (strcmp(v, no) == 0 || s->status) return false;
-    char right[64];
-    snprintf(right, sizeof right, no[0] ? "\"%s\" or \"%s\"" : "\"%s\"", yes, no);
-    wrong(s, key, json_object_get(object, key), right);
-    return false;
-}
-
-static bool take_bool(struct source *s, const json_t *object, const char *key)
-{
-    const json_t *v = json_object_get(object, key);
-    if (!json_is_boolean(v) && !json_is_null(v)) wrong(s, key, v, "true, false or null");
-    return json_is_true(v);
-}
-
-/* What older records and other tools do not have: missing and null are both none. */
-static const json_t *maybe(struct source *s, const json_t *object, const char *key, json_type type, const char *right)
-{
-    const json_t *v = json_object_get(object, key);
-    if (!v || json_is_null(v)) return NULL;
-    return take(s, object, key, type, right);
-}
-
-static const char *maybe_text(struct source *s, const json_t *object, const char *key, const char *otherwise)
-{
-    const json_t *v = maybe(s, object, key, JSON_STRING, "a string or null");
-    return v ? json_string_value(v) : otherwise;
-}
-
-static double maybe_number(struct source *s, const json_t *object, const char *key)
-{
-    return json_object_get(object, key) ? take_number(s, object, key) : NAN;
-}
-
-static bool maybe_bool(struct source *s, const json_t *object, const char *key)
-{
-    return json_object_get(object, key) && take_bool(s, object, key);
-}
-
-/* What is read next lies in this part of where it was read before; returns what leave() takes. */
-static size_t enter(struct source *s, const char *part)
-{
-    const size_t n = strlen(s->where);
-    snprintf(s->where + n, sizeof s->where - n, "%s%s", n ? "." : "", part);
-    return n;
-}
-
-static void leave(struct source *s, size_t n) { s->where[n] = 0; }
-
-static struct figure take_figure(struct source *s, const json_t *object)
-{
-    struct figure f = {.value = take_number(s, object, "value"),
-                       .standard_error = take_number(s, object, "stderr"),
+    struct figure f = {.value = fields_number(s, object, "value"),
+                       .standard_error = fields_number(s, object, "stderr"),
                        .low = NAN,
                        .high = NAN,
-                       .reason = maybe_text(s, object, "reason", NULL)};
-    if (f.standard_error < 0) wrong(s, "stderr", json_object_get(object, "stderr"), "one that is not negative");
+                       .reason = fields_maybe_text(s, object, "reason", NULL)};
+    if (f.standard_error < 0) fields_wrong(s, "stderr", json_object_get(object, "stderr"), "one that is not negative");
     const json_t *ci = json_object_get(object, "ci95");
     if (json_is_null(ci)) return f;
     const json_t *low = json_array_get(ci, 0), *high = json_array_get(ci, 1);
     if (json_array_size(ci) != 2 || !(json_is_number(low) || json_is_null(low)) ||
         !(json_is_number(high) || json_is_null(high))) {
-        wrong(s, "ci95", ci, "null or [low, high]");
+        fields_wrong(s, "ci95", ci, "null or [low, high]");
         return f;
     }
     if (json_is_number(low) && json_is_number(high)) f.low = json_number_value(low), f.high = json_number_value(high);
     return f;
 }
 
-static void take_cell(struct source *s, const json_t *v, struct report_cell *cell, bool is_baseline)
+static void take_cell(struct fields *s, const json_t *v, struct report_cell *cell, bool is_baseline)
 {
     *cell = (struct report_cell){.figure = take_figure(s, v), .p = NAN, .p_holm = NAN, .gained = -1, .lost = -1};
-    cell->refused = maybe_text(s, v, "refused", NULL);
-    cell->absent = maybe_bool(s, v, "absent");
+    cell->refused = fields_maybe_text(s, v, "refused", NULL);
+    cell->absent = fields_maybe_bool(s, v, "absent");
     cell->difference = (struct figure){NAN, NAN, NAN, NAN, NULL};
     const json_t *d = json_object_get(v, "difference");
     if (json_is_null(d)) return;
     if (!json_is_object(d) || is_baseline) {
-        wrong(s, "difference", d, is_baseline ? "null, for the baseline," : "an object or null");
+        fields_wrong(s, "difference", d, is_baseline ? "null, for the baseline," : "an object or null");
         return;
     }
-    const size_t place = enter(s, "difference");
+    const size_t place = fields_enter(s, "difference");
     cell->has_difference = true;
     cell->difference = take_figure(s, d);
-    cell->p = take_number(s, d, "p");
-    cell->p_holm = maybe_number(s, d, "p_holm");
-    cell->significant = take_bool(s, d, "significant");
-    cell->gained = take_count(s, d, "gained");
-    cell->lost = take_count(s, d, "lost");
-    leave(s, place);
+    cell->p = fields_number(s, d, "p");
+    cell->p_holm = fields_maybe_number(s, d, "p_holm");
+    cell->significant = fields_bool(s, d, "significant");
+    cell->gained = fields_count(s, d, "gained");
+    cell->lost = fields_count(s, d, "lost");
+    fields_leave(s, place);
 }
 
-static const json_t *take_counters(struct source *s, const json_t *v)
+static const json_t *take_counters(struct fields *s, const json_t *v)
 {
-    const json_t *counters = maybe(s, v, "counters", JSON_OBJECT, "an object or null");
-    const size_t place = enter(s, "counters");
+    const json_t *counters = fields_maybe_typed(s, v, "counters", JSON_OBJECT, "an object or null");
+    const size_t place = fields_enter(s, "counters");
     for (void *at = json_object_iter((json_t *)counters); at; at = json_object_iter_next((json_t *)counters, at))
-        take_number(s, counters, json_object_iter_key(at));
-    leave(s, place);
+        fields_number(s, counters, json_object_iter_key(at));
+    fields_leave(s, place);
     return counters;
 }
 
-/* The program and the machine of each subject, the report's where it does not say. */
-static void take_origin(struct source *s, const struct report *r, const json_t *v, struct report_subject *out)
+/* Read once for its errors: who shows it reads it again. */
+static const json_t *take_profile(struct fields *s, const json_t *v)
 {
-    const json_t *kerf = maybe(s, v, "kerf", JSON_OBJECT, "an object"),
-                 *machine = maybe(s, v, "machine", JSON_OBJECT, "an object"),
-                 *source = maybe(s, v, "source", JSON_OBJECT, "an object or null");
-    size_t place = enter(s, "kerf");
-    out->version = maybe_text(s, kerf, "version", source ? "" : r->version);
-    out->commit = maybe_text(s, kerf, "commit", source ? "" : r->commit);
-    leave(s, place);
-    place = enter(s, "machine");
-    out->cpu = maybe_text(s, machine, "cpu", source ? "" : r->cpu);
-    out->isa = maybe_text(s, machine, "isa", source ? "" : r->isa);
-    out->threads = json_object_get(machine, "threads") ? take_count(s, machine, "threads") : source ? -1 : r->threads;
-    leave(s, place);
-    place = enter(s, "source");
-    out->source = source ? take_text(s, source, "tool") : NULL;
-    leave(s, place);
-    out->started = maybe_text(s, v, "started", "");
-    out->folder = maybe_text(s, v, "run", NULL);
-    out->tokens_per_second = maybe_number(s, v, "tokens_per_second");
+    const json_t *profile = fields_maybe_typed(s, v, "profile", JSON_OBJECT, "an object or null");
+    struct report_profile p;
+    char where[192];
+    if (!profile || s->status) return NULL;
+    snprintf(where, sizeof where, "%s: %s%sprofile", s->document, s->where, *s->where ? "." : "");
+    s->status = report_profile_read(&p, profile, where, s->e);
+    if (!s->status) report_profile_close(&p);
+    return profile;
+}
+
+/* The program and the machine of each subject, the report's where it does not say. */
+static void take_origin(struct fields *s, const struct report *r, const json_t *v, struct report_subject *out)
+{
+    const json_t *kerf = fields_maybe_typed(s, v, "kerf", JSON_OBJECT, "an object"),
+                 *machine = fields_maybe_typed(s, v, "machine", JSON_OBJECT, "an object"),
+                 *source = fields_maybe_typed(s, v, "source", JSON_OBJECT, "an object or null");
+    size_t place = fields_enter(s, "kerf");
+    out->version = fields_maybe_text(s, kerf, "version", source ? "" : r->version);
+    out->commit = fields_maybe_text(s, kerf, "commit", source ? "" : r->commit);
+    fields_leave(s, place);
+    place = fields_enter(s, "machine");
+    out->cpu = fields_maybe_text(s, machine, "cpu", source ? "" : r->cpu);
+    out->isa = fields_maybe_text(s, machine, "isa", source ? "" : r->isa);
+    out->threads = json_object_get(machine, "threads") ? fields_count(s, machine, "threads") : source ? -1 : r->threads;
+    fields_leave(s, place);
+    place = fields_enter(s, "source");
+    out->source = source ? fields_text(s, source, "tool") : NULL;
+    fields_leave(s, place);
+    out->started = fields_maybe_text(s, v, "started", "");
+    out->folder = fields_maybe_text(s, v, "run", NULL);
+    out->tokens_per_second = fields_maybe_number(s, v, "tokens_per_second");
     out->counters = take_counters(s, v);
+    out->profile = take_profile(s, v);
 }
 
 /* That of the row is everyone's who is compared in it; who is not has its own, if any. */
-static void take_fingerprint(struct source *s, const struct report_row *row, const json_t *v, size_t subject)
+static void take_fingerprint(struct fields *s, const struct report_row *row, const json_t *v, size_t subject)
 {
     struct report_cell *cell = &row->cells[subject];
-    const char *own = maybe_text(s, v, "fingerprint", NULL);
+    const char *own = fields_maybe_text(s, v, "fingerprint", NULL);
     if (cell->absent || row->is_distance) return;
     cell->fingerprint = own || cell->refused ? own : *row->fingerprint ? row->fingerprint : NULL;
 }
 
-static void take_subject(struct source *s, const json_t *v, struct report_subject *out)
+static void take_subject(struct fields *s, const json_t *v, struct report_subject *out)
 {
     *out = (struct report_subject){
-        .name = take_text(s, v, "name"),
-        .model = take_text(s, v, "model"),
-        .backend = take_text(s, v, "backend"),
-        .math = take_text(s, v, "math"),
-        .sha256 = take_text(s, v, "sha256"),
-        .id = maybe_text(s, v, "id", ""),
-        .bits_per_weight = take_number(s, v, "bits_per_weight"),
+        .name = fields_text(s, v, "name"),
+        .model = fields_text(s, v, "model"),
+        .backend = fields_text(s, v, "backend"),
+        .math = fields_text(s, v, "math"),
+        .sha256 = fields_text(s, v, "sha256"),
+        .id = fields_maybe_text(s, v, "id", ""),
+        .bits_per_weight = fields_number(s, v, "bits_per_weight"),
         .seconds = NAN,
-        .parameters = take_count(s, v, "parameters"),
-        .weight_bytes = take_count(s, v, "weight_bytes"),
+        .parameters = fields_count(s, v, "parameters"),
+        .weight_bytes = fields_count(s, v, "weight_bytes"),
         .peak_bytes = -1,
     };
 }
 
 /* The cells are counted before anything is allocated for them, so that memory stays proportional to the file. */
-static void check_cells(struct source *s, const json_t *rows, size_t n_subjects)
+static void check_cells(struct fields *s, const json_t *rows, size_t n_subjects)
 {
     for (size_t i = 0; i < json_array_size(rows) && !s->status; i++) {
         snprintf(s->where, sizeof s->where, "rows[%zu]", i);
-        const json_t *cells = take_array(s, json_array_get(rows, i), "cells");
-        if (!s->status && json_array_size(cells) != n_subjects) wrong(s, "cells", cells, "one cell for every subject");
+        const json_t *cells = fields_array(s, json_array_get(rows, i), "cells");
+        if (!s->status && json_array_size(cells) != n_subjects)
+            fields_wrong(s, "cells", cells, "one cell for every subject");
     }
     *s->where = 0;
 }
 
-static void take_header(struct source *s, struct report *r, const json_t *v, const char *schema)
+static void take_header(struct fields *s, struct report *r, const json_t *v, const char *schema)
 {
-    if (!json_is_object(v)) wrong(s, "", v, "an object");
-    take_choice(s, v, "schema", schema, "");
-    const json_t *kerf = take_object(s, v, "kerf"), *machine = take_object(s, v, "machine");
+    if (!json_is_object(v)) fields_wrong(s, "", v, "an object");
+    fields_choice(s, v, "schema", schema, "");
+    const json_t *kerf = fields_object(s, v, "kerf"), *machine = fields_object(s, v, "machine");
     if (s->status) return;
     snprintf(s->where, sizeof s->where, "kerf");
-    r->version = take_text(s, kerf, "version");
-    r->commit = take_text(s, kerf, "commit");
+    r->version = fields_text(s, kerf, "version");
+    r->commit = fields_text(s, kerf, "commit");
     snprintf(s->where, sizeof s->where, "machine");
-    r->cpu = take_text(s, machine, "cpu");
-    r->isa = take_text(s, machine, "isa");
-    r->threads = take_count(s, machine, "threads");
+    r->cpu = fields_text(s, machine, "cpu");
+    r->isa = fields_text(s, machine, "isa");
+    r->threads = fields_count(s, machine, "threads");
     *s->where = 0;
 }
 
-static void allocate(struct source *s, struct report *r, size_t n_subjects, size_t n_rows)
+static void allocate(struct fields *s, struct report *r, size_t n_subjects, size_t n_rows)
 {
     if (s->status) return;
     r->subjects = memory_new(n_subjects, sizeof *r->subjects, "subjects of a report", s->e);
@@ -303,7 +209,7 @@ static const char *common_refusal(const struct report *r, size_t subject)
     return reason;
 }
 
-static int finish(struct source *s, struct report *r)
+static int finish(struct fields *s, struct report *r)
 {
     if (!s->status) s->status = mark_doubts(r, s->e);
     for (size_t j = 0; j < r->n_subjects && !s->status; j++) r->subjects[j].refused = common_refusal(r, j);
@@ -313,7 +219,7 @@ static int finish(struct source *s, struct report *r)
 }
 
 /* Adds those of a list, where it is there; `suite` is that of all of them, or NULL where each names its own. */
-static void take_canaries(struct source *s, struct report *r, const json_t *list, const char *suite, size_t capacity)
+static void take_canaries(struct fields *s, struct report *r, const json_t *list, const char *suite, size_t capacity)
 {
     const size_t n = json_array_size(list);
     if (!r->canaries && !s->status && n + capacity) {
@@ -324,13 +230,13 @@ static void take_canaries(struct source *s, struct report *r, const json_t *list
         const json_t *v = json_array_get(list, i);
         snprintf(s->where, sizeof s->where, "canaries[%zu]", i);
         struct report_canary *to = &r->canaries[r->n_canaries++];
-        *to = (struct report_canary){.suite = suite ? suite : take_text(s, v, "suite"),
-                                     .name = take_text(s, v, "name"),
-                                     .reason = take_text(s, v, "reason")};
+        *to = (struct report_canary){.suite = suite ? suite : fields_text(s, v, "suite"),
+                                     .name = fields_text(s, v, "name"),
+                                     .reason = fields_text(s, v, "reason")};
         if (suite) continue;
-        const int64_t subject = take_count(s, v, "subject");
+        const int64_t subject = fields_count(s, v, "subject");
         if (subject < 0 || (uint64_t)subject >= r->n_subjects)
-            wrong(s, "subject", json_object_get(v, "subject"), "the index of a subject");
+            fields_wrong(s, "subject", json_object_get(v, "subject"), "the index of a subject");
         else
             to->subject = (size_t)subject;
     }
@@ -338,7 +244,7 @@ static void take_canaries(struct source *s, struct report *r, const json_t *list
 }
 
 /* A suite whose rows stand apart would be taken for several. */
-static void check_order(struct source *s, const struct report *r)
+static void check_order(struct fields *s, const struct report *r)
 {
     struct table seen = {0};
     for (size_t i = 0; i < r->n_rows && !s->status; i++) {
@@ -355,33 +261,34 @@ static void check_order(struct source *s, const struct report *r)
 
 int report_read_comparison(struct report *r, const json_t *comparison, struct error *e)
 {
-    struct source s = {.document = "comparison", .e = e};
+    struct fields s = {.document = "comparison", .e = e};
     *r = (struct report){0};
     take_header(&s, r, comparison, "kerf-compare-1");
-    const json_t *subjects = take_array(&s, comparison, "subjects"), *rows = take_array(&s, comparison, "rows");
-    const json_t *resampling = take_object(&s, comparison, "resampling");
-    if (!s.status && json_array_size(subjects) == 0) wrong(&s, "subjects", subjects, "one with at least the baseline");
+    const json_t *subjects = fields_array(&s, comparison, "subjects"), *rows = fields_array(&s, comparison, "rows");
+    const json_t *resampling = fields_object(&s, comparison, "resampling");
+    if (!s.status && json_array_size(subjects) == 0)
+        fields_wrong(&s, "subjects", subjects, "one with at least the baseline");
     check_cells(&s, rows, json_array_size(subjects));
     allocate(&s, r, json_array_size(subjects), json_array_size(rows));
     for (size_t i = 0; i < r->n_subjects && !s.status; i++) {
         const json_t *v = json_array_get(subjects, i);
         snprintf(s.where, sizeof s.where, "subjects[%zu]", i);
         take_subject(&s, v, &r->subjects[i]);
-        r->subjects[i].seconds = take_number(&s, v, "seconds");
-        r->subjects[i].peak_bytes = take_count(&s, v, "peak_bytes");
+        r->subjects[i].seconds = fields_number(&s, v, "seconds");
+        r->subjects[i].peak_bytes = fields_count(&s, v, "peak_bytes");
         take_origin(&s, r, v, &r->subjects[i]);
     }
     for (size_t i = 0; i < r->n_rows && !s.status; i++) {
         const json_t *v = json_array_get(rows, i);
         struct report_row *row = &r->rows[i];
         snprintf(s.where, sizeof s.where, "rows[%zu]", i);
-        row->suite = take_text(&s, v, "suite");
-        row->metric = take_text(&s, v, "metric");
-        row->unit = take_text(&s, v, "unit");
-        row->fingerprint = take_text(&s, v, "fingerprint");
-        row->higher_is_better = take_choice(&s, v, "better", "higher", "lower");
-        row->items = take_count(&s, v, "items");
-        row->is_distance = maybe_bool(&s, v, "divergence");
+        row->suite = fields_text(&s, v, "suite");
+        row->metric = fields_text(&s, v, "metric");
+        row->unit = fields_text(&s, v, "unit");
+        row->fingerprint = fields_text(&s, v, "fingerprint");
+        row->higher_is_better = fields_choice(&s, v, "better", "higher", "lower");
+        row->items = fields_count(&s, v, "items");
+        row->is_distance = fields_maybe_bool(&s, v, "divergence");
         for (size_t j = 0; j < r->n_subjects && !s.status; j++) {
             snprintf(s.where, sizeof s.where, "rows[%zu].cells[%zu]", i, j);
             const json_t *cell = json_array_get(json_object_get(v, "cells"), j);
@@ -390,19 +297,19 @@ int report_read_comparison(struct report *r, const json_t *comparison, struct er
         }
     }
     check_order(&s, r);
-    take_canaries(&s, r, maybe(&s, comparison, "canaries", JSON_ARRAY, "an array or null"), NULL, 0);
+    take_canaries(&s, r, fields_maybe_typed(&s, comparison, "canaries", JSON_ARRAY, "an array or null"), NULL, 0);
     snprintf(s.where, sizeof s.where, "resampling");
-    r->resamples = take_count(&s, resampling, "resamples");
-    r->seed = take_count(&s, resampling, "seed");
+    r->resamples = fields_count(&s, resampling, "resamples");
+    r->seed = fields_count(&s, resampling, "seed");
     return finish(&s, r);
 }
 
 /* The metrics of suite i as rows from `row` on; returns the row after them. */
-static struct report_row *take_suite(struct source *s, const json_t *suite, size_t i, struct report_row *row)
+static struct report_row *take_suite(struct fields *s, const json_t *suite, size_t i, struct report_row *row)
 {
     snprintf(s->where, sizeof s->where, "suites[%zu]", i);
-    const char *name = take_text(s, suite, "name"), *fingerprint = take_text(s, suite, "fingerprint");
-    const int64_t items = take_count(s, suite, "items");
+    const char *name = fields_text(s, suite, "name"), *fingerprint = fields_text(s, suite, "fingerprint");
+    const int64_t items = fields_count(s, suite, "items");
     const json_t *metrics = json_object_get(suite, "metrics");
     for (size_t j = 0; j < json_array_size(metrics) && !s->status; j++, row++) {
         const json_t *v = json_array_get(metrics, j);
@@ -410,9 +317,9 @@ static struct report_row *take_suite(struct source *s, const json_t *suite, size
         row->suite = name;
         row->fingerprint = fingerprint;
         row->items = items;
-        row->metric = take_text(s, v, "name");
-        row->unit = take_text(s, v, "unit");
-        row->higher_is_better = take_choice(s, v, "better", "higher", "lower");
+        row->metric = fields_text(s, v, "name");
+        row->unit = fields_text(s, v, "unit");
+        row->higher_is_better = fields_choice(s, v, "better", "higher", "lower");
         *row->cells = (struct report_cell){
             .figure = take_figure(s, v), .p = NAN, .p_holm = NAN, .gained = -1, .lost = -1, .fingerprint = fingerprint};
     }
@@ -421,15 +328,16 @@ static struct report_row *take_suite(struct source *s, const json_t *suite, size
 
 int report_read_run(struct report *r, const json_t *run, struct error *e)
 {
-    struct source s = {.document = "run", .e = e};
+    struct fields s = {.document = "run", .e = e};
     *r = (struct report){0};
     take_header(&s, r, run, "kerf-run-1");
-    const json_t *subject = take_object(&s, run, "subject"), *suites = take_array(&s, run, "suites");
+    const json_t *subject = fields_object(&s, run, "subject"), *suites = fields_array(&s, run, "suites");
     size_t n_rows = 0, n_canaries = 0;
     for (size_t i = 0; i < json_array_size(suites) && !s.status; i++) {
         snprintf(s.where, sizeof s.where, "suites[%zu]", i);
-        n_rows += json_array_size(take_array(&s, json_array_get(suites, i), "metrics"));
-        n_canaries += json_array_size(maybe(&s, json_array_get(suites, i), "canaries", JSON_ARRAY, "an array or null"));
+        n_rows += json_array_size(fields_array(&s, json_array_get(suites, i), "metrics"));
+        n_canaries += json_array_size(
+            fields_maybe_typed(&s, json_array_get(suites, i), "canaries", JSON_ARRAY, "an array or null"));
     }
     allocate(&s, r, 1, n_rows);
     if (s.status) return finish(&s, r);
@@ -437,7 +345,7 @@ int report_read_run(struct report *r, const json_t *run, struct error *e)
     take_subject(&s, subject, r->subjects);
     *s.where = 0;
     take_origin(&s, r, run, r->subjects);
-    r->subjects->seconds = take_number(&s, run, "seconds");
+    r->subjects->seconds = fields_number(&s, run, "seconds");
     struct report_row *row = r->rows;
     for (size_t i = 0; i < json_array_size(suites) && !s.status; i++) {
         const json_t *suite = json_array_get(suites, i);

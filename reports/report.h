@@ -14,13 +14,14 @@
  *                   "metrics": [ { "name", "value", "stderr", "ci95": [lo, hi], "better": "higher"|"lower", "unit" } ],
  *                   "canaries": [ { "name", "reason" } ], "tokens": {...}, "seconds", "divergence": from a
  *                   baseline, or absent } ],
- *     "started": ISO 8601, "seconds", "tokens_per_second", "peak_bytes", "counters": { "cpu_seconds" } }
+ *     "started": ISO 8601, "seconds", "tokens_per_second", "peak_bytes",
+ *     "counters": { "cpu_seconds" }, "profile": where one was asked for (docs/profiles.md) }
  *
  * compare.json, schema "kerf-compare-1":
  *   { "schema", "kerf", "machine",
  *     "subjects": [ the runs' "subject" objects, the baseline first, each with what else is its own: "run": its folder,
- *                   "seconds", "tokens_per_second", "peak_bytes", "counters", "started", "kerf", "machine"; of another
- *                   tool's "source": { "tool": name and version, "file" }, and null or "" for what is not known ],
+ *                   "seconds", "tokens_per_second", "peak_bytes", "counters", "profile", "started", "kerf", "machine"; of
+ *                   another tool's "source": { "tool": name and version, "file" }, and null or "" for what is not known ],
  *     "rows": [ { "suite", "metric", "unit", "better", "items", "fingerprint",
  *                 "divergence": true where values are distances from the baseline, else absent,
  *                 "cells": [ one per subject: { "value", "stderr", "ci95",
@@ -76,6 +77,9 @@ struct table_style {
 int report_table(const json_t *comparison, const struct table_style *style, struct text *out, struct error *e);
 /* The table of a single run: suite/metric, value, standard error, 95 % interval, items. */
 int report_run_table(const json_t *run, const struct table_style *style, struct text *out, struct error *e);
+/* What a run spent, by phase and kernel, from its "profile": phases, kernels with their share of what the machine can reach, and figures
+ * by token. Columns for which nothing was counted are left out, then those that the width has no room for. */
+int report_profile(const json_t *profile, const struct table_style *style, struct text *out, struct error *e);
 /* Perplexities and divergences: subjects down, figures across, in as many blocks as the width asks for. */
 int report_perplexity(const json_t *record, const struct table_style *style, struct text *out, struct error *e);
 /* The figures that decide, in one table of Markdown. */

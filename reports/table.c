@@ -322,6 +322,21 @@ static void print_outsiders(struct text *out, const struct report *r, size_t wid
     if (n > REASONS) text_printf(out, "†: and %zu more\n", n - REASONS);
 }
 
+/* What was scaled among the costs of a profile, and why there are dashes or no rows. */
+static void print_cost_notes(struct text *out, const struct report *r, size_t width)
+{
+    struct cost_note notes[COST_NOTES];
+    const size_t n = cost_notes(r, notes);
+    struct text scaled = {0};
+    if (costs_scaled(r, &scaled)) print_remark(out, &scaled, width);
+    for (size_t i = 0; i < n; i++) {
+        struct text plain = {0};
+        text_add(&plain, "n/a: ");
+        cost_note_write(&plain, r, &notes[i]);
+        print_remark(out, &plain, width);
+    }
+}
+
 /* Why numbers are missing; the first few, the rest counted. */
 static void print_reasons(struct text *out, const struct grid *g, size_t width)
 {
@@ -395,6 +410,7 @@ static void print(struct text *out, struct grid *g)
     } while (first < n);
     print_outsiders(out, g->r, width);
     print_reasons(out, g, width);
+    print_cost_notes(out, g->r, width);
     print_canaries(out, g->r, width);
     if (n > 1) print_legend(out, g, width);
 }

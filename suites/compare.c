@@ -276,8 +276,8 @@ static void add_divergence(struct comparing *c, const struct measured *base)
 static json_t *subject_of(const json_t *run)
 {
     json_t *s = json_copy(json_object_get(run, "subject"));
-    static const char *const keys[] = {"seconds", "tokens_per_second", "peak_bytes", "counters", "started", "kerf",
-                                       "machine"};
+    static const char *const keys[] = {"seconds", "tokens_per_second", "peak_bytes", "counters",
+                                       "profile", "started",           "kerf",       "machine"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         json_t *v = json_object_get(run, keys[i]);
         if (v) json_object_set(s, keys[i], v);

@@ -37,7 +37,8 @@ bool sampler_due(struct sampler *s, struct random *random, double now)
 
 void sampler_spend(struct sampler *s, double seconds)
 {
-    s->spent += seconds;
+    const double most = 20 * s->cost;
+    s->spent += seconds < most ? seconds : most;
     s->times++;
     s->cost = (s->spent + s->given) / (double)(s->times + 1);
 }

@@ -29,6 +29,7 @@ struct sampler {
 void sampler_open(struct sampler *s, double budget, double start, double cost, int64_t in_a_row, double now);
 /* Asked at each boundary. */
 bool sampler_due(struct sampler *s, struct random *random, double now);
+/* What took much longer than usual was interrupted: that is not what it costs. */
 void sampler_spend(struct sampler *s, double seconds);
 /* Whether so many can be paid now. */
 bool sampler_affords(const struct sampler *s, double now, int64_t n);

@@ -125,9 +125,9 @@ static void set_counters(struct adding *a, const json_t *counters)
     json_t *v;
     json_object_foreach((json_t *)(uintptr_t)counters, name, v)
     {
-        if (!json_is_number(v)) continue;
+        const double value = json_is_number(v) ? json_number_value(v) : NAN; /* an empty field */
         if (strcmp(name, "cpu_seconds") == 0) {
-            set_number(a, BOARD_CPU_SECONDS, json_number_value(v));
+            set_number(a, BOARD_CPU_SECONDS, value);
             continue;
         }
         struct text t = {0};
@@ -136,7 +136,7 @@ static void set_counters(struct adding *a, const json_t *counters)
         board_name_part(&t, name);
         if (!a->status && t.failed) a->status = error_set(a->e, ERROR_IO, "out of memory for a column's name");
         if (!a->status) a->status = board_column_add(a->b, text_c(&t), &at, a->e);
-        set_number(a, at, json_number_value(v));
+        set_number(a, at, value);
         text_free(&t);
     }
 }
