@@ -12,6 +12,7 @@
 
 #include "reports/board/rank.h"
 #include "reports/evidence.h"
+#include "reports/profile.h"
 
 /* ERROR_IO with the remedy where gnuplot does not run. */
 int charts_try(struct error *e);
@@ -27,5 +28,23 @@ int chart_differences(const struct report *r, size_t row, struct text *svg, stru
  * logarithmic, a line a candidate (run.json's kl_above). Nothing is added where no candidate has one. */
 int chart_divergence(const struct report *r, const struct evidence *v, const char *suite, struct text *svg,
                      struct error *e);
+
+/* --- profiles: profiles[n_subjects], NULL where a subject has none --- */
+
+/* Kernel groups of one subject under the roofline: GFLOP/s against flop per byte, both axes logarithmic, a point a group
+ * whose area goes by its time, the phases apart; the machine's roofs as that run measured them. The axes are the same for
+ * all subjects of a report. Nothing is added where no group has both numbers. */
+int chart_roofline(const struct report *r, const struct report_profile *const *profiles, size_t subject,
+                   struct text *svg, struct error *e);
+/* The same of phases as a whole, all subjects in one, under the roofs of the first that has some. Nothing is added for
+ * fewer than two points. */
+int chart_phases(const struct report *r, const struct report_profile *const *profiles, struct text *svg,
+                 struct error *e);
+/* Time per layer in one phase ("prefill"), a bar a layer, stacked by part, and one for what is of no layer. Colours,
+ * their order and the axis are the same for all subjects of a report. Nothing is added where no time was taken, or for
+ * more than LAYERS_DRAWN bars. */
+enum { LAYERS_DRAWN = 200 };
+int chart_layers(const struct report *r, const struct report_profile *const *profiles, size_t subject,
+                 const char *phase, struct text *svg, struct error *e);
 
 #endif

@@ -10,11 +10,12 @@ static const int point_types[] = {
 static const char *const dash_types[CHART_DASHES] = {
     [DASH_NONE] = "solid", [DASH_LONG] = "(7,4)", [DASH_SHORT] = "(2,4)", [DASH_MIXED] = "(9,4,2,4)"};
 
-/* Lines are drawn by gnuplot in colours that are numbers: 1 + ours, and red where it is faint. */
+/* gnuplot draws in colours that are numbers: 1 + ours, and red where it is faint. */
+static int pen_colour(const struct chart_pen *pen) { return (pen->faint ? 1 << 16 : 0) + (int)pen->colour + 1; }
+
 static void pen_words(struct text *out, const struct chart_pen *pen)
 {
-    text_printf(out, " lc rgb %d lw %.2f dt %s", (pen->faint ? 1 << 16 : 0) + pen->colour + 1, pen->width,
-                dash_types[pen->dash]);
+    text_printf(out, " lc rgb %d lw %.2f dt %s", pen_colour(pen), pen->width, dash_types[pen->dash]);
 }
 
 void chart_open(struct chart *c, double height, struct chart_box frame)
@@ -74,6 +75,20 @@ void chart_plot(struct chart *c, const char *style, struct chart_pen pen, const 
     text_printf(&c->plots, "%s$d%zu using 1:2 with %s", c->n_plots ? ", " : "plot ", c->n_plots, style);
     pen_words(&c->plots, &pen);
     if (pen.marker) text_printf(&c->plots, " pt %d ps 1", point_types[pen.marker]);
+    c->n_plots++;
+}
+
+void chart_boxes(struct chart *c, struct chart_pen pen, const struct chart_box *boxes, size_t n)
+{
+    if (n == 0) return;
+    text_printf(&c->data, "$d%zu << E\n", c->n_plots);
+    for (size_t i = 0; i < n; i++) {
+        const struct chart_box b = boxes[i];
+        text_printf(&c->data, "%.2f %.2f %.2f %.2f %.2f %.2f\n", b.left, b.top, b.left, b.right, b.top, b.bottom);
+    }
+    text_add(&c->data, "E\n");
+    text_printf(&c->plots, "%s$d%zu using 1:2:3:4:5:6 with boxxyerror fc rgb %d fs solid noborder",
+                c->n_plots ? ", " : "plot ", c->n_plots, pen_colour(&pen));
     c->n_plots++;
 }
 

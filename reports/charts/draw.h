@@ -68,6 +68,8 @@ void chart_text(struct chart *c, double x, double y, const struct chart_words *w
 void chart_tick(struct chart *c, int axis, double at, const char *text);
 /* style: "lines", "steps" or, with a marker, "points". Clipped to the frame. */
 void chart_plot(struct chart *c, const char *style, struct chart_pen pen, const struct chart_point *p, size_t n);
+/* Filled boxes in the pen's colour, above the grid and below all texts. Clipped to the frame. */
+void chart_boxes(struct chart *c, struct chart_pen pen, const struct chart_box *boxes, size_t n);
 /* From a to b, wherever that is. */
 void chart_line(struct chart *c, struct chart_pen pen, struct chart_point a, struct chart_point b);
 /* Appends one <svg> element. `id` is the prefix of every id in it; title and description are those that a reader's

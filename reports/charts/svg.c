@@ -84,11 +84,14 @@ static struct piece attribute(const struct tag *tag, const char *name)
     const char *s = tag->rest.at, *end = s + tag->rest.n;
     const size_t n = strlen(name);
     for (; s && s + n + 2 < end; s++) {
-        const char quote = s[n + 2];
-        if (!strchr(" \t\r\n", *s) || memcmp(s + 1, name, n) != 0 || s[n + 1] != '=' || (quote != '"' && quote != '\''))
-            continue;
-        const char *value = s + n + 3, *last = memchr(value, quote, (size_t)(end - value));
-        if (last) return (struct piece){value, (size_t)(last - value)};
+        if (!strchr(" \t\r\n", *s) || memcmp(s + 1, name, n) != 0) continue;
+        const char *value = s + 1 + n;
+        while (value < end && *value == ' ') value++;
+        if (value == end || *value++ != '=') continue;
+        while (value < end && *value == ' ') value++;
+        if (value == end || (*value != '"' && *value != '\'')) continue;
+        const char *last = memchr(value + 1, *value, (size_t)(end - value - 1));
+        if (last) return (struct piece){value + 1, (size_t)(last - value - 1)};
     }
     return (struct piece){0};
 }
@@ -201,6 +204,34 @@ static int add_path(struct reader *r, const struct tag *tag)
     return 0;
 }
 
+/* A filled box; one without an area vanishes. */
+static int add_box(struct reader *r, const struct tag *tag)
+{
+    enum { CORNERS = 4 };
+    const struct piece points = attribute(tag, "points");
+    double p[2 * CORNERS], left, right, top, bottom;
+    bool faint;
+    if (numbers_after(points, "", p, 2 * CORNERS) < 2 * CORNERS) return unknown(r, "a shape without four corners");
+    left = right = p[0];
+    top = bottom = p[1];
+    for (size_t i = 0; i < CORNERS; i++) {
+        left = fmin(left, p[2 * i]);
+        right = fmax(right, p[2 * i]);
+        top = fmin(top, p[2 * i + 1]);
+        bottom = fmax(bottom, p[2 * i + 1]);
+    }
+    if (right - left < 0.05 || bottom - top < 0.05) return 0;
+    static const char *const steps[] = {"<path d=\"M", " ", "H", "V", "H"};
+    const double to[] = {left, top, right, bottom, left};
+    for (size_t i = 0; i < sizeof to / sizeof *to; i++) {
+        text_add(r->out, steps[i]);
+        add_number(r->out, to[i]);
+    }
+    text_printf(r->out, "Z\" fill=\"%s\"", chart_colour_css(read_colour(attribute(tag, "fill"), &faint)));
+    text_add(r->out, faint ? " opacity=\".45\"/>\n" : "/>\n");
+    return 0;
+}
+
 /* A point, which gnuplot draws by the number of its type; its radius came as the width of its line. */
 static int add_marker(struct reader *r, const struct tag *tag)
 {
@@ -278,6 +309,7 @@ static int translate_tag(struct reader *r, const struct tag *tag)
     }
     if (tag->closes) return unknown(r, "the end of what was not opened");
     if (piece_is(tag->name, "path")) return add_path(r, tag);
+    if (piece_is(tag->name, "polygon")) return add_box(r, tag);
     if (piece_is(tag->name, "use")) return add_marker(r, tag);
     if (piece_is(tag->name, "text")) return add_text(r);
     static const char *const skipped[] = {"title", "desc", "defs", "rect"}; /* rect: the paper */

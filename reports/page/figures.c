@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* A page without charts is better than none: after one that failed no other is tried. */
-static void say_no_charts(struct page *p)
+void page_no_charts(struct page *p)
 {
     if (!p->charts.code) return;
     text_add(p->out, "<p class=\"missing\">Charts are missing here: ");
@@ -23,8 +23,7 @@ static void open_figure(struct page *p, const struct text *svg)
     if (svg->failed) p->out->failed = true;
 }
 
-/* Nothing where nothing was drawn. */
-static void write_figure(struct page *p, const struct text *svg, const char *caption)
+void page_figure(struct page *p, const struct text *svg, const char *caption)
 {
     if (!svg->length) return;
     open_figure(p, svg);
@@ -52,9 +51,9 @@ void page_quality(struct page *p)
     page_open(p, "quality", "Quality against size",
               "Up is better, left is smaller. Nothing beats a point on the line (the Pareto front) in both.");
     if (!p->charts.code) chart_quality(p->r, p->standings, NULL, &svg, &p->charts);
-    say_no_charts(p);
+    page_no_charts(p);
     text_add(p->out, "<div class=\"pair\">\n");
-    if (!p->charts.code) write_figure(p, &svg, marks);
+    if (!p->charts.code) page_figure(p, &svg, marks);
     if (!p->charts.code && !svg.length)
         text_add(p->out, "<p class=\"missing\">Nothing to draw: it takes two subjects whose size and quality are "
                          "known.</p>\n");
@@ -115,7 +114,7 @@ void page_differences(struct page *p)
         text_free(&svg);
     }
     text_add(p->out, "</div>\n");
-    say_no_charts(p);
+    page_no_charts(p);
     if (n == MOST)
         text_printf(p->out, "<p class=\"missing\">The first %d suites; all numbers follow below.</p>\n", MOST);
     page_close(p);
@@ -181,7 +180,7 @@ void page_divergence(struct page *p)
         n++;
         if (!p->charts.code) chart_divergence(p->r, p->v, row->suite, &svg, &p->charts);
         text_add(p->out, "<div class=\"pair\">\n");
-        if (!p->charts.code) write_figure(p, &svg, "Further left and lower is closer to the baseline.");
+        if (!p->charts.code) page_figure(p, &svg, "Further left and lower is closer to the baseline.");
         text_free(&svg);
         write_quantiles(p, row->suite);
         text_add(p->out, "</div>\n");

@@ -123,6 +123,7 @@ static void write_contents(struct page *p, bool some_differences)
                          "<li><a href=\"#divergence\">Divergence</a></li>"
                          "<li><a href=\"#flips\">Flips</a></li>"
                          "<li><a href=\"#tokens\">Worst tokens</a></li>");
+    if (page_has_profile(p)) text_add(p->out, "<li><a href=\"#profile\">Profile</a></li>");
     text_add(p->out,
              "<li><a href=\"#numbers\">All numbers</a></li><li><a href=\"#method\">Method</a></li></ul></nav>\n");
 }
@@ -141,11 +142,47 @@ static void write_page(struct page *p)
     if (several) page_divergence(p);
     if (several) page_flips(p);
     if (several) page_tokens(p);
+    if (page_has_profile(p)) page_profile(p);
     page_numbers(p);
     page_method(p);
     text_add(p->out, "</main>\n<footer><p>Made by kerf ");
     page_text(p, p->r->version);
     text_printf(p->out, "</p></footer>\n<script>%s</script>\n</body>\n</html>\n", page_script);
+}
+
+/* --- profiles --- */
+
+bool page_has_profile(const struct page *p)
+{
+    for (size_t j = 0; j < p->r->n_subjects; j++)
+        if (p->profiles[j]) return true;
+    return false;
+}
+
+struct page_profiles {
+    struct report_profile *held;        /* [n_subjects], zeroed where there is none */
+    const struct report_profile **each; /* [n_subjects]: into these, or NULL */
+};
+
+static void profiles_close(struct page_profiles *x, size_t n)
+{
+    for (size_t j = 0; x->held && j < n; j++) report_profile_close(&x->held[j]);
+    free(x->held);
+    free(x->each);
+}
+
+static int profiles_open(struct page_profiles *x, const struct report *r, struct error *e)
+{
+    int status = 0;
+    x->held = memory_new(r->n_subjects, sizeof *x->held, "a page", e);
+    x->each = x->held ? memory_new(r->n_subjects, sizeof *x->each, "a page", e) : NULL;
+    if (!x->each) return ERROR_IO;
+    for (size_t j = 0; j < r->n_subjects && !status; j++) {
+        if (!r->subjects[j].profile) continue;
+        status = report_profile_read(&x->held[j], r->subjects[j].profile, "profile", e);
+        x->each[j] = &x->held[j];
+    }
+    return status;
 }
 
 /* A line each, whatever names and reasons hold. */
@@ -172,12 +209,16 @@ int report_page(const json_t *comparison, const char *folder, struct text *out, 
     if (!standings) status = ERROR_IO;
     if (!status) status = report_standings(&r, standings, e);
     if (!status) status = evidence_read(&v, &r, folder, e);
-    struct page p = {.r = &r, .v = &v, .standings = standings, .answer = answer_find(&r), .out = out};
+    struct page_profiles profiles = {0};
+    if (!status) status = profiles_open(&profiles, &r, e);
+    struct page p = {
+        .r = &r, .v = &v, .standings = standings, .profiles = profiles.each, .answer = answer_find(&r), .out = out};
     if (!status) {
         charts_try(&p.charts);
         write_page(&p);
         note_missing(&p, notes);
     }
+    profiles_close(&profiles, r.n_subjects);
     evidence_free(&v);
     free(standings);
     report_close(&r);

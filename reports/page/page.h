@@ -10,11 +10,13 @@
 #include "reports/board/rank.h"
 #include "reports/charts/charts.h"
 #include "reports/evidence.h"
+#include "reports/profile.h"
 
 struct page {
     const struct report *r;
     const struct evidence *v;
-    const struct standing *standings; /* [n_subjects] */
+    const struct standing *standings;             /* [n_subjects] */
+    const struct report_profile *const *profiles; /* [n_subjects]; NULL where a subject has none */
     struct answer answer;
     struct text *out;
     struct error charts; /* why there are none, or no further ones; code 0 where there are */
@@ -27,6 +29,7 @@ void page_differences(struct page *p);
 void page_divergence(struct page *p);
 void page_flips(struct page *p);
 void page_tokens(struct page *p);
+void page_profile(struct page *p);
 void page_numbers(struct page *p);
 void page_method(struct page *p);
 
@@ -41,6 +44,17 @@ void page_close(struct page *p);
 /* A container that scrolls sideways by itself, and by keyboard. */
 void page_scroll_open(struct page *p, const char *label);
 void page_scroll_close(struct page *p);
+bool page_has_profile(const struct page *p);
+/* A <figure> with a chart and what to read in it, which is HTML; nothing where nothing was drawn. */
+void page_figure(struct page *p, const struct text *svg, const char *caption);
+void page_no_charts(struct page *p); /* why charts are missing, where they are */
+
+/* --- of profiles (profile_tables.c) --- */
+
+void page_profile_phases(struct page *p); /* seconds of all subjects by phase */
+void page_profile_tokens(struct page *p); /* what a token costs */
+/* Of one subject, to be opened: phases and groups with their counters, and which counters are not there. */
+void page_profile_details(struct page *p, size_t subject);
 
 extern const char page_style[], page_script[]; /* page.css, page.js */
 

@@ -6,7 +6,7 @@ import pathlib
 import shutil
 import subprocess
 
-from checks import page_of
+from checks import SECTIONS, page_of
 
 ITEMS = 10
 
@@ -98,6 +98,41 @@ class Stranger:
         return text
 
 
+def make_profiled(program, folder):
+    """A profile of each subject: of phases, kernels and layers."""
+    kerf(program, "compare", "millbrook-llama@f32", "@gguf:q4_k_m+fast", "--limit", ITEMS, "--suite", "stories",
+         "--suite", "translation", "--profile", "--out", folder)
+    return page_of(folder, charts=9, sections=SECTIONS + ["profile"])
+
+
+def make_hostile_profile(program, folder, comparison):
+    """The same, every text of the profiles a stranger's; the long names of kernels come with it."""
+    folder.mkdir()
+    s = Stranger()
+
+    def compare(c):
+        for subject in c["subjects"]:
+            profile = subject["profile"]
+            profile["note"] = s.text()
+            for counter in profile["counters"]:
+                counter.update(name=s.text(shown="reason" in counter), what=s.text(shown=False))
+                if "reason" in counter:
+                    counter["reason"] = s.text()
+            for group in profile["groups"]:
+                group.update(part=s.text(), weights=s.text(), shape=s.text())
+                if group["limit"]:
+                    group["limit"]["name"] = s.text()
+            for layer in profile["layers"]:
+                layer["parts"] = {s.text(shown=False): seconds for seconds in layer["parts"].values()}
+            for peak in profile["roofline"]["peaks"]:
+                peak.update(name=s.text(shown=False), unit=s.text(shown=False))
+
+    shutil.copy(comparison / "compare.json", folder)
+    edit(folder / "compare.json", compare)
+    kerf(program, "report", folder, "--out", folder)
+    return page_of(folder, charts=8, sections=SECTIONS + ["profile"], marks=tuple(s.marks))
+
+
 def write_samples(s, runs, metrics):
     """The texts of the items that flipped in any of these files: RUN/samples_SUITE.jsonl, the baseline's first."""
     files = [[json.loads(line) for line in path.read_text().splitlines()] for path in runs]
@@ -168,5 +203,7 @@ def make_all(program, folder):
         "comparison": make_comparison(program, plain),
         "mixed": make_mixed(program, folder / "mixed", plain),
         "single": make_single(program, folder / "single", plain),
+        "profiled": make_profiled(program, folder / "profiled"),
+        "hostile profile": make_hostile_profile(program, folder / "hostile-profile", folder / "profiled"),
         "hostile": make_hostile(program, folder / "hostile", plain),
     }

@@ -1,5 +1,5 @@
 /* What is drawn, and what is done where gnuplot is not what it should be: fakes on PATH stand in for it. */
-#include "tests/reports/edit.h"
+#include "tests/reports/drawings.h"
 
 #include "engine/base/table.h"
 #include "reports/charts/charts.h"
@@ -15,54 +15,6 @@
 #include <unistd.h>
 
 enum { SUBJECTS = 40 };
-
-/* --- the tests' own gnuplot --- */
-
-static char usual_path[4096], *fakes;
-
-static int setup(void **state)
-{
-    const char *path = getenv("PATH");
-    snprintf(usual_path, sizeof usual_path, "%s", path ? path : "/usr/bin:/bin");
-    fakes = folder_temporary();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    folder_remove(fakes);
-    return 0;
-}
-
-/* A shell script that is called gnuplot, found before the real one; NULL: there is none at all. */
-static void put_gnuplot(const char *script)
-{
-    char text[2048], path[8192];
-    snprintf(text, sizeof text, "#!/bin/sh\n%s\n", script ? script : "");
-    char *file = file_put(fakes, "gnuplot", text, strlen(text));
-    if (script)
-        assert_int_equal(chmod(file, 0755), 0);
-    else
-        assert_int_equal(remove(file), 0);
-    free(file);
-    snprintf(path, sizeof path, script ? "%s:%s" : "%s", fakes, usual_path);
-    setenv("PATH", path, 1);
-}
-
-static int restore(void **state)
-{
-    setenv("PATH", usual_path, 1);
-    return 0;
-}
-
-/* Skips the test where gnuplot is not installed, with the reason. */
-static void need_gnuplot(void)
-{
-    struct error e;
-    if (charts_try(&e) == 0) return;
-    print_message("%s\n", e.text);
-    skip();
-}
 
 static void assert_gnuplot(const char *script, struct gnuplot_limits limits, const char *words)
 {
@@ -210,51 +162,6 @@ static int draw(struct scene *s, int chart, struct text *svg, struct error *e)
     return chart_divergence(&s->r, &s->v, "stories", svg, e);
 }
 
-static void assert_has(const char *text, const char *part)
-{
-    if (!strstr(text, part)) fail_msg("no \"%s\" in:\n%s", part, text);
-}
-
-static void assert_lacks(const char *text, const char *part)
-{
-    if (strstr(text, part)) fail_msg("\"%s\" in:\n%s", part, text);
-}
-
-static void assert_balanced(const char *xml)
-{
-    char open[32][16];
-    size_t depth = 0;
-    for (const char *s = xml; (s = strchr(s, '<')); s++) {
-        const char *end = strchr(s, '>');
-        assert_non_null(end);
-        const bool closes = s[1] == '/';
-        char name[16] = "";
-        assert_int_equal(sscanf(s + 1 + closes, "%15[a-z]", name), 1);
-        if (closes) {
-            assert_true(depth > 0);
-            assert_string_equal(name, open[--depth]);
-        } else if (end[-1] != '/') {
-            assert_true(depth < 32);
-            memcpy(open[depth++], name, sizeof name);
-        }
-    }
-    assert_int_equal(depth, 0);
-}
-
-static void assert_embeddable(const struct text *svg)
-{
-    const char *s = text_c(svg);
-    static const char *const refused[] = {
-        "<?xml", "<!", "nuplot", " width=", "style=", "<g", "@0@", "nan", "inf", "black"};
-    assert_true(svg->length < 60000);
-    assert_int_equal(strncmp(s, "<svg ", 5), 0);
-    assert_balanced(s);
-    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) assert_lacks(s, refused[i]);
-    assert_has(s, "viewBox=\"0 0 420 ");
-    assert_has(s, "role=\"img\" aria-labelledby=\"chart-");
-    assert_has(s, "<desc id=\"chart-");
-}
-
 static void test_charts_of_many_sizes(void **state)
 {
     static const size_t sizes[] = {2, 4, 9, 31};
@@ -398,14 +305,6 @@ static void test_strange_numbers(void **state)
 
 /* --- names --- */
 
-/* The real gnuplot, by a script that keeps what it is told. */
-static void put_recorder(void)
-{
-    char script[8192];
-    snprintf(script, sizeof script, "tee -a %s/record | PATH='%s' gnuplot \"$@\"", fakes, usual_path);
-    put_gnuplot(script);
-}
-
 static void test_names_never_reach_gnuplot(void **state)
 {
     static const char hostile[] = "\"`touch /tmp/x`\\n$(id)'\\\"@1@<svg onload=x>]]>\\u202eé\"";
@@ -430,15 +329,7 @@ static void test_names_never_reach_gnuplot(void **state)
         text_free(&svg);
     }
     text_free(&escaped);
-    char path[4200];
-    snprintf(path, sizeof path, "%s/record", fakes);
-    FILE *f = fopen(path, "r");
-    assert_non_null(f);
-    size_t n = 0;
-    for (int byte; (byte = fgetc(f)) != EOF; n++)
-        if (byte >= 0x80 || strchr("`;!\\\"", byte)) fail_msg("gnuplot was told 0x%02X at byte %zu", byte, n);
-    fclose(f);
-    assert_true(n > 1000);
+    assert_gnuplot_told_nothing();
     scene_close(&s);
 }
 
