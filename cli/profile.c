@@ -128,8 +128,11 @@ struct profile_figures profiling_passes(const struct profiling *x, bool weights_
         all.flop += f.flop;
         all.bytes += f.bytes;
     }
-    for (size_t i = 0; weights_alone && i < profile_places(p); i++)
-        if (profile_place_at(p, i).part == PART_ATTENTION) all.bytes -= profile_piece(p, i).bytes;
+    for (size_t i = 0; weights_alone && i < profile_places(p); i++) {
+        const struct profile_place at = profile_place_at(p, i);
+        const bool passes = at.phase == PHASE_PREFILL || at.phase == PHASE_DECODE; /* calibrating has pieces as well */
+        if (passes && at.part == PART_ATTENTION) all.bytes -= profile_piece(p, i).bytes;
+    }
     return all;
 }
 

@@ -221,6 +221,8 @@ int engine_open(int64_t threads, struct error *e)
 {
     if (threads > 1024) return error_set(e, ERROR_USAGE, "--threads: %lld is more than 1024", (long long)threads);
     if (threads) omp_set_num_threads((int)threads);
+    /* More than OMP_THREAD_LIMIT never come, and OpenBLAS would wait for them. */
+    if (omp_get_max_threads() > omp_get_thread_limit()) omp_set_num_threads(omp_get_thread_limit());
     int status = kernels_check(e);
     return status ? status : blas_open(e);
 }

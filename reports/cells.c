@@ -227,6 +227,14 @@ double cost_share(const struct report_subject *s, int cost)
     return least;
 }
 
+/* Rounded down: what is scaled saw less than all. */
+void scaled_write(struct text *out, double least)
+{
+    const double percent = 100 * least, step = percent < 0.1 ? 1000 : percent < 10 || percent > 99 ? 10 : 1;
+    text_printf(out, "~: scaled, since its counter saw a part of the time, at least %.4g%%",
+                floor(step * percent + 1e-9) / step);
+}
+
 bool costs_scaled(const struct report *r, struct text *out)
 {
     double least = 1;
@@ -234,7 +242,7 @@ bool costs_scaled(const struct report *r, struct text *out)
         for (int k = COST_INSTRUCTIONS; k < COSTS; k++)
             if (!isnan(cost_value(&r->subjects[j], k))) least = fmin(least, cost_share(&r->subjects[j], k));
     if (!(least < 1)) return false;
-    text_printf(out, "~: scaled, since its counter saw a part of the time, at least %.2g%%", 100 * least);
+    scaled_write(out, least);
     return true;
 }
 

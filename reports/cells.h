@@ -132,6 +132,8 @@ void format_cost_change(char out[CELL_TEXT], const struct report_subject *s, con
 
 /* The share of the passes' time that was counted for it, where the rest is scaled, which format_cost() marks "~"; else 1. */
 double cost_share(const struct report_subject *s, int cost);
+/* "~: scaled, since its counter saw a part of the time, at least 33%", of the least share that was seen. */
+void scaled_write(struct text *out, double least);
 /* "~: scaled, ..." where any cost of any subject is; else false and nothing. */
 bool costs_scaled(const struct report *r, struct text *out);
 /* Why profiles lack counters, each reason once, and of how many subjects. */

@@ -97,7 +97,14 @@ static double items_missing(const struct limit_result *r, double low, double hig
 }
 
 /* What is equal but for rounding is equal: 0.51 - 0.53 is not -0.02 to the last bit. */
-static bool is_above(double x, double limit) { return x - limit > 1e-9 * fmax(fabs(x), fabs(limit)); }
+static bool is_above(double x, double limit)
+{
+    return x > limit && (isinf(x) || x - limit > 1e-9 * fmax(fabs(x), fabs(limit)));
+}
+
+/* Whether the items are too few for an interval of 95 %: by chance all of n lie on the same side of a limit once in 2^n
+ * times, and then resampling them gives no mean on the other. */
+static bool is_few(int64_t items) { return items >= 0 && items < LIMITS_ITEMS; }
 
 static void judge(struct limit_result *r, int64_t items)
 {
@@ -107,7 +114,9 @@ static void judge(struct limit_result *r, int64_t items)
     const double low = sign * (r->bound.at_least ? r->high : r->low),
                  high = sign * (r->bound.at_least ? r->low : r->high);
     r->more = NAN;
-    if (isnan(value) || is_above(low, limit))
+    if (!isnan(value) && !counted && is_few(items))
+        r->verdict = LIMIT_UNDECIDED, r->more = (double)(LIMITS_ITEMS - items);
+    else if (isnan(value) || is_above(low, limit))
         r->verdict = LIMIT_BEYOND;
     else if (counted ? !is_above(value, limit) : !isnan(high) && !is_above(high, limit))
         r->verdict = LIMIT_WITHIN;
@@ -288,22 +297,29 @@ static bool is_label(const struct report *r, size_t subject, const char *name)
     return same || strcmp(r->subjects[subject].name, name) == 0;
 }
 
+static int tell_stranger(const struct checking *c, const char *place, const char *name)
+{
+    const struct report *r = &c->l->report;
+    if (is_label(r, 0, name)) return refuse(c, place, "\"%s\" is the baseline: name candidates", name);
+    const char **names = memory_new(r->n_subjects, sizeof *names, "names", NULL);
+    for (size_t i = 0; names && i < r->n_subjects; i++) names[i] = r->subjects[i].name;
+    const struct suggestion guess = names ? suggest(name, names, r->n_subjects) : (struct suggestion){""};
+    free(names);
+    return refuse(c, place, "no subject here is \"%s\"%s", name, guess.words);
+}
+
+/* All that have the name: none of them goes unchecked. */
 static int choose(const struct checking *c, const char *place, const char *name)
 {
     const struct report *r = &c->l->report;
-    size_t j = 0;
-    while (j < r->n_subjects && !is_label(r, j, name)) j++;
-    if (j == r->n_subjects) {
-        const char **names = memory_new(r->n_subjects, sizeof *names, "names", NULL);
-        for (size_t i = 0; names && i < r->n_subjects; i++) names[i] = r->subjects[i].name;
-        const struct suggestion guess = names ? suggest(name, names, r->n_subjects) : (struct suggestion){""};
-        free(names);
-        return refuse(c, place, "no subject here is \"%s\"%s", name, guess.words);
+    size_t n = 0;
+    for (size_t j = is_run(c->l) ? 0 : 1; j < r->n_subjects; j++) {
+        if (!is_label(r, j, name)) continue;
+        if (c->chosen[j]) return refuse(c, place, "\"%s\" is there twice", name);
+        c->chosen[j] = true;
+        n++;
     }
-    if (j == 0 && !is_run(c->l)) return refuse(c, place, "\"%s\" is the baseline: name candidates", name);
-    if (c->chosen[j]) return refuse(c, place, "\"%s\" is there twice", name);
-    c->chosen[j] = true;
-    return 0;
+    return n ? 0 : tell_stranger(c, place, name);
 }
 
 static int choose_subjects(const struct checking *c, const json_t *names)

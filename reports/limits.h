@@ -24,10 +24,11 @@
  * multiplied by the change and is left out. A limit of x is
  *   within     where the whole interval is, x included;
  *   beyond     where none of the interval is, or where a candidate has no value and the baseline has one;
- *   undecided  where x lies in the interval, or there is none (of one item). About n (width / gap)^2 items would decide,
- *              n: those there are, width: from the value to the interval's end towards x, gap: from the value to x.
- * One side of a 95 % interval is exceeded by chance once in 40 times. Each limit is judged by itself: nothing is
- * adjusted for their number or that of the candidates.
+ *   undecided  where x lies in the interval, or the items are fewer than LIMITS_ITEMS. About n (width / gap)^2 items would
+ *              decide, n: those there are, width: from the value to the interval's end towards x, gap: from the value to x.
+ * One side of a 95 % interval is exceeded by chance once in 40 times where items are many; percentile intervals of few
+ * are too narrow (of 10 once in 20 times, and oftener where items differ much to one side). Each limit is judged by
+ * itself: nothing is adjusted for their number or that of the candidates.
  *
  * Items that flipped are counted by a suite's first metric whose items are right or wrong. A count that is no larger
  * than its limit is within: it is a fact about these items. A larger one is beyond where the lower end of the 95 % score
@@ -70,7 +71,10 @@ struct limits {
     size_t counts[LIMIT_BEYOND + 1]; /* by verdict */
 };
 
-enum { LIMITS_MOST = 1 << 16 }; /* results */
+enum {
+    LIMITS_MOST = 1 << 16, /* results */
+    LIMITS_ITEMS = 6       /* that an interval needs: the least n for which 2^-n is below the 2.5 % of one side */
+};
 
 /* Strings belong to both JSON values, which must outlive *l. After failure nothing is held; *place, the caller's, says
  * where in the rules the error is, "" where it is in the comparison. */

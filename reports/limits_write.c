@@ -74,7 +74,13 @@ void limit_figures(const struct limits *l, const struct limit_result *r, char va
     }
 }
 
-/* "within", "undecided: about 1200 more items would tell", "beyond: not defined: why" */
+static double two_digits(double x)
+{
+    const double unit = x < 100 ? 1 : pow(10, floor(log10(x)) - 1);
+    return round(x / unit) * unit;
+}
+
+/* "within", "undecided: +1200 items", "beyond: not defined: why" */
 static void add_verdict(struct text *out, const struct limit_result *r)
 {
     if (r->verdict == LIMIT_WITHIN) text_add(out, "within");
@@ -82,11 +88,11 @@ static void add_verdict(struct text *out, const struct limit_result *r)
     if (r->reason) text_printf(out, ": not defined: %s", r->reason);
     if (r->verdict != LIMIT_UNDECIDED) return;
     if (isnan(r->more))
-        text_add(out, "undecided: there is no interval");
+        text_add(out, "undecided: no interval");
     else if (isinf(r->more))
-        text_add(out, "undecided: no number of items would tell");
+        text_add(out, "undecided: at any number");
     else
-        text_printf(out, "undecided: about %.*g more %s would tell", r->more < 1000 ? 3 : 2, r->more,
+        text_printf(out, r->more < 1e9 ? "undecided: +%.0f %s" : "undecided: +%.1e %s", two_digits(r->more),
                     r->more < 2 ? "item" : "items");
 }
 
@@ -98,7 +104,8 @@ static void add_summary(struct text *out, const struct limits *l, bool strict)
 }
 
 static const char fine_print[] = "Intervals are 95 %, each limit is judged by itself: nothing is adjusted for their "
-                                 "number. beyond: the whole interval is. undecided: the limit lies in the interval.";
+                                 "number. beyond: the whole interval is. undecided: the limit lies in the interval; "
+                                 "so many more items would decide, or no number of them.";
 
 /* Appends s, cut to a width, through a sink's escape; no more of a huge text is looked at than can be shown. */
 static void add_cut(struct text *out, const char *s, size_t width, void (*escape)(struct text *, const char *))
@@ -187,7 +194,7 @@ static void add_result(struct text *out, const struct limits *l, const struct li
 /* As wide as the widest cell; where a line would be wider than the terminal, names give way. */
 static size_t measure(const struct limits *l, const char *const headings[COLUMNS], size_t width, size_t widths[COLUMNS])
 {
-    size_t total = layout_width("undecided ✗");
+    size_t total = layout_width("undecided: +1000 items ✗");
     for (int k = 0; k < COLUMNS; k++) widths[k] = layout_width(headings[k]);
     for (size_t i = 0; i < l->n; i++) {
         struct cells c = {0};
@@ -380,12 +387,12 @@ static json_t *result_record(const struct limits *l, const struct limit_result *
     static const char *const verdicts[] = {"within", "undecided", "beyond"};
     const struct report_row *row = &l->report.rows[r->row];
     const bool interval = !isnan(r->low) && !isnan(r->high);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:s*, s:f, s:s, s:o}", "rule", r->rule, "suite",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:s*, s:o, s:s, s:o}", "rule", r->rule, "suite",
                      row->suite, "metric", row->metric, "of", kinds[r->bound.kind], "subject",
                      l->report.subjects[r->subject].name, "items", (json_int_t)row->items, "value", number(r->value),
-                     "ci95", interval ? json_pack("[f, f]", r->low, r->high) : json_null(), "reason", r->reason,
-                     r->bound.at_least ? "at_least" : "at_most", r->bound.limit, "verdict", verdicts[r->verdict],
-                     "more_items", number(r->more));
+                     "ci95", interval ? json_pack("[o, o]", number(r->low), number(r->high)) : json_null(), "reason",
+                     r->reason, r->bound.at_least ? "at_least" : "at_most", number(r->bound.limit), "verdict",
+                     verdicts[r->verdict], "more_items", number(r->more));
 }
 
 json_t *limits_record(const struct limits *l, bool strict)

@@ -408,11 +408,9 @@ static void print_absent(const struct report_profile *p, size_t width, struct te
 
 static void print_scaled(const struct sheet *s, size_t width, struct text *out)
 {
-    char number[CELL_TEXT];
     struct text line = {0};
     if (!(s->least < 1)) return;
-    format_value(number, 100 * s->least, 100 * s->least < 9.95 ? 1 : 0);
-    text_printf(&line, "~: scaled, since its counter saw a part of the time, at least %s%%", number);
+    scaled_write(&line, s->least);
     layout_wrap(out, text_c(&line), width, 2);
     text_free(&line);
 }

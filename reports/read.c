@@ -27,6 +27,7 @@ static struct figure take_figure(struct fields *s, const json_t *object)
         return f;
     }
     if (json_is_number(low) && json_is_number(high)) f.low = json_number_value(low), f.high = json_number_value(high);
+    if (f.low > f.high) fields_wrong(s, "ci95", ci, "null or [low, high], the lower one first");
     return f;
 }
 

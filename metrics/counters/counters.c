@@ -101,9 +101,10 @@ static int make(struct counters *c, const char *const *names, size_t n, struct e
         !(c->values = memory_new(n * (size_t)c->threads, sizeof *c->values, "counters", e)))
         return e->code;
     for (size_t i = 0; i < n; i++) c->all[i].name = names[i];
-    if (!software_threads(c->who, c->threads))
-        return error_set(e, ERROR_IO, "counters: OpenMP does not give %d threads", c->threads);
-    return 0;
+    const int given = software_threads(c->who, c->threads);
+    if (given == c->threads) return 0;
+    return error_set(e, ERROR_IO, "counters: OpenMP gives %d of %d threads: unset OMP_DYNAMIC, or --threads %d", given,
+                     c->threads, given);
 }
 
 /* The names that were given need not outlive the call. */
@@ -209,16 +210,29 @@ struct counter_values *counters_values(const struct counters *c)
     return memory_new(1, sizeof(struct counter_values) + n * sizeof(uint64_t), "counters", NULL);
 }
 
+/* Its hardware counters stand still as well as its clock. */
+static void tell_ended(struct counters *c, int thread)
+{
+    for (size_t k = 0; k < c->n; k++)
+        if (c->all[k].scope == COUNTER_THREADS && !c->all[k].reason[0])
+            snprintf(c->all[k].reason, sizeof c->all[k].reason,
+                     "thread %d ended while it was counted, and another works in its place", thread);
+}
+
 static void read_task_clock(struct counters *c, size_t i)
 {
     for (int t = 0; t < c->threads; t++) {
         uint64_t *value = &c->values[i * (size_t)c->threads + (size_t)t];
-        if (c->all[i].reason[0] || software_task_clock(&c->who[t], value)) continue;
-        for (size_t k = 0; k < c->n; k++) /* its hardware counters stand still as well */
-            if (c->all[k].scope == COUNTER_THREADS && !c->all[k].reason[0])
-                snprintf(c->all[k].reason, sizeof c->all[k].reason,
-                         "thread %d ended while it was counted, and another works in its place", t);
+        if (!c->all[i].reason[0] && !software_task_clock(&c->who[t], value)) tell_ended(c, t);
     }
+}
+
+/* Where task_clock, which would show it, is not among the counters. */
+static void find_ended(struct counters *c)
+{
+    uint64_t unused;
+    for (int t = 0; t < c->threads; t++)
+        if (!software_task_clock(&c->who[t], &unused)) tell_ended(c, t);
 }
 
 static void read_energy(struct counters *c, size_t i)
@@ -236,6 +250,7 @@ void counters_read(struct counters *c, enum counters_extent extent, struct count
     const bool all = extent == COUNTERS_ALL, energy = all || now - c->energy_read > energy_every;
     papi_read(c->papi, c->values);
     if (all) software_usage(usage);
+    if (all && counters_find(c, "task_clock") < 0) find_ended(c);
     if (energy) c->energy_read = now;
     for (size_t i = 0; i < c->n; i++) {
         const enum counter_meter meter = c->meters[i];

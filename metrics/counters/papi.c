@@ -109,6 +109,13 @@ static void allow_files(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* Before 7.1, PAPI reads sets that are attached to other threads by rdpmc as well, which has the counters of the processor
+ * that reads (icl-utk-edu/papi#29). It has no option against that, but what it looks at is what it shows here. */
+static void read_by_kernel(const PAPI_component_info_t *cpu)
+{
+    ((PAPI_component_info_t *)(uintptr_t)cpu)->fast_counter_read = 0;
+}
+
 static void open_library(struct papi *p)
 {
     const int version = (int)PAPI_VER_CURRENT;
@@ -126,10 +133,12 @@ static void open_library(struct papi *p)
         return;
     }
     const PAPI_component_info_t *cpu = component_cpu();
-    if (!cpu || cpu->disabled)
+    if (!cpu || cpu->disabled) {
         explain(p, cpu);
-    else
-        allow_files();
+        return;
+    }
+    read_by_kernel(cpu);
+    allow_files();
 }
 
 int papi_open(struct papi **out, const struct thread_place *who, int threads, size_t events, struct error *e)

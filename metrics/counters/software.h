@@ -17,8 +17,8 @@ struct thread_place {
     clockid_t clock;
 };
 
-/* Fills who[threads]; false: OpenMP gave fewer threads than that. */
-bool software_threads(struct thread_place *who, int threads);
+/* Fills who[threads]; how many of them OpenMP gave. */
+int software_threads(struct thread_place *who, int threads);
 bool software_task_clock(const struct thread_place *who, uint64_t *ns);
 /* Of the whole process, for every meter of getrusage() at once; [meter], in the unit of its name. */
 void software_usage(uint64_t out[METER_PACKAGE]);

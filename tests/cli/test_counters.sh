@@ -71,6 +71,9 @@ run counters PAPI_NO_SUCH
 expect_error 2 'PAPI_NO_SUCH: no counter of this name'
 run counters "$(printf 'A%.0s' {1..5000})"
 expect_status 0
+OMP_THREAD_LIMIT=1 run counters --threads 2
+expect_status 0
+expect_stdout_match '^.+, 1 threads: '
 run counters --threads 0
 expect_error 2 threads
 finish

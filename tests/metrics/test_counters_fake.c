@@ -1,191 +1,13 @@
-/* PAPI's functions are defined here and win over the library's: a PMU of four counters, with events that get in each
- * other's way, on three threads, whose counts the tests choose. */
+/* Counters over a PMU that is made up, papi_fake.h, on three threads. */
 #include "metrics/counters/counters.h"
+#include "tests/metrics/papi_fake.h"
 #include "tests/testing.h"
 
 #include <inttypes.h>
 #include <omp.h>
-#include <papi.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-/* papi.h names codes by bits of an int; ours are small. */
-enum { THREADS = 3, SETS = 256, COUNTERS = 4, CORE = 0, UNCORE = 1, PROCESS = 2, COMPONENTS = 3 };
-
-struct fake_event {
-    const char *name;
-    int component;
-    bool absent;      /* a preset that has a code and no event */
-    int conflict;     /* with the event of this place, -1: none */
-    int refuse_start; /* sets with it start with this code */
-    int refuse_read;
-    bool floating;             /* its values are doubles */
-    uint64_t now[THREADS + 1]; /* what has happened on each thread; the last: of the process or machine */
-    int counted[THREADS + 1];  /* sets that run with it */
-};
-
-static struct fake_event events[] = {
-    {"PAPI_TOT_CYC", CORE, .conflict = -1},
-    {"PAPI_TOT_INS", CORE, .conflict = -1},
-    {"PAPI_BR_INS", CORE, .conflict = -1},
-    {"PAPI_BR_MSP", CORE, .conflict = -1},
-    {"PAPI_L1_DCM", CORE, .conflict = 5},
-    {"PAPI_L1_ICM", CORE, .conflict = 4},
-    {"PAPI_L3_TCM", CORE, .absent = true, .conflict = -1},
-    {"LONGEST_LAT_CACHE:MISS", CORE, .conflict = -1},
-    {"FP_ARITH_INST_RETIRED:SCALAR_SINGLE", CORE, .conflict = -1},
-    {"FP_ARITH_INST_RETIRED:128B_PACKED_SINGLE", CORE, .conflict = -1},
-    {"FP_ARITH_INST_RETIRED:256B_PACKED_SINGLE", CORE, .conflict = -1},
-    {"FP_ARITH_INST_RETIRED:512B_PACKED_SINGLE", CORE, .conflict = -1},
-    {"uncore:::READS", UNCORE, .conflict = 13},
-    {"uncore:::WRITES", UNCORE, .conflict = 12},
-    {"soft:::jobs", PROCESS, .conflict = -1},
-    {"soft:::ratio", PROCESS, .conflict = -1, .floating = true},
-};
-enum { CYC, INS, BR, MSP, L1D, L1I, L3PRESET, L3, SCALAR, W128, W256, W512, READS, WRITES, JOBS, RATIO, EVENTS };
-
-struct fake_set {
-    bool live, running;
-    int component, n, codes[16];
-    unsigned long thread; /* 0: not attached */
-    uint64_t at_start[16];
-};
-
-/* Threads must stay those of reset(): OpenMP ends those that a smaller team has no use for. */
-static struct {
-    PAPI_component_info_t components[COMPONENTS];
-    struct fake_set sets[SETS];
-    bool initialised;
-    int init, attach; /* what these functions return where it is not success */
-    unsigned long threads[THREADS];
-    int refused; /* starts */
-} fake;
-
-/* --- the library --- */
-
-static int place_of(const struct fake_set *s)
-{
-    for (int t = 0; t < THREADS; t++)
-        if (s->thread && fake.threads[t] == s->thread) return t;
-    return THREADS;
-}
-
-int PAPI_is_initialized(void) { return fake.initialised; }
-int PAPI_library_init(int version)
-{
-    if (fake.init) return fake.init;
-    fake.initialised = true;
-    return version;
-}
-int PAPI_thread_init(unsigned long (*id)(void))
-{
-    return id() == (unsigned long)syscall(SYS_gettid) ? PAPI_OK : PAPI_EINVAL;
-}
-int PAPI_register_thread(void) { return PAPI_OK; }
-int PAPI_num_components(void) { return COMPONENTS; }
-const PAPI_component_info_t *PAPI_get_component_info(int i)
-{
-    return i >= 0 && i < COMPONENTS ? &fake.components[i] : NULL;
-}
-char *PAPI_strerror(int code)
-{
-    static char conflict[] = "conflict", other[] = "other";
-    return code == PAPI_ECNFLCT ? conflict : other;
-}
-int PAPI_event_name_to_code(const char *name, int *code)
-{
-    for (int i = 0; i < EVENTS; i++)
-        if (strcmp(events[i].name, name) == 0 && !fake.components[events[i].component].disabled)
-            return *code = i, PAPI_OK;
-    return PAPI_ENOEVNT;
-}
-int PAPI_query_event(int code) { return events[code].absent ? PAPI_ENOEVNT : PAPI_OK; }
-int PAPI_get_event_component(int code) { return events[code].component; }
-int PAPI_get_event_info(int code, PAPI_event_info_t *info)
-{
-    memset(info, 0, sizeof *info);
-    info->data_type = events[code].floating ? PAPI_DATATYPE_FP64 : PAPI_DATATYPE_INT64;
-    snprintf(info->long_descr, sizeof info->long_descr, "Jobs done.\n");
-    return PAPI_OK;
-}
-int PAPI_create_eventset(int *set)
-{
-    for (int i = 0; i < SETS; i++)
-        if (!fake.sets[i].live) {
-            fake.sets[i] = (struct fake_set){.live = true, .component = -1};
-            return *set = i, PAPI_OK;
-        }
-    return PAPI_ENOMEM;
-}
-int PAPI_assign_eventset_component(int set, int component) { return fake.sets[set].component = component, PAPI_OK; }
-int PAPI_attach(int set, unsigned long thread)
-{
-    struct fake_set *s = &fake.sets[set];
-    if (fake.attach) return fake.attach;
-    if (s->n || !fake.components[s->component].attach) return PAPI_EINVAL;
-    s->thread = thread;
-    return place_of(s) < THREADS ? PAPI_OK : PAPI_ESYS;
-}
-int PAPI_add_event(int set, int code)
-{
-    struct fake_set *s = &fake.sets[set];
-    if (s->component != events[code].component || s->running) return PAPI_EINVAL;
-    if (s->component == CORE && s->n == COUNTERS) return PAPI_ECNFLCT;
-    for (int i = 0; i < s->n; i++)
-        if (s->codes[i] == code || events[code].conflict == s->codes[i]) return PAPI_ECNFLCT;
-    s->codes[s->n++] = code;
-    return PAPI_OK;
-}
-int PAPI_remove_event(int set, int code)
-{
-    struct fake_set *s = &fake.sets[set];
-    if (!s->n || s->codes[s->n - 1] != code) return PAPI_EINVAL;
-    s->n--;
-    return PAPI_OK;
-}
-int PAPI_cleanup_eventset(int set) { return fake.sets[set].running ? PAPI_EISRUN : (fake.sets[set].n = 0, PAPI_OK); }
-int PAPI_destroy_eventset(int *set)
-{
-    if (fake.sets[*set].n) return PAPI_EINVAL;
-    fake.sets[*set].live = false;
-    return *set = PAPI_NULL, PAPI_OK;
-}
-int PAPI_start(int set)
-{
-    struct fake_set *s = &fake.sets[set];
-    for (int i = 0; i < SETS; i++)
-        if (fake.sets[i].live && fake.sets[i].running && fake.sets[i].component == s->component &&
-            fake.sets[i].thread == s->thread)
-            return PAPI_EISRUN;
-    const int t = place_of(s);
-    for (int i = 0; i < s->n; i++)
-        if (events[s->codes[i]].refuse_start) return fake.refused++, events[s->codes[i]].refuse_start;
-    for (int i = 0; i < s->n; i++) {
-        s->at_start[i] = events[s->codes[i]].now[t];
-        events[s->codes[i]].counted[t]++;
-    }
-    s->running = true;
-    return PAPI_OK;
-}
-int PAPI_read(int set, long long *values)
-{
-    const struct fake_set *s = &fake.sets[set];
-    if (!s->running) return PAPI_ENOTRUN;
-    for (int i = 0; i < s->n; i++)
-        if (events[s->codes[i]].refuse_read) return events[s->codes[i]].refuse_read;
-    for (int i = 0; i < s->n; i++) values[i] = (long long)(events[s->codes[i]].now[place_of(s)] - s->at_start[i]);
-    return PAPI_OK;
-}
-int PAPI_stop(int set, long long *values)
-{
-    struct fake_set *s = &fake.sets[set];
-    const int code = PAPI_read(set, values);
-    for (int i = 0; i < s->n && s->running; i++) events[s->codes[i]].counted[place_of(s)]--;
-    s->running = false;
-    return code;
-}
+#include <time.h>
 
 /* --- the tests' hands --- */
 
@@ -198,6 +20,7 @@ static int reset(void **state)
         snprintf(fake.components[i].name, sizeof fake.components[i].name, "%s", names[i]);
         snprintf(fake.components[i].short_name, sizeof fake.components[i].short_name, "%s", i ? names[i] : "perf");
         fake.components[i].attach = i != PROCESS;
+        fake.components[i].fast_counter_read = i == CORE;
         fake.components[i].available_granularities = i == UNCORE ? PAPI_GRN_SYS : PAPI_GRN_THR;
     }
     for (int i = 0; i < EVENTS; i++) {
@@ -503,6 +326,26 @@ static void test_vanished(void **state)
     close_whole(c);
 }
 
+/* A thread that ends is told where nobody asked for its clock, too. */
+static void test_thread_ended(void **state)
+{
+    (void)state;
+    struct counters *c = open_with((const char *const[]){"cycles", "uncore:::READS", NULL});
+    struct counter_values *v = read_all(c);
+    assert_reason(c, "cycles", "");
+#pragma omp parallel num_threads(THREADS - 1)
+    assert_true(omp_get_num_threads() == THREADS - 1);
+    for (int tries = 0; tries < 200 && !counters_at(c, find(c, "cycles"))->reason[0]; tries++) {
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        counters_read(c, COUNTERS_ALL, v);
+    }
+    assert_reason(c, "cycles", "thread 2 ended while it was counted");
+    assert_reason(c, "uncore:::READS", "");
+    assert_false(counter_active(c, v, find(c, "cycles")));
+    free(v);
+    close_whole(c);
+}
+
 static void test_absent(void **state)
 {
     (void)state;
@@ -586,11 +429,11 @@ static void test_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_groups, reset),     cmocka_unit_test_setup(test_rotation, reset),
-        cmocka_unit_test_setup(test_wrap, reset),       cmocka_unit_test_setup(test_scopes, reset),
-        cmocka_unit_test_setup(test_components, reset), cmocka_unit_test_setup(test_refused, reset),
-        cmocka_unit_test_setup(test_vanished, reset),   cmocka_unit_test_setup(test_absent, reset),
-        cmocka_unit_test_setup(test_twice, reset),      cmocka_unit_test_setup(test_names, reset),
-    };
+        cmocka_unit_test_setup(test_groups, reset),      cmocka_unit_test_setup(test_rotation, reset),
+        cmocka_unit_test_setup(test_wrap, reset),        cmocka_unit_test_setup(test_scopes, reset),
+        cmocka_unit_test_setup(test_components, reset),  cmocka_unit_test_setup(test_refused, reset),
+        cmocka_unit_test_setup(test_vanished, reset),    cmocka_unit_test_setup(test_absent, reset),
+        cmocka_unit_test_setup(test_twice, reset),       cmocka_unit_test_setup(test_names, reset),
+        cmocka_unit_test_setup(test_thread_ended, reset)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -480,6 +480,23 @@ static void test_without(void **state)
     json_decref(null);
 }
 
+/* What is scaled saw less than all of the time, however little less. */
+static void test_scaled(void **state)
+{
+    (void)state;
+    static const struct {
+        double share;
+        const char *words;
+    } cases[] = {{0.9999, "99.9%"}, {0.996, "99.6%"}, {0.994, "99.4%"}, {0.985, "98%"},
+                 {0.331, "33%"},    {0.1, "10%"},     {0.0379, "3.7%"}, {0.0004, "0.04%"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct text out = {0};
+        scaled_write(&out, cases[i].share);
+        assert_string_equal(strrchr(text_c(&out), ' ') + 1, cases[i].words);
+        text_free(&out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -487,7 +504,7 @@ int main(void)
         cmocka_unit_test(test_tables),   cmocka_unit_test(test_widths),  cmocka_unit_test(test_absence),
         cmocka_unit_test(test_hostile),  cmocka_unit_test(test_many),    cmocka_unit_test(test_costs),
         cmocka_unit_test(test_markdown), cmocka_unit_test(test_run),     cmocka_unit_test(test_leaderboard),
-        cmocka_unit_test(test_without),
+        cmocka_unit_test(test_without),  cmocka_unit_test(test_scaled),
     };
     return cmocka_run_group_tests_name("reports/profile", tests, NULL, NULL);
 }
