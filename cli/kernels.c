@@ -6,8 +6,10 @@
 #include "engine/base/number.h"
 
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 enum { PAIRS = 15 }; /* of runs in turns, by default */
@@ -18,6 +20,7 @@ struct kernels_command {
     bool json;
 
     bool costs_only; /* for another kerf, which checks; in this process */
+    bool inside;     /* under valgrind, for another kerf */
     double percent;  /* NaN: by the counter */
     struct cost_how how;
     struct kernel_plan plan;
@@ -65,7 +68,8 @@ static int check_options(struct kernels_command *c, size_t n_operands, char **op
     if (n_operands)
         return error_set(e, ERROR_USAGE, "%s: kernels takes no operand (--only chooses among them)", operands[0]);
     if (cost_counter_parse(c->count ? c->count : "auto", &c->how, e)) return ERROR_USAGE;
-    if (c->costs_only && (!c->save || c->check || c->against || c->junit || c->markdown))
+    const bool started = c->costs_only || c->inside, saves = c->save;
+    if (started && (saves != c->costs_only || c->check || c->against || c->junit || c->markdown || c->json))
         return error_set(e, ERROR_USAGE, COUNT_MODE ": is set for programs that this one starts: unset it");
     const char *needs = c->save ? "--save" : c->check ? "--check" : c->against ? "--against" : NULL;
     if (c->how.counter == COST_NONE && needs)
@@ -335,7 +339,7 @@ static void free_all(struct kernels_command *c)
     kernel_plan_free(&c->plan);
 }
 
-static int inside(const struct kernels_command *c, struct error *e)
+static int inside(struct kernels_command *c, struct error *e)
 {
     struct kernel_plan plan;
     int status = kernel_plan_make(&plan, c->only, c->isa, (uint64_t)c->seed, e);
@@ -376,11 +380,12 @@ static int run(int argc, char **argv, bool help, struct error *e)
     size_t n;
     int status = options_parse(options, argc, argv, &operands, &n, e);
     if (status) return status;
-    if (mode && strcmp(mode, COUNT_MODE_INSIDE) == 0) return inside(&c, e);
+    c.inside = mode && strcmp(mode, COUNT_MODE_INSIDE) == 0;
     c.costs_only = mode && strcmp(mode, COUNT_MODE_COSTS) == 0;
-    progress_catch_signals();
+    if (c.inside || c.costs_only) prctl(PR_SET_PDEATHSIG, SIGTERM); /* ends with who started it */
+    if (!c.inside) progress_catch_signals();
     status = check_options(&c, n, operands, e);
-    if (!status) status = work(&c, e);
+    if (!status) status = (c.inside ? inside : work)(&c, e);
     free_all(&c);
     return status;
 }

@@ -36,8 +36,10 @@ static int run_all(void *user, struct error *e)
             if (!kernel_plan_has(plan, i, j)) continue;
             kernel_fixture_run(&x, plan->isas[j]); /* lazy binding, and what is made once */
             kernel_counted_run(&x, plan->isas[j]);
-            printf("%zu %s\n", i, plan->isas[j]->name);
-            fflush(stdout);
+            if (printf("%zu %s\n", i, plan->isas[j]->name) < 0 || fflush(stdout)) {
+                kernel_fixture_close(&x);
+                return error_errno(e, "standard output", "write");
+            }
         }
         kernel_fixture_close(&x);
     }
@@ -129,9 +131,9 @@ static int read_counts(struct costs *out, const struct kernel_plan *plan, const 
         const double value = next_total(values);
         if (i >= plan->n || !(value > 0))
             status = error_set(e, ERROR_IO,
-                               "callgrind: counted nothing of %s under %s: is kernel_counted_run exported by this "
-                               "program, and is this valgrind 3.15 or later?",
-                               i < plan->n ? plan->picks[i].its.kernel : "an unknown kernel", isa);
+                               "callgrind: counted nothing of %s under %s: is there room for %s, is "
+                               "kernel_counted_run exported by this program, and is this valgrind 3.15 or later?",
+                               i < plan->n ? plan->picks[i].its.kernel : "an unknown kernel", isa, counts);
         else
             count_one(out, plan, i, isa, value, e);
         if (!status) status = (int)e->code;
@@ -153,18 +155,21 @@ static int run_valgrind(const struct kernel_plan *plan, const char *folder, stru
 {
     static const char *const passed[] = {"PATH", "TMPDIR", "LD_LIBRARY_PATH", "VALGRIND_LIB"};
     enum { PASSED = sizeof passed / sizeof *passed };
-    char valgrind[4096], self[4096], out[4096], ran[4096], log[4096], seed[24];
+    char valgrind[4096], self[4096], ran[4096], log[4096], seed[24];
+    struct text out = {0};
     struct text variables[PASSED] = {{0}};
     char *envp[PASSED + 5] = {(char[]){COUNT_TUNABLES}, (char[]){COUNT_MODE "=" COUNT_MODE_INSIDE},
                               (char[]){"GOMP_SPINCOUNT=1000"}, (char[]){"OMP_NUM_THREADS=1"}};
-    size_t n = 4, a = 8;
+    size_t n = 4, a = 9;
     if (count_self(self, e)) return (int)e->code;
     if (!find_valgrind(valgrind, sizeof valgrind)) return count_callgrind_check(plan, e);
     for (size_t i = 0; i < PASSED; i++) {
         char *variable = add_variable(&variables[i], passed[i]);
         if (variable) envp[n++] = variable;
     }
-    snprintf(out, sizeof out, "--callgrind-out-file=%s/counts", folder);
+    text_add(&out, "--callgrind-out-file=");
+    for (const char *s = folder; *s; s++) text_add(&out, *s == '%' ? "%%" : (char[]){*s, 0}); /* it expands %p */
+    text_add(&out, "/counts");
     snprintf(ran, sizeof ran, "%s/ran", folder);
     snprintf(log, sizeof log, "%s/log", folder);
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)plan->seed);
@@ -172,14 +177,16 @@ static int run_valgrind(const struct kernel_plan *plan, const char *folder, stru
                                      "--tool=callgrind",
                                      "--command-line-only=yes",
                                      "-q",
+                                     "--vgdb=no", /* whose pipes would stay behind it */
                                      "--combine-dumps=yes",
                                      "--toggle-collect=kernel_counted_run",
                                      "--dump-after=kernel_counted_run",
-                                     out};
+                                     text_c(&out)};
     argv[a++] = self, argv[a++] = "kernels", argv[a++] = "--seed", argv[a++] = seed;
     count_add_choice(argv, a, plan);
     const struct count_program p = {argv, envp, ran, log, "counting under valgrind", count_expected(plan), progress};
-    int status = count_program_run(&p, e);
+    int status = out.failed ? error_set(e, ERROR_IO, "out of memory for a command") : count_program_run(&p, e);
+    text_free(&out);
     for (size_t i = 0; i < PASSED; i++) text_free(&variables[i]);
     return status;
 }

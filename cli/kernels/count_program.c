@@ -86,18 +86,30 @@ static int spawn(const struct count_program *p, pid_t *child, struct error *e)
     return failed ? error_set(e, ERROR_IO, "%s: cannot be started: %s", p->argv[0], strerror(failed)) : 0;
 }
 
+/* A kerf that counts has a valgrind and a folder of its own to see to, so it is asked first, and has longer. */
+static void end_program(const struct count_program *p, pid_t child)
+{
+    const double patience = p->what ? 2 : 5, asked = seconds_now(); /* seconds */
+    int status;
+    kill(-child, SIGTERM);
+    while (waitpid(child, &status, WNOHANG) == 0 && seconds_now() - asked < patience)
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    kill(-child, SIGKILL); /* what is left of its group */
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+}
+
 static int wait_for(const struct count_program *p, pid_t child, int *status, struct error *e)
 {
     for (;;) {
         const pid_t ended = waitpid(child, status, WNOHANG);
         if (ended == child) return 0;
+        if (ended < 0 && errno != EINTR) return error_errno(e, p->argv[0], "wait for it");
         const size_t done = !p->what ? 1 : p->progress->shown ? count_lines(p->out) : 0; /* 1 of 0 draws nothing */
         const bool go_on = progress_update(p->progress, p->what ? p->what : "", done, p->what ? p->total : 0);
-        if (!go_on || (ended < 0 && errno != EINTR)) break;
+        if (!go_on) break;
         nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
     }
-    kill(-child, SIGKILL);
-    while (waitpid(child, status, 0) < 0 && errno == EINTR) continue;
+    end_program(p, child);
     return error_set(e, ERROR_INTERRUPTED, "interrupted");
 }
 
@@ -119,6 +131,7 @@ int count_program_run(const struct count_program *p, struct error *e)
     pid_t child;
     int status;
     char line[512];
+    signal(SIGCHLD, SIG_DFL); /* who started this one may have had it ignored, and then nothing can be waited for */
     if (spawn(p, &child, e) || wait_for(p, child, &status, e)) return (int)e->code;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return 0;
     last_line(p->log, line);

@@ -44,7 +44,7 @@ void wanted_free(struct wanted *w);
 static inline void wanted_put(struct wanted *w, int64_t i, double value, double bound)
 {
     w->value[i] = value;
-    w->bound[i] = !isnan(bound) ? bound : isfinite(value) ? INFINITY : 0;
+    w->bound[i] = !isfinite(value) ? 0 : isnan(bound) ? INFINITY : bound; /* what is not finite is exactly that */
 }
 /* A NaN where a NaN is wanted and nowhere else, infinities likewise; the rest within the bounds. */
 void wanted_judge(const struct wanted *w, const float *got, struct kernel_verdict *v);

@@ -99,6 +99,10 @@ static int open_gemm(void **own, const struct kernel_case *c, size_t i, struct k
     fill(a, na, s->content, &r);
     fill(b, nb, s->content, &r);
     fill(before, nc, s->content, &r);
+    if (s->content == SPECIAL) { /* that chance need not put there */
+        a[random_below(&r, (uint32_t)s->k)] = INFINITY;
+        a[(s->m - 1) * o->lda + random_below(&r, (uint32_t)s->k)] = NAN;
+    }
     o->a = a, o->b = b, o->before = before;
     for (int64_t at = 0; at < s->m * width; at++) want(o, at / width, at % width);
     for (int64_t at = 0; at < nc; at++)

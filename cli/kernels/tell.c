@@ -189,8 +189,12 @@ static void add_comparison(struct text *out, const struct kernel_story *s)
     add_changes(out, c, COST_GONE, c->gone, "in the baseline only");
     text_printf(out, "\n%zu costs compared with ", c->compared);
     text_terminal(out, s->against, strlen(s->against));
-    text_printf(out, " (kerf %s, %s): %zu more than before, %zu less, the rest within %g %%\n", s->baseline->kerf,
-                s->baseline->compiler, c->regressed, c->gained, c->tolerance);
+    text_add(out, " (kerf ");
+    text_terminal(out, s->baseline->kerf, strlen(s->baseline->kerf));
+    text_add(out, ", ");
+    text_terminal(out, s->baseline->compiler, strlen(s->baseline->compiler));
+    text_printf(out, "): %zu more than before, %zu less, the rest within %g %%\n", c->regressed, c->gained,
+                c->tolerance);
 }
 
 void kernels_tell(const struct kernel_story *s, struct text *out)

@@ -90,4 +90,31 @@ command_line='kerf kernels --count callgrind, interrupted'
 expect_status 130
 expect_equal "seconds until it ended" few "$([ $((SECONDS - started)) -lt 20 ] && echo few)"
 expect_files "$TMPDIR"
+
+# Interrupted while another kerf counts, that one's valgrind ends, too.
+printf '#!/bin/sh\necho $$ >"%s/pid"\nexec sleep 60\n' "$folder" >"$folder/bin/valgrind"
+printf '#!/bin/sh\nPATH=%q:$PATH exec %q "$@"\n' "$folder/bin" "$kerf" >"$folder/other"
+chmod +x "$folder/other"
+"$kerf" "${some[@]}" --count callgrind --against "$folder/other" >"$kept/stdout" 2>"$kept/stderr" &
+interrupted=$!
+for ((i = 0; i < 600; i++)); do [ ! -s "$folder/pid" ] || break && sleep 0.1; done
+kill -INT $interrupted
+wait $interrupted
+status=$?
+command_line='kerf kernels --count callgrind --against, interrupted'
+expect_status 130
+expect_equal "the other's valgrind" gone "$(kill -0 "$(cat "$folder/pid")" 2>/dev/null || echo gone)"
+expect_files "$TMPDIR"
+
+# A folder whose name has what valgrind would expand; the real one, interrupted; no room.
+mkdir "$TMPDIR/a%pb"
+TMPDIR=$TMPDIR/a%pb run kernels --only argmax --count callgrind
+expect_status 0
+expect_stdout_match '^argmax  *c .*[0-9]$'
+rmdir "$TMPDIR/a%pb"
+timeout --preserve-status -s INT 2 "$kerf" kernels --count callgrind --only '*dot*' >"$kept/stdout" 2>"$kept/stderr"
+status=$?
+command_line='kerf kernels --count callgrind --only dot, interrupted'
+expect_status 130
+expect_files "$TMPDIR"
 finish

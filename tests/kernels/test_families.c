@@ -97,6 +97,7 @@ enum fault {
     RAGGED,     /* what 16 lanes do not hold is 0 */
     SKIPS,      /* nothing is done */
     HIDES,      /* NaN becomes 0 */
+    LIMITS,     /* infinity becomes a large number */
     WRITES,     /* one element past the output */
     WRITES_LOW, /* and before it */
     READS,      /* one element past an input */
@@ -121,6 +122,8 @@ static void damage_float(float *out, int64_t n)
     if (fault == RAGGED && n % 16) out[n - 1] = 0;
     for (int64_t i = 0; fault == HIDES && i < n; i++)
         if (isnan(out[i])) out[i] = 0;
+    for (int64_t i = 0; fault == LIMITS && i < n; i++)
+        if (isinf(out[i])) out[i] = copysignf(3e38f, out[i]);
 }
 
 /* What went beside its buffers. */
@@ -348,12 +351,17 @@ static bool can_be(const char *kernel)
                                            "dot_floats", "unpack_floats", "transpose", "quantize_inputs",
                                            "decode",     "encode",        "argmax",    NULL};
     static const char *const no_nan[] = {"unpack", "weights", "encode", "argmax", NULL};
+    static const char *const infinite[] = {
+        "dot_weights", "dot_floats",    "unpack_floats", "gemm", "round_inputs", "affine_i8", "add",
+        "rope",        "silu_multiply", "gelu_tanh",     NULL};
     static const char *const bytes[] = {"quantize_inputs", "encode", "argmax", "transpose", NULL};
     switch (fault) {
     case RAGGED:
         return !is_one_of(kernel, by_tiles);
     case HIDES:
         return !is_one_of(kernel, no_nan);
+    case LIMITS:
+        return is_one_of(kernel, infinite);
     case LAST_BIT:
         return !is_one_of(kernel, bytes);
     case SKIPS:
