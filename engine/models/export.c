@@ -14,9 +14,10 @@ struct entry {
     int64_t layer;
     char full[MODEL_NAME]; /* the name in the file that is written */
     int n_dims;
-    int64_t shape[2];
-    bool multiplied;    /* a matrix that the backend packs */
-    enum dtype_id type; /* as written */
+    int64_t shape[3];
+    const float *values; /* of a vector that the model made; NULL: the checkpoint's tensor */
+    bool multiplied;     /* a matrix that the backend packs, or those of all experts */
+    enum dtype_id type;  /* as written */
     enum name_change change;
     const float *importance; /* [shape[1]] or NULL */
 };
@@ -28,6 +29,15 @@ struct exporting {
     size_t n, capacity;
 };
 
+static int64_t cols_of(const struct entry *t) { return t->shape[t->n_dims - 1]; }
+
+static int64_t elements_of(const struct entry *t)
+{
+    int64_t n = 1;
+    for (int i = 0; i < t->n_dims; i++) n *= t->shape[i];
+    return n;
+}
+
 static int choose_type(const struct exporting *x, struct entry *t, struct error *e)
 {
     enum dtype_id stored;
@@ -36,15 +46,15 @@ static int choose_type(const struct exporting *x, struct entry *t, struct error 
     struct place at = model_place(x->m, t->name, t->layer, t->full);
     struct facts *facts = &x->m->facts;
     bool fell_back = false;
-    t->type = !t->multiplied ? DTYPE_F32 : how ? how->backend->gguf_type(how, &at, t->shape[1], &fell_back) : stored;
-    if (!status && t->multiplied) status = model_weigh(x->m, &at, t->shape[1], e);
+    t->type = !t->multiplied ? DTYPE_F32 : how ? how->backend->gguf_type(how, &at, cols_of(t), &fell_back) : stored;
+    if (!status && t->multiplied) status = model_weigh(x->m, &at, cols_of(t), e);
     t->importance = at.importance;
     size_t bytes = 0;
     if (!status && !tensor_bytes(t->type, t->n_dims, t->shape, &bytes))
         status = error_set(e, ERROR_INPUT, "%s: %s: is too large", facts->path, t->full);
     facts->fell_back += fell_back;
     facts->weight_bytes += bytes;
-    facts->parameters += t->shape[0] * (t->n_dims > 1 ? t->shape[1] : 1);
+    facts->parameters += elements_of(t);
     return status;
 }
 
@@ -63,6 +73,22 @@ static int add_entry(void *user, const char *name, int64_t layer, int n_dims, co
     return choose_type(x, t, e);
 }
 
+/* Divisors of rotary positions, which come first as llama.cpp's converter has them. */
+static int add_rope(struct exporting *x, struct error *e)
+{
+    const char *name;
+    const float *values;
+    for (size_t i = 0; (values = rope_tensor(x->m, i, &name)) != NULL; i++) {
+        if (memory_reserve((void **)&x->entries, &x->capacity, x->n + 1, sizeof *x->entries, "tensors", e))
+            return ERROR_IO;
+        struct entry *t = &x->entries[x->n++];
+        *t = (struct entry){.name = name, .n_dims = 1, .values = values, .type = DTYPE_F32};
+        t->shape[0] = x->m->hyper.rope_dims / 2;
+        model_name(name, 0, t->full);
+    }
+    return 0;
+}
+
 /* The tensors that the architecture loads, in its order. */
 static int list_tensors(struct exporting *x, struct error *e)
 {
@@ -75,7 +101,11 @@ static int list_tensors(struct exporting *x, struct error *e)
             e, ERROR_USAGE,
             "%s: GGUF has no type for GPTQ matrices as they are stored: say which they become, as in @gguf:q4_k",
             x->m->facts.path);
-    return model_list(x->m, &(struct recorder){x, add_entry}, e);
+    if (x->m->rope.ramps_between)
+        return error_set(e, ERROR_INPUT, "%s: config.json: rope_scaling.truncate: false: GGUF has no key for it",
+                         x->m->facts.path);
+    int status = add_rope(x, e);
+    return status ? status : model_list(x->m, &(struct recorder){x, add_entry}, e);
 }
 
 /* llama.cpp's enum llama_ftype: as the backend says, else what most of the file is. */
@@ -89,7 +119,7 @@ static uint32_t file_type(const struct exporting *x)
     } known[] = {{DTYPE_F32, 0}, {DTYPE_F16, 1}, {DTYPE_BF16, 32}}; /* all that folders hold */
     int64_t elements[DTYPE_LIMIT] = {0};
     for (size_t i = 0; i < x->n; i++)
-        if (x->entries[i].multiplied) elements[x->entries[i].type] += x->entries[i].shape[0] * x->entries[i].shape[1];
+        if (x->entries[i].multiplied) elements[x->entries[i].type] += elements_of(&x->entries[i]);
     int64_t most = -1;
     uint32_t number = 0;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
@@ -111,29 +141,13 @@ static bool is_key(const struct gguf_value *v, const char *key)
 
 static int write_folder_metadata(const struct exporting *x, struct gguf_writer *w, struct error *e)
 {
-    const struct architecture *a = x->m->architecture;
-    char key[128];
-    gguf_write_string(w, "general.architecture", a->name);
+    gguf_write_string(w, "general.architecture", x->m->architecture->name);
     char *path = memory_string(x->m->facts.path, e);
     if (!path) return ERROR_IO;
     for (size_t n = strlen(path); n > 1 && path[n - 1] == '/'; n--) path[n - 1] = 0;
     gguf_write_string(w, "general.name", path_name(path));
     free(path);
-    const char *name;
-    int64_t value;
-    for (size_t i = 0; hyper_number(i, &x->m->hyper, &name, &value); i++) {
-        const struct key_map *k = a->keys;
-        while (k->key && strcmp(k->key, name)) k++;
-        if (!k->key) continue;
-        snprintf(key, sizeof key, "%s.%s", a->name, name);
-        gguf_write_u32(w, key, (uint32_t)value);
-    }
-    snprintf(key, sizeof key, "%s.%s", a->name, a->eps_key);
-    gguf_write_f32(w, key, x->m->hyper.norm_eps);
-    if (x->m->hyper.rope_dims) {
-        snprintf(key, sizeof key, "%s.rope.freq_base", a->name);
-        gguf_write_f32(w, key, (float)x->m->hyper.rope_base);
-    }
+    hyper_write(x->m, w);
     struct tokenizer *t;
     int status = tokenizer_open(&t, x->m->facts.path, e);
     if (status) return status;
@@ -178,19 +192,31 @@ static int write_metadata(const struct exporting *x, struct gguf_writer *w, stru
     return status;
 }
 
-/* Rows of every head from (first halves, second halves) to interleaved pairs, as GGUF has them. */
-static int interleave(const struct model *m, struct tensor *t, struct error *e)
+/* Where GGUF has a row: of heads that turn interleaved pairs instead of first and second halves; of matrices that have
+ * q, k and v head by head all q, then all k, then all v. */
+static int64_t row_in_gguf(const struct model *m, enum name_change change, int64_t r)
+{
+    const struct hyper *h = &m->hyper;
+    const int64_t half = h->rope_dims / 2, i = r % h->head, whole = r / h->head;
+    if (change == ROWS_BY_HEAD) return (whole % 3 * h->heads + whole / 3) * h->head + i;
+    return r - i + (i < half ? 2 * i : i < 2 * half ? 2 * (i - half) + 1 : i);
+}
+
+static bool moves_rows(const struct exporting *x, const struct entry *t)
+{
+    if (checkpoint_gguf(source_checkpoint(x->m->source))) return false;
+    return t->change == ROWS_BY_HEAD || (t->change == ROPE_ROWS && x->m->architecture->rope_interleaved_in_gguf);
+}
+
+static int move_rows(const struct exporting *x, enum name_change change, struct tensor *t, struct error *e)
 {
     const struct dtype *d = dtype_of((int)t->type);
-    int64_t head = m->hyper.head, half = m->hyper.rope_dims / 2, rows = t->shape[0];
+    const int64_t rows = t->shape[0];
     size_t bytes = (size_t)(t->shape[1] / d->block) * d->block_bytes;
     uint8_t *out = memory_new((size_t)rows, bytes, t->name, e);
     if (!out) return ERROR_IO;
-    for (int64_t r = 0; r < rows; r++) {
-        int64_t i = r % head;
-        int64_t to = i < half ? 2 * i : i < 2 * half ? 2 * (i - half) + 1 : i;
-        memcpy(out + (size_t)(r - i + to) * bytes, (const uint8_t *)t->data + (size_t)r * bytes, bytes);
-    }
+    for (int64_t r = 0; r < rows; r++)
+        memcpy(out + (size_t)row_in_gguf(x->m, change, r) * bytes, (const uint8_t *)t->data + (size_t)r * bytes, bytes);
     free(t->owned);
     t->data = t->owned = out;
     return 0;
@@ -198,9 +224,21 @@ static int interleave(const struct model *m, struct tensor *t, struct error *e)
 
 static int write_vector(struct exporting *x, const struct entry *t, struct gguf_writer *w, struct error *e)
 {
+    const size_t n = (size_t)t->shape[0];
+    if (t->values) {
+        gguf_write_data(w, t->values, n * sizeof *t->values);
+        return 0;
+    }
     float *v = source_vector(x->m->source, t->name, t->layer, t->shape[0], e);
+    float *moved = v && moves_rows(x, t) ? memory_new(n, sizeof *v, t->name, e) : NULL;
+    if (v && moves_rows(x, t) && !moved) {
+        free(v);
+        return ERROR_IO;
+    }
     if (!v) return (int)e->code;
-    gguf_write_data(w, v, (size_t)t->shape[0] * sizeof *v);
+    for (int64_t r = 0; moved && r < t->shape[0]; r++) moved[row_in_gguf(x->m, t->change, r)] = v[r];
+    gguf_write_data(w, moved ? moved : v, n * sizeof *v);
+    free(moved);
     free(v);
     return 0;
 }
@@ -212,26 +250,24 @@ static int read_matrix(struct exporting *x, const struct entry *t, struct tensor
     struct gptq_stored parts;
     struct matrix stored = {0};
     bool in_parts;
-    int status = source_parts(m->source, t->name, t->layer, t->shape[1], &in_parts, &parts, e);
-    if (!status && !in_parts) return source_tensor(m->source, t->name, t->layer, 2, t->shape, out, e);
+    const int64_t *shape = t->shape + t->n_dims - 2;
+    int status = source_parts(m->source, t->name, t->layer, shape[1], &in_parts, &parts, e);
+    if (!status && !in_parts) return source_tensor(m->source, t->name, t->layer, 2, shape, out, e);
     if (status) return status;
-    if (load_stored_parts(m, &parts, t->shape[0], t->shape[1], &stored, e)) return error_prefix(e, "%s", m->facts.path);
+    if (load_stored_parts(m, &parts, shape[0], shape[1], &stored, e)) return error_prefix(e, "%s", m->facts.path);
     status = matrix_to_f32(&stored, parts.qweight->name, out, e);
     matrix_free(&stored);
     return status;
 }
 
-static int write_tensor(struct exporting *x, const struct entry *t, struct gguf_writer *w, struct error *e)
+static int write_matrix(struct exporting *x, const struct entry *t, struct gguf_writer *w, struct error *e)
 {
-    if (t->n_dims == 1) return write_vector(x, t, w, e);
     struct tensor tensor = {0};
     struct backend_options f32;
     struct matrix m;
     int status = backend_parse(&f32, "f32", e);
     if (!status) status = read_matrix(x, t, &tensor, e);
-    bool folder = !checkpoint_gguf(source_checkpoint(x->m->source));
-    if (!status && folder && t->change == ROPE_ROWS && x->m->architecture->rope_interleaved_in_gguf)
-        status = interleave(x->m, &tensor, e);
+    if (!status && moves_rows(x, t)) status = move_rows(x, t->change, &tensor, e);
     if (status) free(tensor.owned);
     char full[MODEL_NAME];
     struct place at = model_place(x->m, t->name, t->layer, full);
@@ -248,6 +284,19 @@ static int write_tensor(struct exporting *x, const struct entry *t, struct gguf_
     return status;
 }
 
+static int write_tensor(struct exporting *x, const struct entry *t, struct gguf_writer *w, struct error *e)
+{
+    int status = 0;
+    if (t->n_dims == 1) return write_vector(x, t, w, e);
+    if (t->n_dims == 2) return write_matrix(x, t, w, e);
+    for (int64_t i = 0; i < t->shape[0] && !status; i++) {
+        source_expert(x->m->source, i);
+        status = write_matrix(x, t, w, e);
+    }
+    source_expert(x->m->source, -1);
+    return status;
+}
+
 static int write_all(struct exporting *x, struct gguf_writer *w, const struct export_progress *progress,
                      struct error *e)
 {
@@ -259,7 +308,7 @@ static int write_all(struct exporting *x, struct gguf_writer *w, const struct ex
             status = error_set(e, ERROR_INTERRUPTED, "interrupted");
         else
             status = write_tensor(x, &x->entries[i], w, e);
-        source_forget(x->m->source, x->entries[i].name, x->entries[i].layer);
+        if (x->entries[i].n_dims < 3) source_forget(x->m->source, x->entries[i].name, x->entries[i].layer);
     }
     return status;
 }

@@ -94,6 +94,20 @@ static int add_linear(struct writing *w, int64_t layer, enum linear_role role, s
     return check_words(w->m, name, layer, (int64_t[]){m->rows, m->cols}, q->bits, e);
 }
 
+static int add_experts(struct writing *w, int64_t layer, struct error *e)
+{
+    int status = 0;
+    for (size_t part = 0; part < EXPERT_PARTS; part++) {
+        const struct linear *of = w->m->layers[layer].experts[part];
+        for (int64_t i = 0; of && i < w->m->hyper.experts && !status; i++) {
+            source_expert(w->m->source, i);
+            status = add_matrix(w, &of[i].m, of[i].name, layer, e) ? 0 : ERROR_IO;
+        }
+    }
+    source_expert(w->m->source, -1);
+    return status;
+}
+
 /* Whether a stored tensor is what one of the first n entries, matrices all, was made from. */
 static bool is_replaced(const struct writing *w, size_t n, const char *name)
 {
@@ -140,6 +154,8 @@ static int list(struct writing *w, struct error *e)
     for (int64_t layer = 0; layer < w->m->hyper.layers; layer++)
         for (int role = 0; role < LINEARS; role++)
             if (add_linear(w, layer, (enum linear_role)role, e)) return (int)e->code;
+    for (int64_t layer = 0; layer < w->m->hyper.layers; layer++)
+        if (add_experts(w, layer, e)) return (int)e->code;
     if (!add_matrix(w, &w->m->embedding, "token_embd.weight", 0, e)) return ERROR_IO;
     if (w->m->output.backend && !add_matrix(w, &w->m->output, "output.weight", 0, e)) return ERROR_IO;
     size_t matrices = w->n;
@@ -331,13 +347,13 @@ struct fitting {
 static int check_tensor(void *user, const char *name, int64_t layer, int n_dims, const int64_t *shape, bool multiplied,
                         struct error *e)
 {
-    (void)n_dims;
     const struct fitting *f = user;
+    const int64_t *matrix = shape + n_dims - (n_dims > 1 ? 2 : 1);
     char full[MODEL_NAME];
     struct place at = model_place(f->m, name, layer, full);
-    int status = multiplied ? model_weigh(f->m, &at, shape[1], e) : 0;
+    int status = multiplied ? model_weigh(f->m, &at, matrix[1], e) : 0;
     bool packed = multiplied && at.layer >= 0; /* outside of the layers all are float16 */
-    return packed && !status ? check_words(f->m, name, layer, shape, f->bits, e) : status;
+    return packed && !status ? check_words(f->m, name, layer, matrix, f->bits, e) : status;
 }
 
 /* The shapes of the matrices, without loading them. */

@@ -99,7 +99,7 @@ static void layer_forward(struct pass *p, int64_t i)
     pass_add(p, b->y);
     pass_layer_norm(p, &l->ffn_norm, p->x, b->y);
     pass_linear(p, i, LINEAR_UP, b->y, b->up);
-    pass_gelu(p, b->up, p->m->hyper.ffn);
+    pass_activate(p, GELU_TANH, b->up, p->m->hyper.ffn);
     pass_linear(p, i, LINEAR_DOWN, b->up, b->y);
     pass_add(p, b->y);
     pass_layer_done(p, i);
@@ -110,6 +110,7 @@ static void finish(struct pass *p) { pass_layer_norm(p, &p->m->final_norm, p->x,
 extern const struct architecture architecture_gpt2;
 
 const struct architecture architecture_gpt2 = {.name = "gpt2",
+                                               .folder_types = "gpt2",
                                                .eps_key = "attention.layer_norm_epsilon",
                                                .prefix = "transformer.",
                                                .keys = keys,

@@ -19,9 +19,48 @@ struct linear {
     float *bias;      /* [rows] or NULL */
 };
 
+/* What the layers of decoder.c are made of beyond what metadata says. */
+enum activation { SILU, GELU_TANH, GELU_ERF };
+enum qk_norms { QK_PLAIN, QK_BY_HEAD, QK_WHOLE }; /* RMSNorm of each head of q and k, or of all heads as one */
+struct style {
+    bool layer_norms;  /* LayerNorm with biases, else RMSNorm */
+    bool no_pre_norms; /* blocks read the residual stream as it is */
+    bool post_norms;   /* what blocks compute is normed before it is added */
+    bool qkv_biases, all_biases;
+    bool one_qkv;          /* q, k and v are one matrix */
+    bool qkv_by_head;      /* whose rows a folder has head by head */
+    bool one_gate_up;      /* so are gate and up */
+    bool ungated;          /* down(activation(up)), else down(activation(gate) * up) */
+    bool scaled_embedding; /* by the root of the width */
+    bool every_other;      /* the window is that of layers 0, 2, ... alone */
+    enum qk_norms qk_norms;
+    enum activation activation;
+};
+
+/* Matrices of experts: engine/models/experts.c. */
+enum { EXPERT_GATE, EXPERT_UP, EXPERT_DOWN, EXPERT_PARTS };
+
 struct layer {
-    struct norm attn_norm, ffn_norm;
+    struct norm attn_norm, ffn_norm, attn_post_norm, ffn_post_norm; /* each MAY be empty */
+    float *q_norm, *k_norm;                                         /* [head] or [heads, head], or NULL */
     struct linear w[LINEARS];
+    struct matrix router;                 /* [experts, width], float32 under every backend; or empty */
+    float *shared_gate;                   /* [width] or NULL */
+    struct linear *experts[EXPERT_PARTS]; /* [experts] each, or NULL */
+};
+
+/* How fast the pairs of a head turn: rope.c. */
+struct rope {
+    float *frequencies;   /* [rope_dims / 2], radians from one position to the next */
+    float *divisors;      /* [rope_dims / 2] of them, where the checkpoint brings some, or NULL */
+    float *long_divisors; /* for positions beyond the context, which are not computed; or NULL */
+    float factor;         /* of cosines and sines */
+    const char *scaling;  /* what general.rope.scaling.type would be, or NULL */
+    double by, original;  /* the scaling's factor, the context that it stretches */
+    double attention;     /* what GGUF's rope.scaling.attn_factor is; 0: nothing to say */
+    double fast, slow;    /* of yarn */
+    bool ramps_between;   /* yarn's ramp begins and ends between pairs, for which GGUF has no key */
+    int64_t claimed;      /* the context that the checkpoint claims */
 };
 
 /* Given instead of loading: is told every tensor that the architecture would load, shapes checked, in order. */
@@ -56,6 +95,7 @@ struct model {
     struct matrix embedding; /* [vocab, width] */
     struct matrix output;    /* [vocab, width]; empty: tied to the embedding */
     float *positions;        /* [context, width] or NULL */
+    struct rope rope;
     struct norm final_norm;
     struct layer *layers;
     size_t most_scratch; /* bytes that the most demanding of its matrices takes for each thread */
@@ -98,10 +138,40 @@ int load_vector(struct model *m, const char *name, int64_t layer, int64_t n, flo
 int load_table(struct model *m, const char *name, int64_t rows, int64_t cols, float **out, struct error *e);
 /* token_embd and, where it is there, output. */
 int load_embeddings(struct model *m, struct error *e);
+/* The same as a matrix of float32. */
+int load_float_matrix(struct model *m, const char *name, int64_t layer, int64_t rows, int64_t cols, struct matrix *out,
+                      struct error *e);
+/* One matrix for each of hyper.experts: in new memory at *out, which model_close() frees. */
+int load_experts(struct model *m, const char *name, int64_t layer, int64_t rows, int64_t cols, struct linear **out,
+                 struct error *e);
+/* Whether a name is that of the matrices of all experts. */
+bool is_experts(const char *name);
 /* block_count, embedding_length, heads, ... and their sanity; key names as in GGUF. */
 int load_hyper(struct model *m, struct error *e);
-/* The whole numbers among the hyper-parameters: row i, false past the end. */
-bool hyper_number(size_t i, const struct hyper *h, const char **key, int64_t *value);
+/* All of them as a GGUF file has them, for a checkpoint that is none. */
+void hyper_write(const struct model *m, struct gguf_writer *w);
+/* What scales the rotary positions, refused by name where it is not known; may lower hyper.context. */
+int rope_load(struct model *m, struct error *e);
+void rope_free(struct rope *r);
+void rope_write(const struct model *m, struct gguf_writer *w);
+/* The i-th tensor of divisors, as GGUF has them; NULL past the end. */
+const float *rope_tensor(const struct model *m, size_t i, const char **name);
+/* Positions that a query of this layer sees, its own counted. */
+static inline int64_t window_of(const struct hyper *h, int64_t layer)
+{
+    return h->window && layer % h->window_period == 0 ? h->window : INT64_MAX;
+}
+
+/* --- decoder.c --- */
+int decoder_load(struct model *m, struct error *e);
+int64_t decoder_room(const struct hyper *h);
+void decoder_layer(struct pass *p, int64_t i);
+void decoder_finish(struct pass *p);
+/* --- experts.c: a layer's feed-forward part where it is a mixture --- */
+int experts_load(struct model *m, int64_t i, struct error *e);
+int64_t experts_room(const struct hyper *h); /* floats for each token */
+void experts_forward(struct pass *p, int64_t i, const float *x /* [n, width] */, float *rooms,
+                     float *y /* [n, width], may be x */);
 
 /* --- one pass --- */
 enum { KEY_TILE = 16 };
@@ -175,6 +245,11 @@ int pass_open(struct pass *p, struct error *e);
 void pass_embed(struct pass *p);
 void pass_rms_norm(const struct pass *p, const struct norm *w, const float *x, float *y /* [n, width] */);
 void pass_layer_norm(const struct pass *p, const struct norm *w, const float *x, float *y /* [n, width] */);
+/* The one that w->bias says. */
+void pass_norm(const struct pass *p, const struct norm *w, const float *x, float *y /* [n, width] */);
+/* RMSNorm in place of `count` pieces of `width` in each of the rows, which lie `stride` floats apart. */
+void pass_norm_pieces(const struct pass *p, const float *weight /* [width] */, float *rows, int64_t stride,
+                      int64_t count, int64_t width);
 /* Products of one input with matrices of a layer. */
 struct linear_output {
     enum linear_role role;
@@ -186,6 +261,9 @@ static inline void pass_linear(struct pass *p, int64_t layer, enum linear_role r
 {
     pass_linears(p, layer, x, &(struct linear_output){role, y}, 1);
 }
+/* Products of n rows with any matrices that have the same columns; biases are not added. */
+void pass_products(const struct pass *p, const struct product *products, size_t count, const float *x /* [n, cols] */,
+                   int64_t n, enum pass_part part);
 void pass_add(const struct pass *p, const float *y /* [n, width] */); /* x += y */
 /* Turns every head of rows [n, heads * head] that lie `stride` floats apart, in place. Pairs come as the hyper-
  * parameters say and always leave as (i, i + dims/2): both layouts give the same bits from here on. */
@@ -198,13 +276,17 @@ double attend_flop(const struct pass *p);
 double attend_bytes(const struct pass *p);
 /* Cuts the tokens of all spans into blocks of queries, [at most n + 1]; returns how many. */
 int64_t attend_blocks(const struct pass *p, int32_t *blocks);
-/* Stores keys and values of this layer and attends: causal, softmax(q k / sqrt(head)) v (Vaswani et al. 2017), query
- * heads sharing key heads in groups (Ainslie et al. 2023). */
+/* Stores keys and values of this layer and attends: causal, softmax(cap(attn_scale q k)) v (Vaswani et al. 2017), query
+ * heads sharing key heads in groups (Ainslie et al. 2023), within the layer's window (Beltagy et al. 2020); cap() is
+ * soft_cap() where the model has one. */
 void pass_attend(const struct pass *p, int64_t layer, const float *q, int64_t q_stride, const float *k, const float *v,
                  int64_t kv_stride, float *out /* [n, heads * head] */);
-/* gate = silu(gate) * up, x = gelu(x), over [n, width]. */
-void pass_silu_multiply(const struct pass *p, float *gate, const float *up, int64_t width);
-void pass_gelu(const struct pass *p, float *x, int64_t width);
+/* y = activation(gate) * up for n rows of width; gate and up, rows `stride` floats apart, are written over. */
+void pass_gate(const struct pass *p, enum activation f, float *gate, const float *up, int64_t stride, int64_t n,
+               int64_t width, float *y /* [n, width], may be gate */);
+void pass_activate(const struct pass *p, enum activation f, float *x /* [n, width] */, int64_t width);
+/* x = cap tanh(x / cap) */
+void soft_cap(float *x, float cap, int64_t n);
 void pass_layer_done(const struct pass *p, int64_t layer);
 
 #endif

@@ -4,8 +4,6 @@
 #include "engine/models/internal.h"
 
 #include <inttypes.h>
-#include <math.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,6 +52,7 @@ int model_weigh(struct model *m, struct place *at, int64_t cols, struct error *e
     for (size_t i = 0; how && how->backend->pattern && how->backend->pattern(how, i); i++)
         if (pattern_fits(how->backend->pattern(how, i), at->name)) m->picked |= 1u << i;
     if (!m->imatrix) return 0;
+    if (is_experts(at->name)) return m->facts.unweighted++, 0;
     int status = imatrix_find(m->imatrix, at->name, cols, &at->importance, e);
     if (at->layer >= 0 && !at->importance) m->facts.unweighted++;
     if (at->importance) m->weighed++;
@@ -161,7 +160,7 @@ int load_matrix(struct model *m, const char *name, int64_t layer, int64_t rows, 
     struct gptq_stored parts;
     bool in_parts;
     struct tensor t;
-    int status = m->imatrix ? imatrix_find(m->imatrix, full, cols, &at.importance, e) : 0;
+    int status = m->imatrix && !is_experts(name) ? imatrix_find(m->imatrix, full, cols, &at.importance, e) : 0;
     if (!status) status = source_parts(m->source, name, layer, cols, &in_parts, &parts, e);
     if (!status && !in_parts) status = source_tensor(m->source, name, layer, 2, shape, &t, e);
     if (status) return status;
@@ -191,22 +190,59 @@ int model_make_fast(struct model *m, struct error *e)
     return 0;
 }
 
-int load_table(struct model *m, const char *name, int64_t rows, int64_t cols, float **out, struct error *e)
+int load_float_matrix(struct model *m, const char *name, int64_t layer, int64_t rows, int64_t cols, struct matrix *out,
+                      struct error *e)
 {
     const int64_t shape[] = {rows, cols};
-    if (m->recorder) return record(m, name, 0, 2, shape, false, e);
+    if (m->recorder) return record(m, name, layer, 2, shape, false, e);
     struct tensor t;
     struct backend_options f32;
-    struct matrix table = {0};
-    int status = source_tensor(m->source, name, 0, 2, shape, &t, e);
+    int status = source_tensor(m->source, name, layer, 2, shape, &t, e);
     if (!status) status = backend_parse(&f32, "f32", e);
-    if (!status && matrix_pack(&table, &t, &f32, NULL, e)) status = error_prefix(e, "%s", m->facts.path);
-    if (status) return status;
-    *out = memory_new((size_t)(rows * cols), sizeof **out, t.name, e);
+    if (!status && matrix_pack(out, &t, &f32, NULL, e)) status = error_prefix(e, "%s", m->facts.path);
+    if (!status) model_count(m, out, 1);
+    return status;
+}
+
+int load_table(struct model *m, const char *name, int64_t rows, int64_t cols, float **out, struct error *e)
+{
+    struct matrix table = {0};
+    int status = load_float_matrix(m, name, 0, rows, cols, &table, e);
+    if (status || m->recorder) return status;
+    *out = memory_new((size_t)(rows * cols), sizeof **out, name, e);
     if (*out) matrix_unpack(&table, 0, rows, *out);
     matrix_free(&table);
-    count(m, rows * cols, (size_t)(rows * cols) * sizeof **out);
     return *out ? 0 : ERROR_IO;
+}
+
+bool is_experts(const char *name) { return strstr(name, "_exps.") != NULL; }
+
+/* A backend that calibrates would have to see what each expert meets. */
+static int refuse_experts(const struct model *m, const char *name, struct error *e)
+{
+    struct calibration_plan plan;
+    const struct backend_options *how = m->options->how;
+    if (!backend_calibrates(how, &plan)) return 0;
+    return error_set(e, ERROR_USAGE,
+                     "backend \"%s\": %s: %s: matrices of experts are not calibrated by this version: use rtn, which "
+                     "calibrates nothing",
+                     how->spec, m->facts.path, name);
+}
+
+int load_experts(struct model *m, const char *name, int64_t layer, int64_t rows, int64_t cols, struct linear **out,
+                 struct error *e)
+{
+    const int64_t n = m->hyper.experts, shape[] = {n, rows, cols};
+    int status = refuse_experts(m, name, e);
+    if (!status && m->recorder) return record(m, name, layer, 3, shape, true, e);
+    if (!status && !(*out = memory_new((size_t)n, sizeof **out, "experts", e))) status = ERROR_IO;
+    for (int64_t i = 0; i < n && !status; i++) {
+        source_expert(m->source, i);
+        (*out)[i].name = name;
+        status = load_matrix(m, name, layer, rows, cols, &(*out)[i].m, e);
+    }
+    source_expert(m->source, -1);
+    return status;
 }
 
 int load_vector(struct model *m, const char *name, int64_t layer, int64_t n, float **out, struct error *e)
@@ -249,90 +285,4 @@ int load_embeddings(struct model *m, struct error *e)
     if (!status && !source_ties(m->source))
         status = load_matrix(m, "output.weight", 0, m->hyper.vocab, m->hyper.width, &m->output, e);
     return status;
-}
-
-static const struct {
-    const char *key;
-    size_t offset;
-    int64_t low, high;
-} numbers[] = {
-    {"context_length", offsetof(struct hyper, context), 1, INT32_MAX},
-    {"embedding_length", offsetof(struct hyper, width), 1, 1 << 18},
-    {"block_count", offsetof(struct hyper, layers), 1, 1 << 20},
-    {"feed_forward_length", offsetof(struct hyper, ffn), 1, 1 << 20},
-    {"attention.head_count", offsetof(struct hyper, heads), 1, 1 << 16},
-    {"attention.head_count_kv", offsetof(struct hyper, kv_heads), 1, 1 << 16},
-    {"attention.key_length", offsetof(struct hyper, head), 1, 1 << 16},
-    {"rope.dimension_count", offsetof(struct hyper, rope_dims), 2, ROPE_DIMS},
-    {"vocab_size", offsetof(struct hyper, vocab), 1, INT32_MAX},
-};
-enum { NUMBERS = sizeof numbers / sizeof *numbers };
-
-bool hyper_number(size_t i, const struct hyper *h, const char **key, int64_t *value)
-{
-    if (i >= NUMBERS) return false;
-    *key = numbers[i].key;
-    *value = *(const int64_t *)((const char *)h + numbers[i].offset);
-    return true;
-}
-
-static bool has_key(const struct architecture *a, const char *key)
-{
-    const struct key_map *k = a->keys;
-    while (k->key && strcmp(k->key, key)) k++;
-    return k->key != NULL;
-}
-
-static int check_hyper(const struct model *m, struct error *e)
-{
-    const struct hyper *h = &m->hyper;
-    char key[SOURCE_KEY];
-    if (h->layers > (int64_t)checkpoint_count(source_checkpoint(m->source)))
-        return error_set(e, ERROR_INPUT, "%s: %s: %" PRId64 " layers cannot come from %zu tensors", m->facts.path,
-                         source_key(m->source, "block_count", key), h->layers,
-                         checkpoint_count(source_checkpoint(m->source)));
-    if (h->heads % h->kv_heads)
-        return error_set(e, ERROR_INPUT, "%s: %s: %" PRId64 " heads do not divide into %" PRId64 " key heads",
-                         m->facts.path, source_key(m->source, "attention.head_count", key), h->heads, h->kv_heads);
-    if (h->head * h->heads > 1 << 24)
-        return error_set(e, ERROR_INPUT, "%s: %s: %" PRId64 " x %" PRId64 " heads is too large", m->facts.path,
-                         source_key(m->source, "attention.key_length", key), h->head, h->heads);
-    if (h->rope_dims % 2 || h->rope_dims > h->head || h->rope_dims > ROPE_DIMS)
-        return error_set(e, ERROR_INPUT, "%s: %s: %" PRId64 " must be even and at most the %" PRId64 " of a head",
-                         m->facts.path, source_key(m->source, "rope.dimension_count", key), h->rope_dims, h->head);
-    if (!(h->norm_eps >= 0) || !(h->rope_base > 0))
-        return error_set(e, ERROR_INPUT, "%s: %s: must be positive", m->facts.path,
-                         source_key(m->source, h->rope_base > 0 ? m->architecture->eps_key : "rope.freq_base", key));
-    return 0;
-}
-
-int load_hyper(struct model *m, struct error *e)
-{
-    struct hyper *h = &m->hyper;
-    char key[SOURCE_KEY];
-    const struct architecture *a = m->architecture;
-    for (size_t i = 0; i < NUMBERS; i++) {
-        int64_t *to = (int64_t *)((char *)h + numbers[i].offset);
-        if (!has_key(a, numbers[i].key)) continue;
-        int status = source_i64(m->source, numbers[i].key, numbers[i].low, numbers[i].high, to, e);
-        if (status) return status;
-    }
-    int status = source_rows(m->source, "token_embd.weight", h->width, &h->vocab, e);
-    if (status) return status;
-    if (!h->kv_heads) h->kv_heads = h->heads;
-    if (!h->head && h->width % h->heads)
-        return error_set(e, ERROR_INPUT, "%s: %s: %" PRId64 " does not divide into %" PRId64 " heads", m->facts.path,
-                         source_key(m->source, "embedding_length", key), h->width, h->heads);
-    if (!h->head) h->head = h->width / h->heads;
-    if (!h->ffn) h->ffn = 4 * h->width;
-    double eps = 0, base = 10000;
-    status = source_f64(m->source, a->eps_key, &eps, e);
-    if (!status && has_key(a, "rope.freq_base")) {
-        if (!h->rope_dims) h->rope_dims = h->head;
-        status = source_f64(m->source, "rope.freq_base", &base, e);
-    }
-    h->norm_eps = (float)eps;
-    h->rope_base = base;
-    h->rope_interleaved = a->rope_interleaved_in_gguf && checkpoint_gguf(source_checkpoint(m->source));
-    return status ? status : check_hyper(m, e);
 }

@@ -42,12 +42,11 @@ int model_prepare(struct model *m, const char *path, struct error *e)
 static int count_matrix(void *user, const char *name, int64_t layer, int n_dims, const int64_t *shape, bool multiplied,
                         struct error *e)
 {
-    (void)n_dims;
     struct model *m = user;
     char full[MODEL_NAME];
     struct place at = model_place(m, name, layer, full);
-    m->matrices += multiplied;
-    return multiplied ? model_weigh(m, &at, shape[1], e) : 0;
+    m->matrices += !multiplied ? 0 : n_dims == 3 ? (size_t)shape[0] : 1;
+    return multiplied ? model_weigh(m, &at, shape[n_dims - 1], e) : 0;
 }
 
 /* What is wrong with names and shapes shows before the work. */
@@ -107,15 +106,29 @@ static void norm_free(struct norm *n)
     free(n->bias);
 }
 
+static void experts_free(const struct model *m, struct layer *l)
+{
+    for (size_t part = 0; part < EXPERT_PARTS; part++) {
+        for (int64_t i = 0; l->experts[part] && i < m->hyper.experts; i++) linear_free(&l->experts[part][i]);
+        free(l->experts[part]);
+    }
+    matrix_free(&l->router);
+    free(l->shared_gate);
+}
+
 void model_close(struct model *m)
 {
     if (!m) return;
     for (int64_t i = 0; m->layers && i < m->hyper.layers; i++) {
         struct layer *l = &m->layers[i];
         for (size_t j = 0; j < LINEARS; j++) linear_free(&l->w[j]);
-        norm_free(&l->attn_norm);
-        norm_free(&l->ffn_norm);
+        struct norm *const norms[] = {&l->attn_norm, &l->ffn_norm, &l->attn_post_norm, &l->ffn_post_norm};
+        for (size_t j = 0; j < sizeof norms / sizeof *norms; j++) norm_free(norms[j]);
+        free(l->q_norm);
+        free(l->k_norm);
+        experts_free(m, l);
     }
+    rope_free(&m->rope);
     free(m->layers);
     if (m->work) free(m->work->memory);
     free(m->work);
@@ -247,6 +260,10 @@ static int logits(const struct model *m, const struct matrix *output, const floa
     struct matrix_inputs in;
     matrix_inputs(output, hidden, n, memory, &in);
     matrix_products(&(struct product){output, y}, 1, &in, memory + room);
+    const int64_t vocab = output->rows;
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < n; i++)
+        if (m->hyper.logit_cap > 0) soft_cap(y + i * vocab, m->hyper.logit_cap, vocab);
     pass_tell(m, -1, PART_OUTPUT, 2 * (double)n * (double)output->rows * (double)output->cols, (double)output->bytes);
     return 0;
 }

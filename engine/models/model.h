@@ -28,6 +28,20 @@ struct hyper {
     double rope_base;
     float norm_eps;
     bool rope_interleaved; /* pairs are (2i, 2i+1) as GGUF stores llama, else (i, i + dims/2) as Hugging Face does */
+    bool gates_in_one;     /* gate and up are one matrix */
+    bool qkv_by_head;      /* a matrix for q, k and v has them head by head, as Hugging Face stores GPT-NeoX */
+    int64_t window;        /* most positions that attention sees, its own counted; 0: all */
+    int64_t window_period; /* ... in every so manieth layer, from the first on */
+    float attn_scale;      /* of scores, 1 / sqrt(head) */
+    float attn_cap;        /* scores are cap tanh(score / cap); 0: as they are */
+    float logit_cap;       /* logits likewise */
+    float embed_scale;     /* of embeddings, 1 */
+    bool parallel;         /* attention and the feed-forward part read the same input */
+    int64_t experts;       /* feed-forward parts that a router chooses from; 0: there is one, without a router */
+    int64_t experts_used;  /* by each token */
+    int64_t expert_ffn;    /* rows of an expert's matrices */
+    int64_t shared_ffn;    /* of the one that every token uses; 0: there is none */
+    bool experts_norm;     /* what the router gives to those chosen is made to sum to 1 */
 };
 
 struct facts {

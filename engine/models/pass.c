@@ -48,17 +48,16 @@ size_t model_pass_bytes(const struct model *m, int64_t tokens)
     return pass_bytes(m, tokens < room ? tokens : room, m->hyper.context);
 }
 
-/* Angles in float32, as the reference implementations have them: position * base^(-2i/dims). */
+/* Angles in float32, as the reference implementations have them: position * frequency. */
 static void fill_turns(struct pass *p)
 {
-    const struct hyper *h = &p->m->hyper;
-    int64_t half = h->rope_dims / 2;
+    const struct rope *r = &p->m->rope;
+    int64_t half = p->m->hyper.rope_dims / 2;
     for (int64_t i = 0; i < half; i++) {
-        float frequency = (float)(1.0 / pow(h->rope_base, (double)(2 * i) / (double)h->rope_dims));
         for (int64_t t = 0; t < p->n; t++) {
-            float angle = (float)p->position[t] * frequency;
-            p->turn[2 * t * half + i] = (float)cos((double)angle);
-            p->turn[2 * t * half + half + i] = (float)sin((double)angle);
+            float angle = (float)p->position[t] * r->frequencies[i];
+            p->turn[2 * t * half + i] = (float)cos((double)angle) * r->factor;
+            p->turn[2 * t * half + half + i] = (float)sin((double)angle) * r->factor;
         }
     }
 }
@@ -156,6 +155,7 @@ void pass_embed(struct pass *p)
     for (int64_t i = 0; i < p->n; i++) {
         float *row = p->x + i * width;
         matrix_unpack(&m->embedding, p->ids[i], 1, row);
+        for (int64_t k = 0; m->hyper.embed_scale != 1 && k < width; k++) row[k] *= m->hyper.embed_scale;
         if (m->positions) m->kernels->add(row, m->positions + p->position[i] * width, width);
     }
     const double row = (double)m->embedding.bytes / (double)m->embedding.rows;
@@ -180,6 +180,27 @@ void pass_layer_norm(const struct pass *p, const struct norm *w, const float *x,
 #pragma omp parallel for schedule(static) if (p->n > FEW)
     for (int64_t i = 0; i < p->n; i++)
         m->kernels->layer_norm(x + i * width, w->weight, w->bias, m->hyper.norm_eps, width, y + i * width);
+    pass_took(p, PART_NORM);
+}
+
+void pass_norm(const struct pass *p, const struct norm *w, const float *x, float *y)
+{
+    if (w->bias)
+        pass_layer_norm(p, w, x, y);
+    else
+        pass_rms_norm(p, w, x, y);
+}
+
+void pass_norm_pieces(const struct pass *p, const float *weight, float *rows, int64_t stride, int64_t count,
+                      int64_t width)
+{
+    const struct model *m = p->m;
+#pragma omp parallel for schedule(static) if (p->n > FEW)
+    for (int64_t i = 0; i < p->n; i++)
+        for (int64_t j = 0; j < count; j++) {
+            float *x = rows + i * stride + j * width;
+            m->kernels->rms_norm(x, weight, m->hyper.norm_eps, width, x);
+        }
     pass_took(p, PART_NORM);
 }
 
@@ -214,32 +235,37 @@ static bool tell(struct pass *p, int64_t layer, const float *x, const struct lin
     return !p->stopped;
 }
 
+void pass_products(const struct pass *p, const struct product *products, size_t count, const float *x, int64_t n,
+                   enum pass_part part)
+{
+    for (size_t i = 0; i < count;) {
+        const struct matrix *first = products[i].m;
+        struct matrix_inputs in;
+        size_t begin = i;
+        matrix_inputs(first, x, n, p->inputs, &in);
+        pass_took(p, PART_INPUTS);
+        double elements = 0, bytes = 0;
+        do {
+            const struct matrix *m = products[i++].m;
+            elements += (double)m->rows * (double)m->cols;
+            bytes += (double)m->bytes;
+        } while (i < count && matrix_shares_inputs(first, products[i].m));
+        matrix_products(products + begin, i - begin, &in, p->scratch);
+        pass_worked(p, part, 2 * (double)n * elements, bytes);
+    }
+}
+
 void pass_linears(struct pass *p, int64_t layer, const float *x, const struct linear_output *outputs, size_t count)
 {
     const struct linear *w = p->m->layers[layer].w;
+    struct product products[LINEARS];
     if (p->stopped) return;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         if (!tell(p, layer, x, &outputs[i])) return;
-    pass_took(p, PART_REST);
-    for (size_t i = 0; i < count;) {
-        struct product products[LINEARS];
-        struct matrix_inputs in;
-        size_t n = 0;
-        const struct matrix *first = &w[outputs[i].role].m;
-        matrix_inputs(first, x, p->n, p->inputs, &in);
-        pass_took(p, PART_INPUTS);
-        enum pass_part part = part_of(outputs[i].role);
-        double elements = 0, bytes = 0;
-        do {
-            const struct matrix *m = &w[outputs[i].role].m;
-            elements += (double)m->rows * (double)m->cols;
-            bytes += (double)m->bytes;
-            products[n++] = (struct product){m, outputs[i].y};
-            i++;
-        } while (i < count && matrix_shares_inputs(first, &w[outputs[i].role].m));
-        matrix_products(products, n, &in, p->scratch);
-        pass_worked(p, part, 2 * (double)p->n * elements, bytes);
+        products[i] = (struct product){&w[outputs[i].role].m, outputs[i].y};
     }
+    pass_took(p, PART_REST);
+    pass_products(p, products, count, x, p->n, part_of(outputs[0].role));
     for (size_t i = 0; i < count; i++) add_bias(p, &w[outputs[i].role], outputs[i].y);
 }
 
@@ -251,17 +277,51 @@ void pass_add(const struct pass *p, const float *y)
     pass_took(p, PART_REST);
 }
 
-void pass_silu_multiply(const struct pass *p, float *gate, const float *up, int64_t width)
+/* GELU with the error function, which tanh stands for elsewhere: x (1 + erf(x / sqrt(2))) / 2 (Hendrycks and Gimpel
+ * 2016), in double. */
+static void gelu_erf(float *x, int64_t n)
 {
-#pragma omp parallel for schedule(static) if (p->n > FEW)
-    for (int64_t i = 0; i < p->n; i++) p->m->kernels->silu_multiply(gate + i * width, up + i * width, width);
+    for (int64_t i = 0; i < n; i++) x[i] = (float)(0.5 * (double)x[i] * (1 + erf((double)x[i] * 0.70710678118654752)));
+}
+
+void soft_cap(float *x, float cap, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) x[i] = (float)((double)cap * tanh((double)x[i] / (double)cap));
+}
+
+static void gate_row(const struct pass *p, enum activation f, float *restrict gate, const float *restrict up, int64_t n)
+{
+    if (f == SILU) {
+        p->m->kernels->silu_multiply(gate, up, n);
+        return;
+    }
+    if (f == GELU_TANH)
+        p->m->kernels->gelu_tanh(gate, n);
+    else
+        gelu_erf(gate, n);
+    for (int64_t i = 0; i < n; i++) gate[i] *= up[i];
+}
+
+void pass_gate(const struct pass *p, enum activation f, float *gate, const float *up, int64_t stride, int64_t n,
+               int64_t width, float *y)
+{
+#pragma omp parallel for schedule(static) if (n > FEW)
+    for (int64_t i = 0; i < n; i++) {
+        gate_row(p, f, gate + i * stride, up + i * stride, width);
+        if (y != gate) memcpy(y + i * width, gate + i * stride, (size_t)width * sizeof *y);
+    }
     pass_took(p, PART_ACTIVATION);
 }
 
-void pass_gelu(const struct pass *p, float *x, int64_t width)
+void pass_activate(const struct pass *p, enum activation f, float *x, int64_t width)
 {
 #pragma omp parallel for schedule(static) if (p->n > FEW)
-    for (int64_t i = 0; i < p->n; i++) p->m->kernels->gelu_tanh(x + i * width, width);
+    for (int64_t i = 0; i < p->n; i++) {
+        if (f == GELU_TANH)
+            p->m->kernels->gelu_tanh(x + i * width, width);
+        else
+            gelu_erf(x + i * width, width);
+    }
     pass_took(p, PART_ACTIVATION);
 }
 

@@ -1,10 +1,6 @@
-#include "engine/models/source.h"
-#include "engine/backends/pack.h"
-#include "engine/base/file.h"
 #include "engine/base/memory.h"
-#include "engine/base/table.h"
 #include "engine/base/text.h"
-#include "engine/kernels/kernels.h"
+#include "engine/models/source_parts.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -12,34 +8,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME = 256 };
-
-struct source {
-    struct checkpoint *checkpoint;
-    const struct architecture *architecture;
-    struct table index;             /* tensor name -> its number */
-    bool *used;                     /* [tensors] */
-    bool has_parts;                 /* some matrices are GPTQ's */
-    struct gptq_config gptq, first; /* what all places say together, and what the first of them says */
-    char part_of[NAME];             /* name of the matrix whose parts were found last */
-    struct gptq_evidence evidence;
-};
-
-extern const struct architecture architecture_llama, architecture_gpt2;
-static const struct architecture *const registry[] = {&architecture_llama, &architecture_gpt2};
+extern const struct architecture architecture_llama, architecture_gpt2, architecture_qwen2, architecture_qwen3,
+    architecture_qwen2moe, architecture_qwen3moe, architecture_phi3, architecture_gemma, architecture_gemma2,
+    architecture_olmo2, architecture_gptneox;
+static const struct architecture *const registry[] = {
+    &architecture_llama,    &architecture_gpt2,     &architecture_qwen2,  &architecture_qwen3,
+    &architecture_qwen2moe, &architecture_qwen3moe, &architecture_phi3,   &architecture_gemma,
+    &architecture_gemma2,   &architecture_olmo2,    &architecture_gptneox};
 enum { ARCHITECTURES = sizeof registry / sizeof *registry };
 
 const struct architecture *source_architecture(const struct source *s) { return s->architecture; }
 const struct checkpoint *source_checkpoint(const struct source *s) { return s->checkpoint; }
 
-static const char *path_of(const struct source *s) { return checkpoint_path(s->checkpoint); }
-
-/* GGUF keys carry the architecture's name in front. */
-static const struct gguf_value *gguf_key(const struct source *s, const char *key)
+const struct gguf_value *source_gguf(const struct source *s, const char *key)
 {
     char full[NAME];
+    const struct gguf *g = checkpoint_gguf(s->checkpoint);
     snprintf(full, sizeof full, "%s.%s", s->architecture->name, key);
-    return gguf_find(checkpoint_gguf(s->checkpoint), full);
+    return g ? gguf_find(g, full) : NULL;
+}
+
+/* Whether a value is one of those that stand with | between. */
+static bool is_allowed(const char *allowed, const char *value, size_t n)
+{
+    for (const char *p = allowed; *p;) {
+        size_t length = strcspn(p, "|");
+        if (length == n && memcmp(p, value, n) == 0) return true;
+        p += length + (p[length] == '|');
+    }
+    return false;
 }
 
 static int find_architecture(struct source *s, struct error *e)
@@ -62,8 +59,10 @@ static int find_architecture(struct source *s, struct error *e)
     }
     struct text known = {0};
     for (size_t i = 0; i < ARCHITECTURES; i++) {
-        if (strcmp(name, registry[i]->name) == 0) s->architecture = registry[i];
-        text_printf(&known, "%s%s", i ? ", " : "", registry[i]->name);
+        const char *names = g ? registry[i]->name : registry[i]->folder_types;
+        if (is_allowed(names, name, strlen(name))) s->architecture = registry[i];
+        for (const char *c = (text_add(&known, i ? ", " : ""), names); *c; c++)
+            text_add(&known, (char[]){*c == '|' ? ',' : *c, *c == '|' ? ' ' : 0, 0});
     }
     int status = 0;
     if (!s->architecture)
@@ -74,26 +73,18 @@ static int find_architecture(struct source *s, struct error *e)
 }
 
 /* The value of a folder_key in config.json; NULL where it is absent. */
-static const json_t *config_value(const struct source *s, const char *keys)
+const json_t *source_config(const struct source *s, const char *keys)
 {
     char copy[NAME];
+    if (!keys || checkpoint_gguf(s->checkpoint)) return NULL;
+    const json_t *found = NULL;
     snprintf(copy, sizeof copy, "%s", keys);
-    for (char *rest = copy, *path; (path = strsep(&rest, "|")) != NULL;) {
+    for (char *rest = copy, *path; (!found || json_is_null(found)) && (path = strsep(&rest, "|")) != NULL;) {
         const json_t *v = checkpoint_config(s->checkpoint);
         for (char *key; v && (key = strsep(&path, ".")) != NULL;) v = json_object_get(v, key);
-        if (v) return v;
+        if (v) found = v;
     }
-    return NULL;
-}
-
-static bool is_allowed(const char *allowed, const char *value, size_t n)
-{
-    for (const char *p = allowed; *p;) {
-        size_t length = strcspn(p, "|");
-        if (length == n && memcmp(p, value, n) == 0) return true;
-        p += length + (p[length] == '|');
-    }
-    return false;
+    return found;
 }
 
 static int check_guard(const struct source *s, const struct guard *guard, struct error *e)
@@ -101,7 +92,7 @@ static int check_guard(const struct source *s, const struct guard *guard, struct
     struct text value = {0};
     const char *key = guard->key;
     if (checkpoint_gguf(s->checkpoint)) {
-        const struct gguf_value *v = key ? gguf_key(s, key) : NULL;
+        const struct gguf_value *v = key ? source_gguf(s, key) : NULL;
         struct gguf_string string;
         double number;
         if (v && gguf_as_string(v, &string))
@@ -112,7 +103,7 @@ static int check_guard(const struct source *s, const struct guard *guard, struct
             text_add(&value, "of another type");
     } else {
         key = guard->folder_key;
-        const json_t *v = key ? config_value(s, key) : NULL;
+        const json_t *v = key ? source_config(s, key) : NULL;
         char *dump = v ? json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
         if (dump) text_add(&value, dump);
         free(dump);
@@ -153,6 +144,7 @@ int source_open(struct source **out, const char *path, struct error *e)
     *out = NULL;
     struct source *s = memory_new(1, sizeof *s, "a checkpoint", e);
     if (!s) return ERROR_IO;
+    s->expert = -1;
     int status = checkpoint_open(&s->checkpoint, path, e);
     if (!status) status = find_architecture(s, e);
     for (const struct guard *g = status ? NULL : s->architecture->guards; g && g->allowed && !status; g++)
@@ -194,7 +186,7 @@ const char *source_key(const struct source *s, const char *key, char shown[SOURC
     if (checkpoint_gguf(s->checkpoint))
         snprintf(shown, SOURCE_KEY, "%s.%s", s->architecture->name, key);
     else {
-        const char *name = map ? map->folder_key : key;
+        const char *name = map && map->folder_key ? map->folder_key : key;
         snprintf(shown, SOURCE_KEY, "config.json: %.*s", (int)strcspn(name, "|"), name);
     }
     return shown;
@@ -207,11 +199,11 @@ static int look_up(const struct source *s, const char *key, double *out, bool *g
     char shown[SOURCE_KEY];
     bool number = false;
     if (checkpoint_gguf(s->checkpoint)) {
-        const struct gguf_value *v = gguf_key(s, key);
+        const struct gguf_value *v = source_gguf(s, key);
         *given = v != NULL;
         number = v && gguf_as_f64(v, out);
     } else {
-        const json_t *v = config_value(s, map ? map->folder_key : key);
+        const json_t *v = source_config(s, map ? map->folder_key : key);
         *given = v && !json_is_null(v);
         number = json_is_number(v);
         *out = json_number_value(v);
@@ -244,330 +236,27 @@ int source_i64(const struct source *s, const char *key, int64_t low, int64_t hig
     return 0;
 }
 
-/* The tensor of this name, which in a folder may lack the architecture's prefix or have it. */
-static const struct tensor *look_for(const struct source *s, const char *name)
+int source_bool(const struct source *s, const char *key, bool *out, struct error *e)
 {
-    const struct tensor *t = checkpoint_tensor(s->checkpoint, name);
-    const char *prefix = s->architecture->prefix;
-    if (t || checkpoint_gguf(s->checkpoint)) return t;
-    if (strncmp(name, prefix, strlen(prefix)) == 0) return checkpoint_tensor(s->checkpoint, name + strlen(prefix));
-    char with[2 * NAME];
-    snprintf(with, sizeof with, "%s%s", prefix, name);
-    return checkpoint_tensor(s->checkpoint, with);
-}
-
-/* The file's tensor for a model's name; NULL where there is none. `missing` gets the name that was looked for. */
-static const struct tensor *find_tensor(const struct source *s, const char *name, int64_t layer,
-                                        enum name_change *change, char missing[NAME])
-{
-    const char *pattern = name;
-    *change = AS_IS;
-    bool folder = !checkpoint_gguf(s->checkpoint);
-    for (const struct name_map *m = s->architecture->names; folder && m->name; m++)
-        if (strcmp(m->name, name) == 0) pattern = m->folder_name, *change = m->change;
-    const char *hole = strstr(pattern, "%d");
-    if (hole)
-        snprintf(missing, NAME, "%.*s%" PRId64 "%s", (int)(hole - pattern), pattern, layer, hole + 2);
-    else
-        snprintf(missing, NAME, "%s", pattern);
-    return look_for(s, missing);
-}
-
-static void mark_used(struct source *s, const struct tensor *t)
-{
-    int64_t at;
-    if (t && table_find(&s->index, t->name, strlen(t->name), &at)) s->used[at] = true;
-}
-
-bool source_ties(struct source *s)
-{
-    enum name_change change;
-    char missing[NAME];
-    const struct tensor *t = find_tensor(s, "output.weight", 0, &change, missing);
-    if (checkpoint_gguf(s->checkpoint)) return !t;
-    const json_t *v = config_value(s, "tie_word_embeddings");
-    bool ties = json_is_boolean(v) ? json_is_true(v) : s->architecture->ties_by_default;
-    if (ties) mark_used(s, t);
-    return ties;
-}
-
-static void shape_text(int n_dims, const int64_t *shape, struct text *out)
-{
-    text_char(out, '[');
-    for (int i = 0; i < n_dims; i++) {
-        text_printf(out, "%s", i ? ", " : "");
-        if (shape[i] < 0)
-            text_add(out, "any");
-        else
-            text_printf(out, "%" PRId64, shape[i]);
+    const struct key_map *map = find_key(s, key);
+    char shown[SOURCE_KEY];
+    bool told = false;
+    *out = map && map->fallback != 0;
+    if (checkpoint_gguf(s->checkpoint)) {
+        const struct gguf_value *v = source_gguf(s, key);
+        told = !v || gguf_as_bool(v, out);
+    } else {
+        const json_t *v = source_config(s, map ? map->folder_key : key);
+        told = !v || json_is_null(v) || json_is_boolean(v);
+        if (json_is_boolean(v)) *out = json_is_true(v);
     }
-    text_char(out, ']');
+    if (told) return 0;
+    return error_set(e, ERROR_INPUT, "%s: %s: must be true or false", path_of(s), source_key(s, key, shown));
 }
 
-static int check_shape(const struct source *s, const struct tensor *t, int n_dims, const int64_t *shape,
-                       struct error *e)
+bool source_has(const struct source *s, const char *key)
 {
-    bool same = t->n_dims == n_dims;
-    for (int i = 0; same && i < n_dims; i++) same = shape[i] < 0 || t->shape[i] == shape[i];
-    if (same) return 0;
-    struct text is = {0}, wanted = {0};
-    shape_text(t->n_dims, t->shape, &is);
-    shape_text(n_dims, shape, &wanted);
-    int status = error_set(e, ERROR_INPUT, "%s: %s: shape %s must be %s by the file's own settings", path_of(s),
-                           t->name, text_c(&is), text_c(&wanted));
-    text_free(&is);
-    text_free(&wanted);
-    return status;
-}
-
-/* Elements of 2 or 4 bytes, in tiles that stay in the cache. */
-static void transpose(const uint8_t *in, uint8_t *out, int64_t rows, int64_t cols, size_t size)
-{
-    enum { TILE = 32 };
-    for (int64_t r0 = 0; r0 < rows; r0 += TILE)
-        for (int64_t c0 = 0; c0 < cols; c0 += TILE)
-            for (int64_t r = r0; r < rows && r < r0 + TILE; r++)
-                for (int64_t c = c0; c < cols && c < c0 + TILE; c++)
-                    memcpy(out + (size_t)(c * rows + r) * size, in + (size_t)(r * cols + c) * size, size);
-}
-
-static int turn(const struct source *s, struct tensor *t, struct error *e)
-{
-    const struct dtype *d = dtype_of((int)t->type);
-    if (d->block != 1 || t->n_dims != 2)
-        return error_set(e, ERROR_INPUT, "%s: %s: a matrix of type %s cannot be transposed", path_of(s), t->name,
-                         d->name);
-    uint8_t *turned = memory_new(t->bytes, 1, t->name, e);
-    if (!turned) return ERROR_IO;
-    transpose(t->data, turned, t->shape[0], t->shape[1], d->block_bytes);
-    int64_t rows = t->shape[0];
-    t->shape[0] = t->shape[1];
-    t->shape[1] = rows;
-    t->data = t->owned = turned;
-    return 0;
-}
-
-/* The file's tensor for a model's name, its shape checked, marked as used; NULL with an error. */
-static const struct tensor *take(struct source *s, const char *name, int64_t layer, int n_dims, const int64_t *shape,
-                                 enum name_change *change, struct error *e)
-{
-    char missing[NAME];
-    const struct tensor *t = find_tensor(s, name, layer, change, missing);
-    if (!t) {
-        error_set(e, ERROR_INPUT, "%s: tensor %s is missing", path_of(s), missing);
-        return NULL;
-    }
-    int64_t wanted[TENSOR_DIMS];
-    mark_used(s, t);
-    memcpy(wanted, shape, (size_t)n_dims * sizeof *shape);
-    if (*change == TRANSPOSED && n_dims == 2) wanted[0] = shape[1], wanted[1] = shape[0];
-    return check_shape(s, t, n_dims, wanted, e) ? NULL : t;
-}
-
-/* --- matrices in parts --- */
-
-/* PART_OF.ENDING, marked as used; NULL where there is none. */
-static const struct tensor *part(struct source *s, const char *ending)
-{
-    char full[NAME + 16];
-    snprintf(full, sizeof full, "%s.%s", s->part_of, ending);
-    const struct tensor *t = checkpoint_tensor(s->checkpoint, full);
-    mark_used(s, t);
-    return t;
-}
-
-/* AutoGPTQ writes a bias of zeros for layers that have none. One that is not zero stays for source_all_used(). */
-static void accept_zero_bias(struct source *s)
-{
-    char full[NAME + 16];
-    snprintf(full, sizeof full, "%s.bias", s->part_of);
-    const struct tensor *t = checkpoint_tensor(s->checkpoint, full);
-    bool zero = t != NULL;
-    for (size_t i = 0; zero && i < t->bytes; i++) zero = ((const uint8_t *)t->data)[i] == 0;
-    if (zero) mark_used(s, t);
-}
-
-/* Where a setting stands that the first place names, or does not. */
-static const char *said_by(const struct source *s, bool first)
-{
-    const char *place;
-    checkpoint_quantization(s->checkpoint, !first, &place);
-    return place;
-}
-
-/* What the settings say about a matrix against what its tensors' shapes say; sets the group size. Shapes that cannot be
- * GPTQ's at all are left to gptq_adopt(). */
-static int check_settings(const struct source *s, struct gptq_stored *w, int64_t cols, struct error *e)
-{
-    const struct gptq_config *c = &s->gptq;
-    const struct tensor *q = w->qweight;
-    int64_t bits = q->n_dims == 2 && q->shape[0] <= cols ? q->shape[0] * 32 / cols : 0;
-    if (c->bits && !c->mixed && bits && bits != c->bits)
-        return error_set(e, ERROR_INPUT,
-                         "%s: %s: shape [%" PRId64 ", %" PRId64 "] is %" PRId64 " bits for %" PRId64
-                         " columns, but %s says bits %" PRId64,
-                         path_of(s), q->name, q->shape[0], q->shape[1], bits, cols, said_by(s, s->first.bits), c->bits);
-    int64_t groups = w->scales->shape[0], asked = c->group_size < 0 || c->group_size > cols ? cols : c->group_size;
-    bool agree = asked && groups == (cols + asked - 1) / asked;
-    if (asked && !agree && !c->mixed)
-        return error_set(e, ERROR_INPUT,
-                         "%s: %s: %" PRId64 " groups for %" PRId64 " columns, but %s says group_size %" PRId64,
-                         path_of(s), w->scales->name, groups, cols, said_by(s, s->first.group_size), c->group_size);
-    if (groups < 1 || groups > cols)
-        return error_set(e, ERROR_INPUT, "%s: %s: %" PRId64 " groups for %" PRId64 " columns", path_of(s),
-                         w->scales->name, groups, cols);
-    if (!agree && cols % groups && !w->g_idx)
-        return error_set(e, ERROR_INPUT,
-                         "%s: %s: %" PRId64 " groups do not divide %" PRId64 " columns, and neither a g_idx nor a "
-                         "group_size says how they lie",
-                         path_of(s), w->scales->name, groups, cols);
-    w->group_size = agree ? asked : (cols + groups - 1) / groups;
-    if (w->group_size == cols) w->group_size = -1;
-    if (c->act_order && groups > 1 && !w->g_idx)
-        return error_set(e, ERROR_INPUT,
-                         "%s: %s.g_idx is missing, but %s says desc_act: the columns' groups are unknown", path_of(s),
-                         w->name, said_by(s, s->first.act_order));
-    return 0;
-}
-
-int source_parts(struct source *s, const char *name, int64_t layer, int64_t cols, bool *there, struct gptq_stored *out,
-                 struct error *e)
-{
-    const struct tensor *q = s->has_parts ? source_stored(s, name, layer) : NULL;
-    *there = q && text_ends_with(q->name, ".qweight");
-    if (!*there) return 0;
-    snprintf(s->part_of, sizeof s->part_of, "%.*s", (int)(strrchr(q->name, '.') - q->name), q->name);
-    *out = (struct gptq_stored){.name = s->part_of,
-                                .qweight = q,
-                                .qzeros = part(s, "qzeros"),
-                                .scales = part(s, "scales"),
-                                .g_idx = part(s, "g_idx"),
-                                .zeros = s->gptq.zeros};
-    if (!out->qzeros || !out->scales)
-        return error_set(e, ERROR_INPUT, "%s: tensor %s.%s is missing beside %s", path_of(s), s->part_of,
-                         out->qzeros ? "scales" : "qzeros", q->name);
-    mark_used(s, q);
-    accept_zero_bias(s);
-    return check_settings(s, out, cols, e);
-}
-
-void source_warn(struct source *s, const struct gptq_stored *w, const struct matrix *m, char warning[SOURCE_WARNING])
-{
-    char what[256];
-    gptq_evidence_add(&s->evidence, w, m);
-    *warning = 0;
-    if (gptq_evidence_contradicts(&s->evidence, w->zeros, what, sizeof what))
-        snprintf(warning, SOURCE_WARNING, "%.200s: %s", path_of(s), what);
-}
-
-/* A matrix in parts as floats. */
-static int join(const struct source *s, const struct gptq_stored *w, const int64_t *shape, struct tensor *t,
-                struct error *e)
-{
-    struct matrix m;
-    int status = gptq_adopt(&m, w, shape[0], shape[1], e);
-    if (status) return error_prefix(e, "%s", path_of(s));
-    status = matrix_to_f32(&m, w->qweight->name, t, e);
-    matrix_free(&m);
-    return status;
-}
-
-int source_rows(struct source *s, const char *name, int64_t cols, int64_t *rows, struct error *e)
-{
-    struct gptq_stored w;
-    bool in_parts;
-    int status = source_parts(s, name, 0, cols, &in_parts, &w, e);
-    if (status) return status;
-    enum name_change change = AS_IS;
-    const struct tensor *t = in_parts ? w.qweight : take(s, name, 0, 2, (int64_t[]){-1, cols}, &change, e);
-    if (!t) return (int)e->code;
-    if (t->n_dims != 2)
-        return error_set(e, ERROR_INPUT, "%s: %s: must have two dimensions, has %d", path_of(s), t->name, t->n_dims);
-    *rows = t->shape[in_parts || change == TRANSPOSED];
-    if (*rows > 0 && *rows <= INT32_MAX) return 0;
-    return error_set(e, ERROR_INPUT, "%s: %s: %" PRId64 " rows: must be from 1 to %d", path_of(s), t->name, *rows,
-                     INT32_MAX);
-}
-
-int source_check(struct source *s, const char *name, int64_t layer, int n_dims, const int64_t *shape,
-                 enum dtype_id *type, enum name_change *change, struct error *e)
-{
-    struct gptq_stored w;
-    bool in_parts = false;
-    int status = n_dims == 2 ? source_parts(s, name, layer, shape[1], &in_parts, &w, e) : 0;
-    if (in_parts) {
-        char full[NAME];
-        find_tensor(s, name, layer, change, full);
-        *type = DTYPE_F32;
-        return status;
-    }
-    const struct tensor *t = take(s, name, layer, n_dims, shape, change, e);
-    if (t) *type = t->type;
-    return t ? 0 : (int)e->code;
-}
-
-int source_tensor(struct source *s, const char *name, int64_t layer, int n_dims, const int64_t *shape, struct tensor *t,
-                  struct error *e)
-{
-    struct gptq_stored w;
-    bool in_parts = false;
-    int status = n_dims == 2 ? source_parts(s, name, layer, shape[1], &in_parts, &w, e) : 0;
-    if (in_parts) return status ? status : join(s, &w, shape, t, e);
-    enum name_change change;
-    const struct tensor *found = take(s, name, layer, n_dims, shape, &change, e);
-    if (!found) return (int)e->code;
-    *t = *found;
-    t->owned = NULL;
-    return change == TRANSPOSED ? turn(s, t, e) : 0;
-}
-
-const struct tensor *source_stored(const struct source *s, const char *name, int64_t layer)
-{
-    char full[NAME];
-    enum name_change change;
-    const struct tensor *t = find_tensor(s, name, layer, &change, full);
-    if (t || !text_ends_with(full, ".weight")) return t;
-    strcpy(full + strlen(full) - strlen("weight"), "qweight");
-    return look_for(s, full);
-}
-
-void source_forget(const struct source *s, const char *name, int64_t layer)
-{
-    const struct tensor *t = source_stored(s, name, layer);
-    if (t) file_forget(t->data, t->bytes);
-}
-
-float *source_vector(struct source *s, const char *name, int64_t layer, int64_t n, struct error *e)
-{
-    struct tensor t;
-    if (source_tensor(s, name, layer, 1, &n, &t, e)) return NULL;
-    if (!kernels_get()->decode[t.type]) {
-        error_set(e, ERROR_INPUT, "%s: %s: type %s cannot be decoded by this version", path_of(s), t.name,
-                  dtype_of((int)t.type)->name);
-        return NULL;
-    }
-    float *v = memory_new((size_t)n, sizeof *v, t.name, e);
-    if (!v) return NULL;
-    kernels_get()->decode[t.type](t.data, v, n);
-    for (int64_t i = 0; i < n; i++) {
-        if (isfinite(v[i])) continue;
-        error_set(e, ERROR_NUMBER, "%s: %s: element [%" PRId64 "] is not finite", path_of(s), t.name, i);
-        free(v);
-        return NULL;
-    }
-    return v;
-}
-
-int source_all_used(const struct source *s, struct error *e)
-{
-    for (size_t i = 0; i < checkpoint_count(s->checkpoint); i++) {
-        const char *name = checkpoint_at(s->checkpoint, i)->name;
-        bool known = s->used[i];
-        for (const char *const *end = s->architecture->ignored; *end && !known; end++)
-            known = text_ends_with(name, *end);
-        if (!known)
-            return error_set(e, ERROR_INPUT, "%s: tensor %s is not part of the %s that this version computes",
-                             path_of(s), name, s->architecture->name);
-    }
-    return 0;
+    const struct key_map *map = find_key(s, key);
+    const json_t *v = map ? source_config(s, map->folder_key) : NULL;
+    return source_gguf(s, key) || (v && !json_is_null(v));
 }

@@ -13,20 +13,22 @@
 
 enum name_change {
     AS_IS,
-    TRANSPOSED, /* the folder has [cols, rows] */
-    ROPE_ROWS   /* GGUF has the rows of each head in the order of interleaved pairs */
+    TRANSPOSED,   /* the folder has [cols, rows] */
+    ROPE_ROWS,    /* GGUF has the rows of each head in the order of interleaved pairs, where the architecture says so */
+    ROWS_BY_HEAD, /* the folder has q, k and v of head 0, then of head 1, ...; GGUF all q, then k, then v */
+    LESS_ONE      /* the folder has one less than GGUF: norms that multiply by 1 + weight */
 };
 
 struct name_map {
-    const char *name, *folder_name; /* %d: the layer */
+    const char *name, *folder_name; /* the first %d: the layer, a second: the expert, all of which GGUF has in one */
     enum name_change change;
 };
 
-/* In a folder_key "a.b" is b in the object a, and "a|b" is a or, where that is absent, b. */
+/* In a folder_key "a.b" is b in the object a, and "a|b" is a or, where that is absent or null, b. */
 struct key_map {
-    const char *key, *folder_key;
-    double fallback;  /* of a key that may be absent; NAN: it must be there */
-    const char *like; /* or the fallback is the value of this other key */
+    const char *key, *folder_key; /* NULL: folders have no such key */
+    double fallback;              /* of a key that may be absent; NAN: it must be there */
+    const char *like;             /* or the fallback is the value of this other key */
 };
 
 /* A setting that changes the arithmetic, and its values under which ours is right. */
@@ -38,14 +40,17 @@ struct guard {
 struct model;
 struct hyper;
 struct pass;
+struct style;
 struct architecture {
-    const char *name;             /* MUST: GGUF's general.architecture and config.json's model_type */
+    const char *name;             /* MUST: GGUF's general.architecture */
+    const char *folder_types;     /* MUST: values of config.json's model_type, '|' between */
     const char *eps_key;          /* MUST: the key of the norms' epsilon */
     const char *prefix;           /* MUST: what a folder's tensor names may begin with or lack ("transformer.") */
     const struct key_map *keys;   /* MUST: NULL key ends */
     const struct name_map *names; /* MUST: NULL name ends */
     const struct guard *guards;   /* MUST: NULL allowed ends */
     const char *const *ignored;   /* MUST: endings of tensor names that carry no weights, NULL-terminated */
+    const struct style *style;    /* MUST where decoder.c computes it: what its layers are made of */
     bool rope_interleaved_in_gguf;
     bool ties_by_default;                          /* tie_word_embeddings of a config.json that does not say */
     int (*load)(struct model *m, struct error *e); /* MUST: fills hyper-parameters and layers from m->source */
@@ -63,12 +68,24 @@ const struct checkpoint *source_checkpoint(const struct source *s);
 enum { SOURCE_KEY = 256 };
 /* What a key is called in the file: "config.json: num_hidden_layers", "llama.block_count". Returns shown. */
 const char *source_key(const struct source *s, const char *key, char shown[SOURCE_KEY]);
+/* The value of a key in a GGUF file, and the value of a folder_key in config.json; NULL where it is absent, and for the
+ * other kind of checkpoint. */
+const struct gguf_value *source_gguf(const struct source *s, const char *key);
+const json_t *source_config(const struct source *s, const char *folder_keys);
+/* Whether the file itself has this key of the architecture's table, and not null. */
+bool source_has(const struct source *s, const char *key);
+int source_bool(const struct source *s, const char *key, bool *out, struct error *e);
 int source_f64(const struct source *s, const char *key, double *out, struct error *e);
 /* A whole number in [low, high], or the fallback. */
 int source_i64(const struct source *s, const char *key, int64_t low, int64_t high, int64_t *out, struct error *e);
 /* Whether the output matrix is the embedding: in a GGUF file, where there is no output.weight; in a folder, as
  * tie_word_embeddings says, and then a stored output matrix is left unused. */
 bool source_ties(struct source *s);
+/* Whether there is such a tensor. */
+bool source_there(const struct source *s, const char *name, int64_t layer);
+/* From here on names of tensors of all experts mean the matrix of this one, [rows, cols]; -1: of all, [experts, rows,
+ * cols], which can be checked, in a folder expert by expert, but not be read. */
+void source_expert(struct source *s, int64_t expert);
 /* Finds a tensor and checks its shape in the models' orientation (-1: any), without touching its data. */
 int source_check(struct source *s, const char *name, int64_t layer, int n_dims, const int64_t *shape,
                  enum dtype_id *type, enum name_change *change, struct error *e);

@@ -1,0 +1,259 @@
+/* Hyper-parameters: read from metadata under GGUF's names, checked, and written as GGUF has them. */
+#include "engine/base/memory.h"
+#include "engine/models/internal.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A size of 0 that the file does not give means that there is none, or is worked out below. */
+static const struct {
+    const char *key;
+    size_t offset;
+    int64_t low, high;
+} numbers[] = {
+    {"context_length", offsetof(struct hyper, context), 1, INT32_MAX},
+    {"embedding_length", offsetof(struct hyper, width), 1, 1 << 18},
+    {"block_count", offsetof(struct hyper, layers), 1, 1 << 20},
+    {"feed_forward_length", offsetof(struct hyper, ffn), 1, 1 << 20},
+    {"attention.head_count", offsetof(struct hyper, heads), 1, 1 << 16},
+    {"attention.head_count_kv", offsetof(struct hyper, kv_heads), 1, 1 << 16},
+    {"attention.key_length", offsetof(struct hyper, head), 1, 1 << 16},
+    {"rope.dimension_count", offsetof(struct hyper, rope_dims), 2, ROPE_DIMS},
+    {"vocab_size", offsetof(struct hyper, vocab), 1, INT32_MAX},
+    {"attention.sliding_window", offsetof(struct hyper, window), 0, INT32_MAX},
+    {"expert_count", offsetof(struct hyper, experts), 0, 1 << 16},
+    {"expert_used_count", offsetof(struct hyper, experts_used), 0, 1 << 16},
+    {"expert_feed_forward_length", offsetof(struct hyper, expert_ffn), 0, 1 << 20},
+    {"expert_shared_feed_forward_length", offsetof(struct hyper, shared_ffn), 0, 1 << 20},
+};
+enum { NUMBERS = sizeof numbers / sizeof *numbers };
+
+static const struct {
+    const char *key;
+    size_t offset;
+} caps[] = {{"attn_logit_softcapping", offsetof(struct hyper, attn_cap)},
+            {"final_logit_softcapping", offsetof(struct hyper, logit_cap)}};
+enum { CAPS = sizeof caps / sizeof *caps };
+
+static bool has_key(const struct architecture *a, const char *key)
+{
+    const struct key_map *k = a->keys;
+    while (k->key && strcmp(k->key, key)) k++;
+    return k->key != NULL;
+}
+
+static int64_t number_at(const struct hyper *h, size_t i)
+{
+    return *(const int64_t *)((const char *)h + numbers[i].offset);
+}
+
+static float cap_at(const struct hyper *h, size_t i) { return *(const float *)((const char *)h + caps[i].offset); }
+
+/* --- what sizes say together --- */
+
+static int refuse(const struct model *m, const char *key, const char *what, int64_t is, int64_t wanted, struct error *e)
+{
+    char shown[SOURCE_KEY];
+    return error_set(e, ERROR_INPUT, "%s: %s: %" PRId64 " %s %" PRId64, m->facts.path,
+                     source_key(m->source, key, shown), is, what, wanted);
+}
+
+static int check_experts(const struct model *m, struct error *e)
+{
+    const struct hyper *h = &m->hyper;
+    if (!h->experts) return 0;
+    if (h->experts_used < 1 || h->experts_used > h->experts)
+        return refuse(m, "expert_used_count", "experts for each token must be from 1 to", h->experts_used, h->experts,
+                      e);
+    return 0;
+}
+
+static int check_hyper(const struct model *m, struct error *e)
+{
+    const struct hyper *h = &m->hyper;
+    char key[SOURCE_KEY];
+    const int64_t tensors = (int64_t)checkpoint_count(source_checkpoint(m->source));
+    if (h->layers > tensors)
+        return error_set(e, ERROR_INPUT, "%s: %s: %" PRId64 " layers cannot come from %" PRId64 " tensors",
+                         m->facts.path, source_key(m->source, "block_count", key), h->layers, tensors);
+    if (h->heads % h->kv_heads)
+        return error_set(e, ERROR_INPUT, "%s: %s: %" PRId64 " heads do not divide into %" PRId64 " key heads",
+                         m->facts.path, source_key(m->source, "attention.head_count", key), h->heads, h->kv_heads);
+    if (h->head * h->heads > 1 << 24)
+        return error_set(e, ERROR_INPUT, "%s: %s: %" PRId64 " x %" PRId64 " heads is too large", m->facts.path,
+                         source_key(m->source, "attention.key_length", key), h->head, h->heads);
+    if (h->rope_dims % 2 || h->rope_dims > h->head || h->rope_dims > ROPE_DIMS)
+        return error_set(e, ERROR_INPUT, "%s: %s: %" PRId64 " must be even and at most the %" PRId64 " of a head",
+                         m->facts.path, source_key(m->source, "rope.dimension_count", key), h->rope_dims, h->head);
+    if (!(h->norm_eps >= 0) || !(h->rope_base > 0))
+        return error_set(e, ERROR_INPUT, "%s: %s: must be positive", m->facts.path,
+                         source_key(m->source, h->rope_base > 0 ? m->architecture->eps_key : "rope.freq_base", key));
+    return check_experts(m, e);
+}
+
+/* --- reading --- */
+
+static int read_numbers(struct model *m, struct error *e)
+{
+    for (size_t i = 0; i < NUMBERS; i++) {
+        int64_t *to = (int64_t *)((char *)&m->hyper + numbers[i].offset);
+        if (!has_key(m->architecture, numbers[i].key)) continue;
+        int status = source_i64(m->source, numbers[i].key, numbers[i].low, numbers[i].high, to, e);
+        if (status) return status;
+    }
+    return 0;
+}
+
+/* Sizes of GGUF files that do not say them, as llama.cpp works them out. */
+static void derive_experts(struct hyper *h, const struct architecture *a)
+{
+    if (!h->experts) return;
+    const bool own = has_key(a, "expert_feed_forward_length"); /* else all of the width is one expert's */
+    if (!h->expert_ffn) h->expert_ffn = own ? h->ffn / (h->experts_used ? h->experts_used : 1) : h->ffn;
+    if (!h->shared_ffn && has_key(a, "expert_shared_feed_forward_length")) h->shared_ffn = h->ffn;
+}
+
+static int derive_sizes(struct model *m, struct error *e)
+{
+    struct hyper *h = &m->hyper;
+    char key[SOURCE_KEY];
+    if (!h->kv_heads) h->kv_heads = h->heads;
+    if (!h->head && h->width % h->heads)
+        return error_set(e, ERROR_INPUT, "%s: %s: %" PRId64 " does not divide into %" PRId64 " heads", m->facts.path,
+                         source_key(m->source, "embedding_length", key), h->width, h->heads);
+    if (!h->head) h->head = h->width / h->heads;
+    if (!h->ffn) h->ffn = 4 * h->width;
+    derive_experts(h, m->architecture);
+    return 0;
+}
+
+static int read_rotation(struct model *m, struct error *e)
+{
+    struct hyper *h = &m->hyper;
+    double share = 1;
+    h->rope_base = 10000;
+    if (!has_key(m->architecture, "rope.freq_base")) return 0;
+    int status = source_f64(m->source, "rope.freq_base", &h->rope_base, e);
+    if (!status && !source_has(m->source, "rope.dimension_count") && has_key(m->architecture, "rope.share"))
+        status = source_f64(m->source, "rope.share", &share, e);
+    if (!status && !(share > 0 && share <= 1)) {
+        char key[SOURCE_KEY];
+        return error_set(e, ERROR_INPUT, "%s: %s: %g must be from 0 to 1", m->facts.path,
+                         source_key(m->source, "rope.share", key), share);
+    }
+    if (!h->rope_dims) h->rope_dims = (int64_t)((double)h->head * share);
+    return status;
+}
+
+static int read_scales(struct model *m, struct error *e)
+{
+    struct hyper *h = &m->hyper;
+    h->attn_scale = 1.f / sqrtf((float)h->head);
+    h->embed_scale = m->architecture->style && m->architecture->style->scaled_embedding ? sqrtf((float)h->width) : 1;
+    int status = 0;
+    double v = 0;
+    for (size_t i = 0; i < CAPS && !status; i++) {
+        if (!has_key(m->architecture, caps[i].key)) continue;
+        status = source_f64(m->source, caps[i].key, &v, e);
+        char key[SOURCE_KEY];
+        if (!status && v < 0)
+            status = error_set(e, ERROR_INPUT, "%s: %s: %g must not be negative", m->facts.path,
+                               source_key(m->source, caps[i].key, key), v);
+        *(float *)((char *)h + caps[i].offset) = (float)v;
+    }
+    if (status || !has_key(m->architecture, "attention.scale")) return status;
+    /* A folder has the width whose root divides scores, a GGUF file the factor; where it has none Gemma 2's largest, of
+     * 46 layers, goes by the width of the model, as llama.cpp has it. */
+    bool folder = !checkpoint_gguf(source_checkpoint(m->source));
+    status = source_f64(m->source, "attention.scale", &v, e);
+    if (!status && v < 0) status = refuse(m, "attention.scale", "must be more than", (int64_t)v, 0, e);
+    if (!status && !folder && v == 0 && h->layers == 46) v = 1 / sqrt((double)(h->width / h->heads));
+    if (!status && v > 0) h->attn_scale = folder ? 1.f / sqrtf((float)v) : (float)v;
+    return status;
+}
+
+/* What some configurations tell layer by layer must be what is computed. */
+static int check_layer_types(const struct model *m, struct error *e)
+{
+    const struct hyper *h = &m->hyper;
+    const json_t *types = source_config(m->source, "layer_types");
+    if (!json_is_array(types)) return 0;
+    for (int64_t i = 0; i < h->layers; i++) {
+        const char *is = json_string_value(json_array_get(types, (size_t)i));
+        const char *wanted = window_of(h, i) < INT64_MAX ? "sliding_attention" : "full_attention";
+        if (!is || strcmp(is, wanted))
+            return error_set(e, ERROR_INPUT,
+                             "%s: config.json: layer_types: \"%.40s\" of layer %" PRId64
+                             " is not supported by this version (only \"%s\" there)",
+                             m->facts.path, is ? is : "", i, wanted);
+    }
+    return 0;
+}
+
+static int read_switches(struct model *m, struct error *e)
+{
+    struct hyper *h = &m->hyper;
+    const struct style *style = m->architecture->style;
+    const bool gguf = checkpoint_gguf(source_checkpoint(m->source));
+    h->rope_interleaved = m->architecture->rope_interleaved_in_gguf && gguf;
+    h->qkv_by_head = style && style->qkv_by_head && !gguf;
+    h->gates_in_one = style && style->one_gate_up;
+    h->window_period = style && style->every_other ? 2 : 1;
+    int status = 0;
+    if (has_key(m->architecture, "use_parallel_residual"))
+        status = source_bool(m->source, "use_parallel_residual", &h->parallel, e);
+    if (!status && h->experts) status = source_bool(m->source, "expert_weights_norm", &h->experts_norm, e);
+    return status ? status : check_layer_types(m, e);
+}
+
+int load_hyper(struct model *m, struct error *e)
+{
+    struct hyper *h = &m->hyper;
+    double eps = 0, value_length = 0;
+    int status = read_numbers(m, e);
+    if (!status) status = source_rows(m->source, "token_embd.weight", h->width, &h->vocab, e);
+    if (!status) status = derive_sizes(m, e);
+    if (!status) status = source_f64(m->source, m->architecture->eps_key, &eps, e);
+    h->norm_eps = (float)eps;
+    if (!status) status = read_rotation(m, e);
+    if (!status) status = read_scales(m, e);
+    if (!status) status = read_switches(m, e);
+    if (!status) status = check_hyper(m, e);
+    const struct gguf_value *v = status ? NULL : source_gguf(m->source, "attention.value_length");
+    if (v && gguf_as_f64(v, &value_length) && value_length != (double)h->head)
+        status = refuse(m, "attention.value_length", "is not supported: values must be as long as keys,",
+                        (int64_t)value_length, h->head, e);
+    return status ? status : rope_load(m, e);
+}
+
+/* --- writing --- */
+
+static const char *full_key(const struct model *m, const char *key, char full[128])
+{
+    snprintf(full, 128, "%s.%s", m->architecture->name, key);
+    return full;
+}
+
+void hyper_write(const struct model *m, struct gguf_writer *w)
+{
+    const struct hyper *h = &m->hyper;
+    const struct architecture *a = m->architecture;
+    char key[128];
+    for (size_t i = 0; i < NUMBERS; i++) {
+        int64_t value = numbers[i].offset == offsetof(struct hyper, context) ? m->rope.claimed : number_at(h, i);
+        if (has_key(a, numbers[i].key) && value) gguf_write_u32(w, full_key(m, numbers[i].key, key), (uint32_t)value);
+    }
+    if (h->head * h->heads != h->width)
+        gguf_write_u32(w, full_key(m, "attention.value_length", key), (uint32_t)h->head);
+    gguf_write_f32(w, full_key(m, a->eps_key, key), h->norm_eps);
+    if (h->rope_dims) gguf_write_f32(w, full_key(m, "rope.freq_base", key), (float)h->rope_base);
+    for (size_t i = 0; i < CAPS; i++)
+        if (has_key(a, caps[i].key) && cap_at(h, i) > 0) gguf_write_f32(w, full_key(m, caps[i].key, key), cap_at(h, i));
+    if (has_key(a, "attention.scale")) gguf_write_f32(w, full_key(m, "attention.scale", key), h->attn_scale);
+    if (has_key(a, "use_parallel_residual")) gguf_write_bool(w, full_key(m, "use_parallel_residual", key), h->parallel);
+    if (h->experts) gguf_write_bool(w, full_key(m, "expert_weights_norm", key), h->experts_norm);
+    rope_write(m, w);
+}

@@ -1,0 +1,224 @@
+/* Qwen2 (Yang et al. 2024): Llama with biases of q, k and v. Qwen3 (Yang et al. 2025): without them, with norms of the
+ * heads of q and k. Both also as mixtures of experts; Qwen2's have a shared one, and its router's shares are not made to
+ * sum to 1. */
+#include "engine/models/internal.h"
+
+#include <math.h>
+#include <stddef.h>
+
+static const struct key_map keys[] = {
+    {"context_length", "max_position_embeddings", NAN, NULL},
+    {"embedding_length", "hidden_size", NAN, NULL},
+    {"block_count", "num_hidden_layers", NAN, NULL},
+    {"feed_forward_length", "intermediate_size", NAN, NULL},
+    {"attention.head_count", "num_attention_heads", NAN, NULL},
+    {"attention.head_count_kv", "num_key_value_heads", NAN, "attention.head_count"},
+    {"attention.key_length", "head_dim", 0, NULL},
+    {"attention.layer_norm_rms_epsilon", "rms_norm_eps", NAN, NULL},
+    {"rope.dimension_count", NULL, 0, NULL},
+    {"rope.share", "partial_rotary_factor|rope_parameters.partial_rotary_factor", 1, NULL},
+    {"rope.freq_base", "rope_theta|rope_parameters.rope_theta", 10000, NULL},
+    {"vocab_size", "vocab_size", 0, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static const struct key_map moe2_keys[] = {
+    {"context_length", "max_position_embeddings", NAN, NULL},
+    {"embedding_length", "hidden_size", NAN, NULL},
+    {"block_count", "num_hidden_layers", NAN, NULL},
+    {"feed_forward_length", "intermediate_size", NAN, NULL},
+    {"attention.head_count", "num_attention_heads", NAN, NULL},
+    {"attention.head_count_kv", "num_key_value_heads", NAN, "attention.head_count"},
+    {"attention.key_length", "head_dim", 0, NULL},
+    {"attention.layer_norm_rms_epsilon", "rms_norm_eps", NAN, NULL},
+    {"rope.dimension_count", NULL, 0, NULL},
+    {"rope.share", "partial_rotary_factor|rope_parameters.partial_rotary_factor", 1, NULL},
+    {"rope.freq_base", "rope_theta|rope_parameters.rope_theta", 10000, NULL},
+    {"vocab_size", "vocab_size", 0, NULL},
+    {"expert_count", "num_experts", 0, NULL},
+    {"expert_used_count", "num_experts_per_tok", 0, NULL},
+    {"expert_feed_forward_length", "moe_intermediate_size", 0, NULL},
+    {"expert_shared_feed_forward_length", "shared_expert_intermediate_size", 0, NULL},
+    {"expert_weights_norm", "norm_topk_prob", 0, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+/* A GGUF file that does not say so means it; a folder's switch is true wherever it was published. */
+static const struct key_map moe3_keys[] = {
+    {"context_length", "max_position_embeddings", NAN, NULL},
+    {"embedding_length", "hidden_size", NAN, NULL},
+    {"block_count", "num_hidden_layers", NAN, NULL},
+    {"feed_forward_length", "intermediate_size", NAN, NULL},
+    {"attention.head_count", "num_attention_heads", NAN, NULL},
+    {"attention.head_count_kv", "num_key_value_heads", NAN, "attention.head_count"},
+    {"attention.key_length", "head_dim", 0, NULL},
+    {"attention.layer_norm_rms_epsilon", "rms_norm_eps", NAN, NULL},
+    {"rope.dimension_count", NULL, 0, NULL},
+    {"rope.share", "partial_rotary_factor|rope_parameters.partial_rotary_factor", 1, NULL},
+    {"rope.freq_base", "rope_theta|rope_parameters.rope_theta", 10000, NULL},
+    {"vocab_size", "vocab_size", 0, NULL},
+    {"expert_count", "num_experts", 0, NULL},
+    {"expert_used_count", "num_experts_per_tok", 0, NULL},
+    {"expert_feed_forward_length", "moe_intermediate_size", 0, NULL},
+    {"expert_weights_norm", "norm_topk_prob", 1, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static const struct name_map names2[] = {
+    {"token_embd.weight", "model.embed_tokens.weight", AS_IS},
+    {"output_norm.weight", "model.norm.weight", AS_IS},
+    {"output.weight", "lm_head.weight", AS_IS},
+    {"blk.%d.attn_norm.weight", "model.layers.%d.input_layernorm.weight", AS_IS},
+    {"blk.%d.attn_q.weight", "model.layers.%d.self_attn.q_proj.weight", AS_IS},
+    {"blk.%d.attn_q.bias", "model.layers.%d.self_attn.q_proj.bias", AS_IS},
+    {"blk.%d.attn_k.weight", "model.layers.%d.self_attn.k_proj.weight", AS_IS},
+    {"blk.%d.attn_k.bias", "model.layers.%d.self_attn.k_proj.bias", AS_IS},
+    {"blk.%d.attn_v.weight", "model.layers.%d.self_attn.v_proj.weight", AS_IS},
+    {"blk.%d.attn_v.bias", "model.layers.%d.self_attn.v_proj.bias", AS_IS},
+    {"blk.%d.attn_output.weight", "model.layers.%d.self_attn.o_proj.weight", AS_IS},
+    {"blk.%d.ffn_norm.weight", "model.layers.%d.post_attention_layernorm.weight", AS_IS},
+    {"blk.%d.ffn_gate.weight", "model.layers.%d.mlp.gate_proj.weight", AS_IS},
+    {"blk.%d.ffn_up.weight", "model.layers.%d.mlp.up_proj.weight", AS_IS},
+    {"blk.%d.ffn_down.weight", "model.layers.%d.mlp.down_proj.weight", AS_IS},
+    {NULL, NULL, AS_IS},
+};
+
+static const struct name_map names3[] = {
+    {"token_embd.weight", "model.embed_tokens.weight", AS_IS},
+    {"output_norm.weight", "model.norm.weight", AS_IS},
+    {"output.weight", "lm_head.weight", AS_IS},
+    {"blk.%d.attn_norm.weight", "model.layers.%d.input_layernorm.weight", AS_IS},
+    {"blk.%d.attn_q.weight", "model.layers.%d.self_attn.q_proj.weight", AS_IS},
+    {"blk.%d.attn_k.weight", "model.layers.%d.self_attn.k_proj.weight", AS_IS},
+    {"blk.%d.attn_v.weight", "model.layers.%d.self_attn.v_proj.weight", AS_IS},
+    {"blk.%d.attn_q_norm.weight", "model.layers.%d.self_attn.q_norm.weight", AS_IS},
+    {"blk.%d.attn_k_norm.weight", "model.layers.%d.self_attn.k_norm.weight", AS_IS},
+    {"blk.%d.attn_output.weight", "model.layers.%d.self_attn.o_proj.weight", AS_IS},
+    {"blk.%d.ffn_norm.weight", "model.layers.%d.post_attention_layernorm.weight", AS_IS},
+    {"blk.%d.ffn_gate.weight", "model.layers.%d.mlp.gate_proj.weight", AS_IS},
+    {"blk.%d.ffn_up.weight", "model.layers.%d.mlp.up_proj.weight", AS_IS},
+    {"blk.%d.ffn_down.weight", "model.layers.%d.mlp.down_proj.weight", AS_IS},
+    {NULL, NULL, AS_IS},
+};
+
+static const struct name_map moe2_names[] = {
+    {"token_embd.weight", "model.embed_tokens.weight", AS_IS},
+    {"output_norm.weight", "model.norm.weight", AS_IS},
+    {"output.weight", "lm_head.weight", AS_IS},
+    {"blk.%d.attn_norm.weight", "model.layers.%d.input_layernorm.weight", AS_IS},
+    {"blk.%d.attn_q.weight", "model.layers.%d.self_attn.q_proj.weight", AS_IS},
+    {"blk.%d.attn_q.bias", "model.layers.%d.self_attn.q_proj.bias", AS_IS},
+    {"blk.%d.attn_k.weight", "model.layers.%d.self_attn.k_proj.weight", AS_IS},
+    {"blk.%d.attn_k.bias", "model.layers.%d.self_attn.k_proj.bias", AS_IS},
+    {"blk.%d.attn_v.weight", "model.layers.%d.self_attn.v_proj.weight", AS_IS},
+    {"blk.%d.attn_v.bias", "model.layers.%d.self_attn.v_proj.bias", AS_IS},
+    {"blk.%d.attn_output.weight", "model.layers.%d.self_attn.o_proj.weight", AS_IS},
+    {"blk.%d.ffn_norm.weight", "model.layers.%d.post_attention_layernorm.weight", AS_IS},
+    {"blk.%d.ffn_gate_inp.weight", "model.layers.%d.mlp.gate.weight", AS_IS},
+    {"blk.%d.ffn_gate_exps.weight", "model.layers.%d.mlp.experts.%d.gate_proj.weight", AS_IS},
+    {"blk.%d.ffn_up_exps.weight", "model.layers.%d.mlp.experts.%d.up_proj.weight", AS_IS},
+    {"blk.%d.ffn_down_exps.weight", "model.layers.%d.mlp.experts.%d.down_proj.weight", AS_IS},
+    {"blk.%d.ffn_gate_inp_shexp.weight", "model.layers.%d.mlp.shared_expert_gate.weight", AS_IS},
+    {"blk.%d.ffn_gate_shexp.weight", "model.layers.%d.mlp.shared_expert.gate_proj.weight", AS_IS},
+    {"blk.%d.ffn_up_shexp.weight", "model.layers.%d.mlp.shared_expert.up_proj.weight", AS_IS},
+    {"blk.%d.ffn_down_shexp.weight", "model.layers.%d.mlp.shared_expert.down_proj.weight", AS_IS},
+    {NULL, NULL, AS_IS},
+};
+
+static const struct name_map moe3_names[] = {
+    {"token_embd.weight", "model.embed_tokens.weight", AS_IS},
+    {"output_norm.weight", "model.norm.weight", AS_IS},
+    {"output.weight", "lm_head.weight", AS_IS},
+    {"blk.%d.attn_norm.weight", "model.layers.%d.input_layernorm.weight", AS_IS},
+    {"blk.%d.attn_q.weight", "model.layers.%d.self_attn.q_proj.weight", AS_IS},
+    {"blk.%d.attn_k.weight", "model.layers.%d.self_attn.k_proj.weight", AS_IS},
+    {"blk.%d.attn_v.weight", "model.layers.%d.self_attn.v_proj.weight", AS_IS},
+    {"blk.%d.attn_q_norm.weight", "model.layers.%d.self_attn.q_norm.weight", AS_IS},
+    {"blk.%d.attn_k_norm.weight", "model.layers.%d.self_attn.k_norm.weight", AS_IS},
+    {"blk.%d.attn_output.weight", "model.layers.%d.self_attn.o_proj.weight", AS_IS},
+    {"blk.%d.ffn_norm.weight", "model.layers.%d.post_attention_layernorm.weight", AS_IS},
+    {"blk.%d.ffn_gate_inp.weight", "model.layers.%d.mlp.gate.weight", AS_IS},
+    {"blk.%d.ffn_gate_exps.weight", "model.layers.%d.mlp.experts.%d.gate_proj.weight", AS_IS},
+    {"blk.%d.ffn_up_exps.weight", "model.layers.%d.mlp.experts.%d.up_proj.weight", AS_IS},
+    {"blk.%d.ffn_down_exps.weight", "model.layers.%d.mlp.experts.%d.down_proj.weight", AS_IS},
+    {NULL, NULL, AS_IS},
+};
+
+static const struct guard guards[] = {
+    {NULL, "hidden_act", "\"silu\""},
+    {NULL, "attention_bias", "false"},
+    {NULL, "use_sliding_window", "false|null"},
+    {NULL, NULL, NULL},
+};
+
+static const struct guard moe_guards[] = {
+    {NULL, "hidden_act", "\"silu\""},
+    {NULL, "attention_bias", "false"},
+    {NULL, "use_sliding_window", "false|null"},
+    {NULL, "qkv_bias", "true"},
+    {NULL, "decoder_sparse_step", "1|null"},
+    {NULL, "mlp_only_layers", "[]|null"},
+    {NULL, NULL, NULL},
+};
+
+static const char *const ignored[] = {".rotary_emb.inv_freq", NULL};
+
+static const struct style style2 = {.qkv_biases = true}, style3 = {.qk_norms = QK_BY_HEAD};
+
+extern const struct architecture architecture_qwen2, architecture_qwen3, architecture_qwen2moe, architecture_qwen3moe;
+
+const struct architecture architecture_qwen2 = {.name = "qwen2",
+                                                .folder_types = "qwen2",
+                                                .eps_key = "attention.layer_norm_rms_epsilon",
+                                                .prefix = "model.",
+                                                .keys = keys,
+                                                .names = names2,
+                                                .guards = guards,
+                                                .ignored = ignored,
+                                                .style = &style2,
+                                                .load = decoder_load,
+                                                .room = decoder_room,
+                                                .layer = decoder_layer,
+                                                .finish = decoder_finish};
+
+const struct architecture architecture_qwen3 = {.name = "qwen3",
+                                                .folder_types = "qwen3",
+                                                .eps_key = "attention.layer_norm_rms_epsilon",
+                                                .prefix = "model.",
+                                                .keys = keys,
+                                                .names = names3,
+                                                .guards = guards,
+                                                .ignored = ignored,
+                                                .style = &style3,
+                                                .load = decoder_load,
+                                                .room = decoder_room,
+                                                .layer = decoder_layer,
+                                                .finish = decoder_finish};
+
+const struct architecture architecture_qwen2moe = {.name = "qwen2moe",
+                                                   .folder_types = "qwen2_moe",
+                                                   .eps_key = "attention.layer_norm_rms_epsilon",
+                                                   .prefix = "model.",
+                                                   .keys = moe2_keys,
+                                                   .names = moe2_names,
+                                                   .guards = moe_guards,
+                                                   .ignored = ignored,
+                                                   .style = &style2,
+                                                   .load = decoder_load,
+                                                   .room = decoder_room,
+                                                   .layer = decoder_layer,
+                                                   .finish = decoder_finish};
+
+const struct architecture architecture_qwen3moe = {.name = "qwen3moe",
+                                                   .folder_types = "qwen3_moe",
+                                                   .eps_key = "attention.layer_norm_rms_epsilon",
+                                                   .prefix = "model.",
+                                                   .keys = moe3_keys,
+                                                   .names = moe3_names,
+                                                   .guards = moe_guards,
+                                                   .ignored = ignored,
+                                                   .style = &style3,
+                                                   .load = decoder_load,
+                                                   .room = decoder_room,
+                                                   .layer = decoder_layer,
+                                                   .finish = decoder_finish};
