@@ -55,7 +55,7 @@ struct rope {
     float *divisors;      /* [rope_dims / 2] of them, where the checkpoint brings some, or NULL */
     float *long_divisors; /* for positions beyond the context, which are not computed; or NULL */
     float factor;         /* of cosines and sines */
-    const char *scaling;  /* what general.rope.scaling.type would be, or NULL */
+    const char *scaling;  /* what GGUF's rope.scaling.type would be, or NULL */
     double by, original;  /* the scaling's factor, the context that it stretches */
     double attention;     /* what GGUF's rope.scaling.attn_factor is; 0: nothing to say */
     double fast, slow;    /* of yarn */

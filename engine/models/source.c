@@ -87,6 +87,43 @@ const json_t *source_config(const struct source *s, const char *keys)
     return found;
 }
 
+static const struct key_map *find_key(const struct source *s, const char *key)
+{
+    const struct key_map *k = s->architecture->keys;
+    while (k->key && strcmp(k->key, key)) k++;
+    return k->key ? k : NULL;
+}
+
+/* Keys of GGUF files that change the arithmetic of every architecture that does not have them in its table. */
+static const struct guard everywhere[] = {
+    {"logit_scale", NULL, "0|1"},
+    {"residual_scale", NULL, "0|1"},
+    {"embedding_scale", NULL, "0|1"},
+    {"attn_logit_softcapping", NULL, "0"},
+    {"final_logit_softcapping", NULL, "0"},
+    {"router_logit_softcapping", NULL, "0"},
+    {"attention.sliding_window", NULL, "0"},
+    {"attention.sliding_window_pattern", NULL, "none"},
+    {"attention.scale", NULL, "0"},
+    {"attention.output_scale", NULL, "0|1"},
+    {"attention.temperature_scale", NULL, "0|1"},
+    {"attention.temperature_length", NULL, "0"},
+    {"attention.clamp_kqv", NULL, "0"},
+    {"attention.max_alibi_bias", NULL, "0"},
+    {"attention.causal", NULL, "true"},
+    {"rope.scaling.alpha", NULL, "0"},
+    {"rope.dimension_sections", NULL, "none"},
+    {"expert_count", NULL, "0"},
+    {"expert_weights_scale", NULL, "0|1"},
+    {"expert_gating_func", NULL, "0|1"},
+    {"expert_group_count", NULL, "0|1"},
+    {"moe_every_n_layers", NULL, "0|1"},
+    {"interleave_moe_layer_step", NULL, "0|1"},
+    {"leading_dense_block_count", NULL, "0"},
+    {"nextn_predict_layers", NULL, "0"},
+    {NULL, NULL, NULL},
+};
+
 static int check_guard(const struct source *s, const struct guard *guard, struct error *e)
 {
     struct text value = {0};
@@ -95,7 +132,10 @@ static int check_guard(const struct source *s, const struct guard *guard, struct
         const struct gguf_value *v = key ? source_gguf(s, key) : NULL;
         struct gguf_string string;
         double number;
-        if (v && gguf_as_string(v, &string))
+        bool truth;
+        if (v && gguf_as_bool(v, &truth))
+            text_add(&value, truth ? "true" : "false");
+        else if (v && gguf_as_string(v, &string))
             text_bytes(&value, string.bytes, string.length);
         else if (v && gguf_as_f64(v, &number))
             text_printf(&value, "%g", number);
@@ -149,6 +189,8 @@ int source_open(struct source **out, const char *path, struct error *e)
     if (!status) status = find_architecture(s, e);
     for (const struct guard *g = status ? NULL : s->architecture->guards; g && g->allowed && !status; g++)
         status = check_guard(s, g, e);
+    for (const struct guard *g = everywhere; g->allowed && !status; g++)
+        if (!find_key(s, g->key)) status = check_guard(s, g, e);
     if (!status) status = read_quantization(s, e);
     size_t n = status ? 0 : checkpoint_count(s->checkpoint);
     if (!status && !(s->used = memory_new(n, sizeof *s->used, "a checkpoint", e))) status = ERROR_IO;
@@ -171,13 +213,6 @@ void source_close(struct source *s)
     table_free(&s->index);
     free(s->used);
     free(s);
-}
-
-static const struct key_map *find_key(const struct source *s, const char *key)
-{
-    const struct key_map *k = s->architecture->keys;
-    while (k->key && strcmp(k->key, key)) k++;
-    return k->key ? k : NULL;
 }
 
 const char *source_key(const struct source *s, const char *key, char shown[SOURCE_KEY])

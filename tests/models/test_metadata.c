@@ -1,0 +1,141 @@
+/* Metadata of GGUF files: what changes the arithmetic is computed or refused by name. */
+#include "engine/formats/gguf.h"
+#include "tests/models/tiny_models.h"
+
+/* A setting as a writer has it; one of the values counts, by type. */
+struct setting {
+    const char *model, *key;
+    enum gguf_type type;
+    double number;
+    const char *string;
+    const char *says; /* NULL: the file opens */
+};
+
+static void write_setting(struct gguf_writer *w, const struct setting *s)
+{
+    if (s->type == GGUF_STRING) gguf_write_string(w, s->key, s->string);
+    if (s->type == GGUF_U32) gguf_write_u32(w, s->key, (uint32_t)s->number);
+    if (s->type == GGUF_F32) gguf_write_f32(w, s->key, (float)s->number);
+    if (s->type == GGUF_BOOL) gguf_write_bool(w, s->key, s->number != 0);
+    if (s->type == GGUF_ARRAY) gguf_write_i32s(w, s->key, (int32_t[]){1, 2}, 2);
+}
+
+static bool is_key(const struct gguf_value *v, const char *key)
+{
+    return v->key.length == strlen(key) && memcmp(v->key.bytes, key, v->key.length) == 0;
+}
+
+/* FOLDER/with.gguf: the file with this setting in the place of its own, or more than its own. */
+static char *with_setting(const char *folder, const char *path, const struct setting *s)
+{
+    struct error e;
+    struct gguf *g;
+    struct gguf_writer *w;
+    char *out = path_join(folder, "with.gguf", &e);
+    assert_ok(gguf_open(&g, path, &e), &e);
+    assert_ok(gguf_writer_open(&w, out, &e), &e);
+    for (size_t i = 0; i < gguf_value_count(g); i++)
+        if (!is_key(gguf_value(g, i), s->key)) gguf_write_value(w, gguf_value(g, i));
+    write_setting(w, s);
+    for (size_t i = 0; i < gguf_tensor_count(g); i++) {
+        const struct tensor *t = gguf_tensor_at(g, i);
+        gguf_write_tensor(w, t->name, t->type, t->n_dims, t->shape);
+    }
+    for (size_t i = 0; i < gguf_tensor_count(g); i++) {
+        const struct tensor *t = gguf_tensor_at(g, i);
+        gguf_write_data(w, t->data, t->bytes);
+    }
+    assert_ok(gguf_writer_commit(&w, &e), &e);
+    gguf_close(g);
+    return out;
+}
+
+static int open_with(const struct setting *s, struct model **m, struct error *e)
+{
+    char *from = tiny_folder(s->model, NULL), *folder = folder_temporary();
+    char *path = path_join(folder, "model.gguf", e);
+    assert_ok(model_export(from, NULL, path, NULL, NULL, e), e);
+    char *with = with_setting(folder, path, s);
+    const int status = model_open(m, with, NULL, e);
+    free(with);
+    free(path);
+    folder_remove(from); /* the file stays mapped */
+    folder_remove(folder);
+    return status;
+}
+
+static const struct setting settings[] = {
+    {"llama", "llama.rope.scaling.type", GGUF_STRING, 0, "ntk", "llama.rope.scaling.type: \"ntk\" is not supported"},
+    {"llama", "llama.rope.scaling.type", GGUF_U32, 1, NULL, "llama.rope.scaling.type: \"\" is not supported"},
+    {"llama", "llama.rope.scaling.factor", GGUF_F32, -1, NULL, "rope.scaling.factor: must be a positive number"},
+    {"llama", "llama.rope.scaling.yarn_ext_factor", GGUF_F32, 0.5, NULL, "yarn_ext_factor: is not supported"},
+    {"llama", "llama.rope.scaling.alpha", GGUF_F32, 1000, NULL, "rope.scaling.alpha: 1000 is not supported"},
+    {"llama", "llama.rope.dimension_sections", GGUF_ARRAY, 0, NULL, "dimension_sections: of another type is not"},
+    {"llama", "llama.attention.value_length", GGUF_U32, 16, NULL, "value_length: 16 is not supported: values must be"},
+    {"llama", "llama.attention.sliding_window", GGUF_U32, 5, NULL, NULL},
+    {"llama", "llama.attention.causal", GGUF_BOOL, 0, NULL, "attention.causal: false is not supported"},
+    {"llama", "llama.attention.causal", GGUF_BOOL, 1, NULL, NULL},
+    {"llama", "llama.logit_scale", GGUF_F32, 8, NULL, "logit_scale: 8 is not supported by this version (only 0|1)"},
+    {"llama", "llama.residual_scale", GGUF_F32, 0.22, NULL, "residual_scale: 0.22 is not supported"},
+    {"llama", "llama.final_logit_softcapping", GGUF_F32, 30, NULL, "final_logit_softcapping: 30 is not supported"},
+    {"llama", "llama.expert_count", GGUF_U32, 4, NULL,
+     "expert_used_count: 0 experts for each token must be from 1 to 4"},
+    {"mixtral", "llama.expert_count", GGUF_U32, 3, NULL, "must be [3, 32]"},
+    {"mixtral", "llama.expert_used_count", GGUF_U32, 5, NULL, "5 experts for each token must be from 1 to 4"},
+    {"mixtral", "llama.expert_gating_func", GGUF_U32, 2, NULL, "expert_gating_func: 2 is not supported"},
+    {"qwen3moe", "qwen3moe.expert_weights_scale", GGUF_F32, 2.5, NULL, "expert_weights_scale: 2.5 is not supported"},
+    {"qwen3moe", "qwen3moe.expert_weights_norm", GGUF_U32, 1, NULL, "expert_weights_norm: must be true or false"},
+    {"qwen3moe", "qwen3moe.leading_dense_block_count", GGUF_U32, 1, NULL, "leading_dense_block_count: 1 is not"},
+    {"olmo2", "olmo2.attention.sliding_window", GGUF_U32, 5, NULL, "sliding_window: 5 is not supported"},
+    {"gemma2", "gemma2.attn_logit_softcapping", GGUF_F32, -5, NULL, "attn_logit_softcapping: -5 must not be negative"},
+    {"gemma2", "gemma2.attention.sliding_window_pattern", GGUF_U32, 6, NULL, "sliding_window_pattern: 6 is not"},
+    {"qwen2", "qwen2.expert_count", GGUF_U32, 4, NULL, "expert_count: 4 is not supported"},
+};
+
+static void test_settings(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        struct error e = {.text = ""};
+        struct model *m;
+        const int status = open_with(&settings[i], &m, &e);
+        if (settings[i].says)
+            assert_error(status, &e, ERROR_INPUT, settings[i].says);
+        else
+            assert_ok(status, &e);
+        model_close(m);
+    }
+}
+
+/* A factor counts where the type is not "none", as in llama.cpp. */
+static void test_scaling_types(void **state)
+{
+    (void)state;
+    const struct setting plain = {"llama", "llama.rope.scaling.type", GGUF_STRING, 0, "none", NULL};
+    const struct setting linear = {"llama", "llama.rope.scaling.factor", GGUF_F32, 2.5, NULL, NULL};
+    const struct setting older = {"llama", "llama.rope.scale_linear", GGUF_F32, 2.5, NULL, NULL};
+    const struct setting *const rows[] = {&plain, &linear, &older};
+    float *logits[3];
+    int64_t n, vocab = 0;
+    json_t *expected = tiny_expected("llama");
+    int32_t *ids = tiny_ids(expected, &n);
+    for (size_t i = 0; i < 3; i++) {
+        struct error e;
+        struct model *m;
+        assert_ok(open_with(rows[i], &m, &e), &e);
+        vocab = model_hyper(m)->vocab;
+        logits[i] = tiny_logits(m, ids, n);
+        model_close(m);
+    }
+    assert_memory_not_equal(logits[0], logits[1], (size_t)(n * vocab) * sizeof **logits);
+    assert_memory_equal(logits[1], logits[2], (size_t)(n * vocab) * sizeof **logits);
+    for (size_t i = 0; i < 3; i++) free(logits[i]);
+    free(ids);
+    json_decref(expected);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_settings), cmocka_unit_test(test_scaling_types)};
+    return cmocka_run_group_tests_name("models/metadata", tests, NULL, NULL);
+}
