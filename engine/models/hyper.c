@@ -68,6 +68,8 @@ static int check_experts(const struct model *m, struct error *e)
     if (h->experts_used < 1 || h->experts_used > h->experts)
         return refuse(m, "expert_used_count", "experts for each token must be from 1 to", h->experts_used, h->experts,
                       e);
+    if (h->expert_ffn < 1)
+        return refuse(m, "expert_feed_forward_length", "rows of an expert must be at least", h->expert_ffn, 1, e);
     return 0;
 }
 

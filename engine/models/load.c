@@ -218,22 +218,24 @@ int load_table(struct model *m, const char *name, int64_t rows, int64_t cols, fl
 bool is_experts(const char *name) { return strstr(name, "_exps.") != NULL; }
 
 /* A backend that calibrates would have to see what each expert meets. */
-static int refuse_experts(const struct model *m, const char *name, struct error *e)
+static int refuse_experts(const struct model *m, const char *name, int64_t layer, struct error *e)
 {
+    char full[MODEL_NAME];
     struct calibration_plan plan;
     const struct backend_options *how = m->options->how;
     if (!backend_calibrates(how, &plan)) return 0;
+    model_name(name, layer, full);
     return error_set(e, ERROR_USAGE,
                      "backend \"%s\": %s: %s: matrices of experts are not calibrated by this version: use rtn, which "
                      "calibrates nothing",
-                     how->spec, m->facts.path, name);
+                     how->spec, m->facts.path, full);
 }
 
 int load_experts(struct model *m, const char *name, int64_t layer, int64_t rows, int64_t cols, struct linear **out,
                  struct error *e)
 {
     const int64_t n = m->hyper.experts, shape[] = {n, rows, cols};
-    int status = refuse_experts(m, name, e);
+    int status = refuse_experts(m, name, layer, e);
     if (!status && m->recorder) return record(m, name, layer, 3, shape, true, e);
     if (!status && !(*out = memory_new((size_t)n, sizeof **out, "experts", e))) status = ERROR_IO;
     for (int64_t i = 0; i < n && !status; i++) {

@@ -304,7 +304,12 @@ static int fill(struct scaling *s, bool gguf, struct error *e)
         r->frequencies[i] = (float)(r->divisors ? speed / (double)r->divisors[i] : speed);
     }
     r->factor = (float)factor_of(s, gguf);
-    return 0;
+    bool finite = isfinite(r->factor) && r->factor > 0;
+    for (int64_t i = 0; i < half; i++) finite &= isfinite(r->frequencies[i]);
+    char key[SOURCE_KEY];
+    if (finite) return 0;
+    return error_set(e, ERROR_INPUT, "%s: %s: its scaling gives no finite rotation", m->facts.path,
+                     source_key(m->source, "rope.freq_base", key));
 }
 
 /* What a GGUF file would say of it. */
@@ -343,6 +348,10 @@ int rope_load(struct model *m, struct error *e)
     m->rope.factor = 1;
     if (!m->hyper.rope_dims) return 0;
     int status = gguf ? read_gguf(&s, e) : read_folder(&s, e);
+    if (!status && s.original < 1)
+        status =
+            error_set(e, ERROR_INPUT, "%s: the context that rotary positions were made for, %g, must be at least 1",
+                      m->facts.path, s.original);
     if (!status && s.kind == LONGROPE && !gguf) {
         status = read_array(&s, "short_factor", &m->rope.divisors, e);
         if (!status) status = read_array(&s, "long_factor", &m->rope.long_divisors, e);

@@ -175,7 +175,7 @@ def config(kind, **more):
         "architectures": [kind], "model_type": kind, "hidden_size": WIDTH, "num_hidden_layers": LAYERS,
         "vocab_size": VOCAB, "max_position_embeddings": CONTEXT, "num_attention_heads": 4, "num_key_value_heads": 2,
         "intermediate_size": 32, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "hidden_act": "silu",
-        "tie_word_embeddings": False,
+        "tie_word_embeddings": False, "bos_token_id": 0, "eos_token_id": 0,
     }
     c.update(more)
     return c
@@ -401,7 +401,7 @@ GEMMA2 = GEMMA | {"query_pre_attn_scalar": 24, "attn_logit_softcapping": 5.0, "f
 NEOX = {"architectures": ["gpt_neox"], "model_type": "gpt_neox", "hidden_size": WIDTH, "num_hidden_layers": LAYERS,
         "vocab_size": VOCAB, "max_position_embeddings": CONTEXT, "num_attention_heads": 4, "intermediate_size": 64,
         "layer_norm_eps": 1e-5, "rotary_pct": 0.5, "rotary_emb_base": 10000, "hidden_act": "gelu",
-        "use_parallel_residual": True, "tie_word_embeddings": False}
+        "use_parallel_residual": True, "tie_word_embeddings": False, "bos_token_id": 0, "eos_token_id": 0}
 MODELS = [
     ("llama", config("llama"), llama_weights, llama_forward, {
         "plain": {},
