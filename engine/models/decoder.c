@@ -117,6 +117,7 @@ static void sort_heads(const struct pass *p, const struct buffers *b)
     const struct hyper *h = &p->m->hyper;
     const int64_t q = h->heads * h->head;
     const size_t bytes = (size_t)h->head * sizeof(float);
+#pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < p->n; i++)
         for (int64_t j = 0; j < h->heads; j++) {
             const float *from = b->one + (i * h->heads + j) * 3 * h->head;
@@ -125,6 +126,7 @@ static void sort_heads(const struct pass *p, const struct buffers *b)
             memcpy(b->k + to, from + h->head, bytes);
             memcpy(b->v + to, from + 2 * h->head, bytes);
         }
+    pass_took(p, PART_REST);
 }
 
 static void project(struct pass *p, int64_t i, const struct buffers *b, const float *x)

@@ -155,22 +155,29 @@ const struct matrix *model_linear(const struct model *m, int64_t layer, enum lin
 
 const struct matrix *model_output(const struct model *m) { return m->output.backend ? &m->output : &m->embedding; }
 
+/* Adds what one matrix counted; false: it counts nothing. */
+static bool add_outliers(const struct matrix *w, struct outliers *out)
+{
+    struct outliers here;
+    if (!w->backend || !w->backend->count_outliers) return false;
+    w->backend->count_outliers(w, &here);
+    out->threshold = here.threshold;
+    out->values += here.values;
+    out->large += here.large;
+    out->features += here.features;
+    out->touched += here.touched;
+    return true;
+}
+
 bool model_outliers(const struct model *m, int64_t layer, struct outliers *out)
 {
     *out = (struct outliers){0};
     bool any = false;
-    for (size_t i = 0; i < LINEARS; i++) {
-        const struct matrix *w = &m->layers[layer].w[i].m;
-        struct outliers here;
-        if (!w->backend || !w->backend->count_outliers) continue;
-        w->backend->count_outliers(w, &here);
-        out->threshold = here.threshold;
-        out->values += here.values;
-        out->large += here.large;
-        out->features += here.features;
-        out->touched += here.touched;
-        any = true;
-    }
+    const struct layer *l = &m->layers[layer];
+    for (size_t i = 0; i < LINEARS; i++) any |= add_outliers(&l->w[i].m, out);
+    for (size_t part = 0; part < EXPERT_PARTS; part++)
+        for (int64_t i = 0; l->experts[part] && i < m->hyper.experts; i++)
+            any |= add_outliers(&l->experts[part][i].m, out);
     return any;
 }
 
@@ -316,21 +323,27 @@ static void append(char *out, size_t size, const char *more)
 void model_part_matrices(const struct model *m, int64_t layer, enum pass_part part, char *weights, size_t weights_size,
                          char *shape, size_t shape_size)
 {
-    const struct matrix *of[LINEARS];
-    char names[LINEARS][BACKEND_SPEC], rows_by_cols[64];
-    size_t n = 0;
+    const struct matrix *of[LINEARS + EXPERT_PARTS];
+    char names[LINEARS + EXPERT_PARTS][BACKEND_SPEC], rows_by_cols[96], times[32] = "";
+    size_t n = 0, alone;
     weights[0] = shape[0] = 0;
     if (part == PART_OUTPUT) of[n++] = model_output(m);
     for (size_t role = 0; role < LINEARS && layer >= 0; role++) {
         const struct matrix *w = &m->layers[layer].w[role].m;
         if (w->backend && part_of((enum linear_role)role) == part) of[n++] = w;
     }
+    alone = n;
+    for (size_t i = 0; i < EXPERT_PARTS && layer >= 0; i++) {
+        const struct linear *experts = m->layers[layer].experts[i];
+        if (experts && part == (i == EXPERT_DOWN ? PART_DOWN : PART_GATE_UP)) of[n++] = &experts->m;
+    }
     for (size_t i = 0; i < n; i++) {
         size_t same = 0;
+        if (i == alone) snprintf(times, sizeof times, "%" PRId64 "*", m->hyper.experts);
         name_weights(m, of[i], names[i]);
         while (strcmp(names[same], names[i])) same++;
         if (same == i) append(weights, weights_size, names[i]);
-        snprintf(rows_by_cols, sizeof rows_by_cols, "%" PRId64 "x%" PRId64, of[i]->rows, of[i]->cols);
+        snprintf(rows_by_cols, sizeof rows_by_cols, "%s%" PRId64 "x%" PRId64, times, of[i]->rows, of[i]->cols);
         append(shape, shape_size, rows_by_cols);
     }
 }

@@ -164,8 +164,8 @@ void model_times_reset(const struct model *m);
 void model_watch(struct model *m, const struct watch *watch);
 const struct watch *model_watched(const struct model *m);
 /* What a part multiplies with in a layer (-1 of PART_OUTPUT): the types of the matrices, each once, "q4_k, q6_k", a
- * backend's own form by its spec, "gptq:4"; and the shapes of all, "3072x768, 3072x768" (rows x columns). Both "" where
- * the part has no product. */
+ * backend's own form by its spec, "gptq:4"; and the shapes of all, "3072x768, 3072x768" (rows x columns), those of
+ * experts with their number before, "8*14336x4096". Both "" where the part has no product. */
 void model_part_matrices(const struct model *m, int64_t layer, enum pass_part part, char *weights, size_t weights_size,
                          char *shape, size_t shape_size);
 

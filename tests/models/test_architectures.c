@@ -261,6 +261,28 @@ static void test_calibrated(void **state)
     assert_true(logs / dense < -0.2);
 }
 
+/* What a layer's parts multiply with, experts too, and what int8:llm counts in them. */
+static void test_parts(void **state)
+{
+    (void)state;
+    char weights[64], shape[128], *folder = tiny_folder("qwen2moe", NULL);
+    struct model *m = open_model(folder, "int8:llm", MATH_EXACT);
+    model_part_matrices(m, 1, PART_GATE_UP, weights, sizeof weights, shape, sizeof shape);
+    assert_string_equal(weights, "int8:llm");
+    assert_string_equal(shape, "64x32, 64x32, 4*32x32, 4*32x32");
+    model_part_matrices(m, 1, PART_DOWN, weights, sizeof weights, shape, sizeof shape);
+    assert_string_equal(shape, "32x64, 4*32x32");
+    enum { N = 10 };
+    const int32_t ids[N] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
+    struct outliers seen;
+    free(tiny_hidden(m, ids, N, N));
+    assert_true(model_outliers(m, 1, &seen));
+    /* of each token: q, k, v and o, the shared expert's three, and of two experts three each */
+    assert_int_equal(seen.values, N * (4 * 32 + 2 * 32 + 64 + 2 * 3 * 32));
+    model_close(m);
+    folder_remove(folder);
+}
+
 /* A file that export quantized gives the bits of the same quantization in memory. */
 static void test_quantized_files(void **state)
 {
@@ -289,8 +311,8 @@ static void test_quantized_files(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_logits), cmocka_unit_test(test_bits),
-                                       cmocka_unit_test(test_backends), cmocka_unit_test(test_quantized_files),
-                                       cmocka_unit_test(test_calibrated)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_logits),     cmocka_unit_test(test_bits),
+                                       cmocka_unit_test(test_backends),   cmocka_unit_test(test_quantized_files),
+                                       cmocka_unit_test(test_calibrated), cmocka_unit_test(test_parts)};
     return cmocka_run_group_tests_name("models/architectures", tests, NULL, NULL);
 }
