@@ -13,7 +13,8 @@
 struct means {
     char *name;
     int64_t experts, cols;
-    float *at; /* [cols]; NULL: no token was counted, or there are several experts */
+    float *at;   /* [experts, cols]; NULL: no token was counted */
+    bool *there; /* [experts]: of those that met any */
 };
 
 struct imatrix {
@@ -43,27 +44,39 @@ static int bad_value(const struct imatrix *im, const char *name, int64_t i, floa
                      im->path, name, i, (double)v, (double)divisor);
 }
 
-/* Takes `count` values, any alignment, at most [experts, cols], divided by `divisor`. */
-static int add_entry(struct imatrix *im, const char *name, size_t length, int64_t experts, int64_t cols,
-                     const uint8_t *values, float divisor, struct error *e)
+/* Takes [experts, cols] values, any alignment, each expert's divided by its count. */
+static int take_means(const struct imatrix *im, struct means *m, const uint8_t *values, const float *counts,
+                      struct error *e)
 {
-    struct means m = {.name = memory_bytes(name, length, e), .experts = experts, .cols = cols};
-    int status =
-        m.name ? memory_reserve((void **)&im->entries, &im->capacity, im->count + 1, sizeof m, "entries", e) : ERROR_IO;
-    if (!status && experts == 1 && divisor > 0 && !(m.at = memory_new((size_t)cols, sizeof *m.at, m.name, e)))
-        status = ERROR_IO;
-    if (status) {
-        free(m.name);
-        return status;
-    }
-    im->entries[im->count++] = m;
-    for (int64_t i = 0; i < experts * cols; i++) {
+    for (int64_t i = 0; i < m->experts * m->cols; i++) {
+        const float divisor = counts[i / m->cols];
         float v;
         memcpy(&v, values + (size_t)i * sizeof v, sizeof v);
         float mean = divisor > 0 ? v / divisor : v;
-        if (!isfinite(mean) || v < 0) return bad_value(im, m.name, i, v, divisor, e);
-        if (m.at) m.at[i] = mean;
+        if (!isfinite(mean) || v < 0) return bad_value(im, m->name, i, v, divisor, e);
+        if (m->at) m->at[i] = mean;
     }
+    return 0;
+}
+
+static int add_entry(struct imatrix *im, const char *name, size_t length, int64_t experts, int64_t cols,
+                     const uint8_t *values, const float *counts /* [experts] */, struct error *e)
+{
+    struct means m = {.name = memory_bytes(name, length, e), .experts = experts, .cols = cols};
+    bool any = false;
+    int status =
+        m.name ? memory_reserve((void **)&im->entries, &im->capacity, im->count + 1, sizeof m, "entries", e) : ERROR_IO;
+    if (!status && !(m.there = memory_new((size_t)experts, sizeof *m.there, m.name, e))) status = ERROR_IO;
+    for (int64_t i = 0; i < experts && !status; i++) any |= m.there[i] = counts[i] > 0;
+    if (any && !(m.at = memory_new((size_t)experts, (size_t)cols * sizeof *m.at, m.name, e))) status = ERROR_IO;
+    if (status) {
+        free(m.name);
+        free(m.there);
+        return status;
+    }
+    im->entries[im->count++] = m;
+    status = take_means(im, &m, values, counts, e);
+    if (status) return status;
     bool twice;
     status = table_add(&im->names, m.name, length, (int64_t)im->count - 1, &twice, e);
     if (!status && twice) status = error_set(e, ERROR_INPUT, "%s: %s: has two entries", im->path, m.name);
@@ -79,20 +92,18 @@ static bool cut_ending(const char *name, const char *ending, size_t *stem)
     return n > m && strcmp(name + n - m, ending) == 0;
 }
 
-/* The counts of an entry: one for all experts or one for each; 0 where any met no token. */
-static int read_counts(const struct imatrix *im, const struct tensor *t, int64_t experts, float *count, struct error *e)
+/* The counts of an entry: one for all experts or one for each. */
+static int read_counts(const struct imatrix *im, const struct tensor *t, int64_t experts, float *counts,
+                       struct error *e)
 {
     int64_t n = tensor_elements(t);
     if (t->type != DTYPE_F32 || (n != 1 && n != experts))
         return error_set(e, ERROR_INPUT, "%s: %s: must be F32, one number for each of the %" PRId64 " rows of sums",
                          im->path, t->name, experts);
-    *count = 0;
-    for (int64_t i = 0; i < n; i++) {
-        float v;
-        memcpy(&v, (const uint8_t *)t->data + (size_t)i * sizeof v, sizeof v);
-        if (!isfinite(v) || v < 0)
-            return error_set(e, ERROR_INPUT, "%s: %s: %g is no number of tokens", im->path, t->name, (double)v);
-        *count = i && v > *count ? *count : v;
+    for (int64_t i = 0; i < experts; i++) {
+        memcpy(&counts[i], (const uint8_t *)t->data + (n > 1 ? (size_t)i * sizeof *counts : 0), sizeof *counts);
+        if (!isfinite(counts[i]) || counts[i] < 0)
+            return error_set(e, ERROR_INPUT, "%s: %s: %g is no number of tokens", im->path, t->name, (double)counts[i]);
     }
     return 0;
 }
@@ -113,9 +124,12 @@ static int read_tensor(struct imatrix *im, const struct gguf *g, const struct te
     snprintf(other, sizeof other, "%.*s%s", (int)stem, t->name, counts_ending);
     const struct tensor *counts = gguf_tensor(g, other);
     if (!counts) return error_set(e, ERROR_INPUT, "%s: %s: has no %s beside it", im->path, t->name, other);
-    float count = 0;
-    int status = read_counts(im, counts, elements / cols, &count, e);
-    return status ? status : add_entry(im, t->name, stem, elements / cols, cols, t->data, count, e);
+    const int64_t experts = elements / cols;
+    float *numbers = memory_new((size_t)experts, sizeof *numbers, t->name, e);
+    int status = numbers ? read_counts(im, counts, experts, numbers, e) : ERROR_IO;
+    if (!status) status = add_entry(im, t->name, stem, experts, cols, t->data, numbers, e);
+    free(numbers);
+    return status;
 }
 
 static int read_dataset(struct imatrix *im, const struct gguf *g, struct error *e)
@@ -197,7 +211,7 @@ static int read_entry(struct imatrix *im, struct cursor *c, struct error *e)
     if (!take_i32(c, "number of values", 1, left_after(c, 4) / sizeof(float), &n)) return ERROR_INPUT;
     const uint8_t *values = c->file->data + c->at;
     c->at += (size_t)n * sizeof(float);
-    return add_entry(im, name, (size_t)length, 1, n, values, (float)calls, e);
+    return add_entry(im, name, (size_t)length, 1, n, values, &(float){(float)calls}, e);
 }
 
 /* The format has no signature: whether the number of entries and the first name can be. */
@@ -260,6 +274,7 @@ void imatrix_close(struct imatrix *im)
     for (size_t i = 0; i < im->count; i++) {
         free(im->entries[i].name);
         free(im->entries[i].at);
+        free(im->entries[i].there);
     }
     free(im->entries);
     free(im->dataset);
@@ -290,6 +305,23 @@ int imatrix_find(const struct imatrix *im, const char *name, int64_t cols, const
     return 0;
 }
 
+int imatrix_find_expert(const struct imatrix *im, const char *name, int64_t expert, int64_t experts, int64_t cols,
+                        const float **out, struct error *e)
+{
+    *out = NULL;
+    int64_t at;
+    if (!table_find(&im->names, name, strlen(name), &at)) return 0;
+    const struct means *m = &im->entries[at];
+    const bool one = m->experts == 1 && m->cols == experts * cols; /* the older format does not tell them apart */
+    if (!one && (m->experts != experts || m->cols != cols))
+        return error_set(e, ERROR_INPUT,
+                         "%s: %s: has %" PRId64 " experts of %" PRId64 " columns, the model's has %" PRId64
+                         " of %" PRId64 ": it was made for another model",
+                         im->path, name, m->experts, m->cols, experts, cols);
+    if (m->at && m->there[one ? 0 : expert]) *out = m->at + expert * cols;
+    return 0;
+}
+
 /* --- writing --- */
 
 static const char *ended(char out[256], const char *name, const char *ending)
@@ -297,6 +329,8 @@ static const char *ended(char out[256], const char *name, const char *ending)
     snprintf(out, 256, "%s%s", name, ending);
     return out;
 }
+
+static int64_t experts_of(const struct imatrix_entry *t) { return t->experts ? t->experts : 1; }
 
 int imatrix_write(const char *path, const struct imatrix_entry *entries, size_t n, const char *dataset, int64_t chunks,
                   int64_t chunk_size, struct error *e)
@@ -311,12 +345,14 @@ int imatrix_write(const char *path, const struct imatrix_entry *entries, size_t 
     gguf_write_u32(w, "imatrix.chunk_size", (uint32_t)chunk_size);
     for (size_t i = 0; i < n; i++) {
         const struct imatrix_entry *t = &entries[i];
-        gguf_write_tensor(w, ended(name, t->name, sums_ending), DTYPE_F32, 2, (int64_t[]){1, t->cols});
-        gguf_write_tensor(w, ended(name, t->name, counts_ending), DTYPE_F32, 2, (int64_t[]){1, 1});
+        gguf_write_tensor(w, ended(name, t->name, sums_ending), DTYPE_F32, 2, (int64_t[]){experts_of(t), t->cols});
+        gguf_write_tensor(w, ended(name, t->name, counts_ending), DTYPE_F32, 2, (int64_t[]){experts_of(t), 1});
     }
     for (size_t i = 0; i < n; i++) {
-        gguf_write_data(w, entries[i].sums, (size_t)entries[i].cols * sizeof *entries[i].sums);
-        gguf_write_data(w, &(float){(float)entries[i].tokens}, sizeof(float));
+        const struct imatrix_entry *t = &entries[i];
+        gguf_write_data(w, t->sums, (size_t)(experts_of(t) * t->cols) * sizeof *t->sums);
+        for (int64_t k = 0; k < experts_of(t); k++)
+            gguf_write_data(w, &(float){(float)(t->experts ? t->by_expert[k] : t->tokens)}, sizeof(float));
     }
     return gguf_writer_commit(&w, e);
 }

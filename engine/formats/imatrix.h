@@ -37,11 +37,17 @@ uint32_t imatrix_chunks(const struct imatrix *im);     /* 0 where the file does 
  * Other columns than the file's, and the several of a mixture of experts, are ERROR_INPUT. */
 int imatrix_find(const struct imatrix *im, const char *name, int64_t cols, const float **out, struct error *e);
 
-/* What one matrix met. */
+/* The same for one of the `experts` matrices of a mixture. */
+int imatrix_find_expert(const struct imatrix *im, const char *name, int64_t expert, int64_t experts, int64_t cols,
+                        const float **out, struct error *e);
+
+/* What one matrix met, or those of all experts. */
 struct imatrix_entry {
     const char *name; /* "blk.0.attn_q.weight" */
     int64_t cols, tokens;
-    const float *sums; /* [cols], of squares */
+    const float *sums;        /* [cols], of squares; of experts [experts, cols] */
+    int64_t experts;          /* 0: it is one matrix */
+    const int64_t *by_expert; /* [experts]: tokens of each */
 };
 
 /* Writes the GGUF form, the entries in this order; temp, fsync, rename. */

@@ -95,16 +95,27 @@ static int64_t gather(const struct pass *p, int64_t expert, const float *x, cons
     return n;
 }
 
-static void run_expert(const struct pass *p, const struct layer *l, int64_t expert, const float *x,
-                       const struct mixture *mix)
+/* The probe is told what matrices of an expert meet. */
+static void tell(const struct pass *p, int64_t layer, enum expert_part part, int64_t expert, const float *x, int64_t n)
+{
+    if (!p->probe || !p->probe->expert_input) return;
+    const int64_t cols = p->m->layers[layer].experts[part][expert].m.cols;
+    p->probe->expert_input(p->probe->user, layer, part, expert, x, n, cols);
+}
+
+static void run_expert(const struct pass *p, int64_t layer, int64_t expert, const float *x, const struct mixture *mix)
 {
     const struct hyper *h = &p->m->hyper;
+    const struct layer *l = &p->m->layers[layer];
     const int64_t n = gather(p, expert, x, mix), width = h->width;
     if (!n) return;
+    tell(p, layer, EXPERT_GATE, expert, mix->seen, n);
+    tell(p, layer, EXPERT_UP, expert, mix->seen, n);
     const struct product gate_up[] = {{&l->experts[EXPERT_GATE][expert].m, mix->gate},
                                       {&l->experts[EXPERT_UP][expert].m, mix->up}};
     pass_products(p, gate_up, 2, mix->seen, n, PART_GATE_UP);
     pass_gate(p, p->m->architecture->style->activation, mix->gate, mix->up, h->expert_ffn, n, h->expert_ffn, mix->gate);
+    tell(p, layer, EXPERT_DOWN, expert, mix->gate, n);
     pass_products(p, &(struct product){&l->experts[EXPERT_DOWN][expert].m, mix->out}, 1, mix->gate, n, PART_DOWN);
     for (int64_t i = 0; i < n; i++) {
         const int64_t token = mix->tokens[i];
@@ -147,7 +158,7 @@ void experts_forward(struct pass *p, int64_t i, const float *x, float *rooms, fl
     const size_t bytes = (size_t)(p->n * p->m->hyper.width) * sizeof *y;
     memset(mix.sum, 0, bytes);
     route(p, l, x, &mix);
-    for (int64_t k = 0; k < p->m->hyper.experts; k++) run_expert(p, l, k, x, &mix);
+    for (int64_t k = 0; k < p->m->hyper.experts; k++) run_expert(p, i, k, x, &mix);
     if (l->shared_gate) run_shared(p, i, x, &mix);
     if (!p->stopped) memcpy(y, mix.sum, bytes);
 }

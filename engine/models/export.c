@@ -272,6 +272,7 @@ static int write_matrix(struct exporting *x, const struct entry *t, struct gguf_
     char full[MODEL_NAME];
     struct place at = model_place(x->m, t->name, t->layer, full);
     at.importance = t->importance;
+    if (!status && t->n_dims == 3) status = model_importance(x->m, full, cols_of(t), &at.importance, e);
     if (!status && matrix_pack(&m, &tensor, t->multiplied ? x->options->how : &f32, &at, e))
         status = error_prefix(e, "%s", x->m->facts.path);
     if (status) return status;

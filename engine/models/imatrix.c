@@ -47,57 +47,89 @@ static int check_window(const struct model *m, const struct imatrix_plan *plan, 
 struct sums {
     char name[MODEL_NAME];
     int64_t cols, tokens;
-    double *at; /* [cols] */
+    double *at;         /* [cols], of experts [experts, cols] */
+    int64_t *by_expert; /* [experts]: tokens of each; NULL: it is one matrix */
 };
+
+enum { EACH = LINEARS + EXPERT_PARTS }; /* matrices of a layer, those of all experts as one */
 
 struct collecting {
     const struct model *m;
-    struct sums *of; /* [layers, LINEARS]; at NULL: no such matrix */
+    struct sums *of; /* [layers, EACH]; at NULL: no such matrix */
 };
 
 /* Every column by one thread and row after row, so that the order of the additions is always the same. */
-static void add_squares(void *user, int64_t layer, enum linear_role role, const float *x, int64_t n, int64_t cols)
+static void sum_squares(double *sums, const float *x, int64_t n, int64_t cols)
 {
-    struct collecting *c = user;
-    struct sums *s = &c->of[layer * LINEARS + (int64_t)role];
     enum { STRIP = 64 };
 #pragma omp parallel for schedule(static)
     for (int64_t begin = 0; begin < cols; begin += STRIP) {
         int64_t end = begin + STRIP < cols ? begin + STRIP : cols;
         for (int64_t r = 0; r < n; r++)
-            for (int64_t i = begin; i < end; i++) s->at[i] += (double)x[r * cols + i] * (double)x[r * cols + i];
+            for (int64_t i = begin; i < end; i++) sums[i] += (double)x[r * cols + i] * (double)x[r * cols + i];
     }
+}
+
+static void add_squares(void *user, int64_t layer, enum linear_role role, const float *x, int64_t n, int64_t cols)
+{
+    const struct collecting *c = user;
+    struct sums *s = &c->of[layer * EACH + (int64_t)role];
+    sum_squares(s->at, x, n, cols);
     s->tokens += n;
+}
+
+static void add_expert(void *user, int64_t layer, enum expert_part part, int64_t expert, const float *x, int64_t n,
+                       int64_t cols)
+{
+    const struct collecting *c = user;
+    struct sums *s = &c->of[layer * EACH + LINEARS + (int64_t)part];
+    sum_squares(s->at + expert * cols, x, n, cols);
+    s->by_expert[expert] += n;
+}
+
+static int open_sums(struct sums *s, const char *pattern, int64_t layer, const struct matrix *w, int64_t experts,
+                     struct error *e)
+{
+    model_name(pattern, layer, s->name);
+    s->cols = w->cols;
+    s->at = memory_new((size_t)(experts ? experts : 1), (size_t)w->cols * sizeof *s->at, "sums", e);
+    if (s->at && experts) s->by_expert = memory_new((size_t)experts, sizeof *s->by_expert, "sums", e);
+    return s->at && (s->by_expert || !experts) ? 0 : ERROR_IO;
 }
 
 static int collecting_open(struct collecting *c, const struct model *m, struct error *e)
 {
     *c = (struct collecting){.m = m};
-    c->of = memory_new((size_t)m->hyper.layers * LINEARS, sizeof *c->of, "sums", e);
+    c->of = memory_new((size_t)m->hyper.layers * EACH, sizeof *c->of, "sums", e);
     if (!c->of) return ERROR_IO;
-    for (int64_t i = 0; i < m->hyper.layers; i++)
-        for (int role = 0; role < LINEARS; role++) {
+    int status = 0;
+    for (int64_t i = 0; i < m->hyper.layers; i++) {
+        struct sums *of = c->of + i * EACH;
+        for (int role = 0; role < LINEARS && !status; role++) {
             const char *pattern;
             const struct matrix *w = model_linear(m, i, (enum linear_role)role, &pattern);
-            struct sums *s = &c->of[i * LINEARS + role];
-            if (!w) continue;
-            model_name(pattern, i, s->name);
-            s->cols = w->cols;
-            s->at = memory_new((size_t)w->cols, sizeof *s->at, "sums", e);
-            if (!s->at) return ERROR_IO;
+            if (w) status = open_sums(&of[role], pattern, i, w, 0, e);
         }
-    return 0;
+        for (int part = 0; part < EXPERT_PARTS && !status; part++) {
+            const struct linear *experts = m->layers[i].experts[part];
+            if (experts) status = open_sums(&of[LINEARS + part], experts->name, i, &experts->m, m->hyper.experts, e);
+        }
+    }
+    return status;
 }
 
 static void collecting_free(struct collecting *c)
 {
-    for (int64_t i = 0; c->of && i < c->m->hyper.layers * LINEARS; i++) free(c->of[i].at);
+    for (int64_t i = 0; c->of && i < c->m->hyper.layers * EACH; i++) {
+        free(c->of[i].at);
+        free(c->of[i].by_expert);
+    }
     free(c->of);
 }
 
 static int run_windows(struct collecting *c, const int32_t *ids, int64_t count, int64_t window, struct error *e)
 {
-    const struct probe probe = {.user = c, .linear_input = add_squares};
+    const struct probe probe = {.user = c, .linear_input = add_squares, .expert_input = add_expert};
     struct span *spans = memory_new((size_t)count, sizeof *spans, "a batch", e);
     int status = spans ? 0 : ERROR_IO;
     for (int64_t i = 0; i < count && !status; i++) {
@@ -110,24 +142,30 @@ static int run_windows(struct collecting *c, const int32_t *ids, int64_t count, 
     return status;
 }
 
+static int64_t values_of(const struct collecting *c, const struct sums *s)
+{
+    return s->by_expert ? c->m->hyper.experts * s->cols : s->cols;
+}
+
 static int write_sums(const struct collecting *c, const struct imatrix_plan *plan, int64_t window, const char *out_path,
                       struct imatrix_done *done, struct error *e)
 {
-    int64_t n = c->m->hyper.layers * LINEARS, total = 0;
-    for (int64_t i = 0; i < n; i++) total += c->of[i].cols;
+    int64_t n = c->m->hyper.layers * EACH, total = 0;
+    for (int64_t i = 0; i < n; i++) total += values_of(c, &c->of[i]);
     struct imatrix_entry *entries = memory_new((size_t)n, sizeof *entries, "entries", e);
     float *sums = memory_new((size_t)total, sizeof *sums, "sums", e), *next = sums;
     int status = entries && sums ? 0 : ERROR_IO;
     for (int64_t i = 0; i < n && !status; i++) {
         const struct sums *s = &c->of[i];
         if (!s->at) continue;
-        for (int64_t k = 0; k < s->cols && !status; k++)
+        for (int64_t k = 0; k < values_of(c, s) && !status; k++)
             if (!isfinite(next[k] = (float)s->at[k]))
                 status =
                     error_set(e, ERROR_NUMBER, "%s: %s: the squares of column %" PRId64 " of its input are not finite",
-                              c->m->facts.path, s->name, k);
-        entries[done->matrices++] = (struct imatrix_entry){s->name, s->cols, s->tokens, next};
-        next += s->cols;
+                              c->m->facts.path, s->name, k % s->cols);
+        const int64_t experts = s->by_expert ? c->m->hyper.experts : 0;
+        entries[done->matrices++] = (struct imatrix_entry){s->name, s->cols, s->tokens, next, experts, s->by_expert};
+        next += values_of(c, s);
     }
     if (!status)
         status = imatrix_write(out_path, entries, (size_t)done->matrices, plan->text, done->windows, window, e);

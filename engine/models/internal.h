@@ -37,9 +37,6 @@ struct style {
     enum activation activation;
 };
 
-/* Matrices of experts: engine/models/experts.c. */
-enum { EXPERT_GATE, EXPERT_UP, EXPERT_DOWN, EXPERT_PARTS };
-
 struct layer {
     struct norm attn_norm, ffn_norm, attn_post_norm, ffn_post_norm; /* each MAY be empty */
     float *q_norm, *k_norm;                                         /* [head] or [heads, head], or NULL */
@@ -117,6 +114,9 @@ void model_count(struct model *m, const struct matrix *w, int sign);
 struct place model_place(const struct model *m, const char *name, int64_t layer, char full[MODEL_NAME]);
 /* Notes which of the backend's patterns fit this matrix, and finds its importance and counts whether it has one. */
 int model_weigh(struct model *m, struct place *at, int64_t cols, struct error *e);
+/* A matrix's importance, of experts that of the one that the source is at, of any where it is at none; NULL where it has
+ * none. */
+int model_importance(const struct model *m, const char *full, int64_t cols, const float **out, struct error *e);
 /* Tells the recorder every tensor; it calls model_weigh() for matrices. Refuses a tensor that is not the architecture's
  * (ERROR_INPUT), a pattern that fits none of the matrices (ERROR_USAGE), importances for none of them (ERROR_INPUT). */
 int model_list(struct model *m, const struct recorder *recorder, struct error *e);

@@ -46,14 +46,25 @@ struct place model_place(const struct model *m, const char *name, int64_t layer,
                           .importance = NULL};
 }
 
+int model_importance(const struct model *m, const char *full, int64_t cols, const float **out, struct error *e)
+{
+    *out = NULL;
+    if (!m->imatrix) return 0;
+    if (!is_experts(full)) return imatrix_find(m->imatrix, full, cols, out, e);
+    const int64_t at = source_which_expert(m->source), n = m->hyper.experts;
+    int status = 0;
+    for (int64_t i = at < 0 ? 0 : at; i < (at < 0 ? n : at + 1) && !*out && !status; i++)
+        status = imatrix_find_expert(m->imatrix, full, i, n, cols, out, e);
+    return status;
+}
+
 int model_weigh(struct model *m, struct place *at, int64_t cols, struct error *e)
 {
     const struct backend_options *how = m->options->how;
     for (size_t i = 0; how && how->backend->pattern && how->backend->pattern(how, i); i++)
         if (pattern_fits(how->backend->pattern(how, i), at->name)) m->picked |= 1u << i;
     if (!m->imatrix) return 0;
-    if (is_experts(at->name)) return m->facts.unweighted++, 0;
-    int status = imatrix_find(m->imatrix, at->name, cols, &at->importance, e);
+    int status = model_importance(m, at->name, cols, &at->importance, e);
     if (at->layer >= 0 && !at->importance) m->facts.unweighted++;
     if (at->importance) m->weighed++;
     return status;
@@ -160,7 +171,7 @@ int load_matrix(struct model *m, const char *name, int64_t layer, int64_t rows, 
     struct gptq_stored parts;
     bool in_parts;
     struct tensor t;
-    int status = m->imatrix && !is_experts(name) ? imatrix_find(m->imatrix, full, cols, &at.importance, e) : 0;
+    int status = model_importance(m, full, cols, &at.importance, e);
     if (!status) status = source_parts(m->source, name, layer, cols, &in_parts, &parts, e);
     if (!status && !in_parts) status = source_tensor(m->source, name, layer, 2, shape, &t, e);
     if (status) return status;

@@ -68,6 +68,9 @@ struct facts {
 /* The matrices of a layer, one list for all architectures: what one has not stays empty. */
 enum linear_role { LINEAR_Q, LINEAR_K, LINEAR_V, LINEAR_QKV, LINEAR_O, LINEAR_GATE, LINEAR_UP, LINEAR_DOWN, LINEARS };
 
+/* Those of the experts of a mixture, one of each for every expert. */
+enum expert_part { EXPERT_GATE, EXPERT_UP, EXPERT_DOWN, EXPERT_PARTS };
+
 /* Needed only while a call lasts. */
 struct model_options {
     const struct backend_options *how; /* NULL: as stored */
@@ -122,6 +125,9 @@ struct span {
 struct probe {
     void *user;
     void (*linear_input)(void *user, int64_t layer, enum linear_role role, const float *x, int64_t n, int64_t cols);
+    /* Of the n tokens that chose one of a mixture's experts. */
+    void (*expert_input)(void *user, int64_t layer, enum expert_part part, int64_t expert, const float *x, int64_t n,
+                         int64_t cols);
     void (*layer_output)(void *user, int64_t layer, const float *x, int64_t n, int64_t width);
 };
 

@@ -86,6 +86,7 @@ bool source_there(const struct source *s, const char *name, int64_t layer);
 /* From here on names of tensors of all experts mean the matrix of this one, [rows, cols]; -1: of all, [experts, rows,
  * cols], which can be checked, in a folder expert by expert, but not be read. */
 void source_expert(struct source *s, int64_t expert);
+int64_t source_which_expert(const struct source *s);
 /* Finds a tensor and checks its shape in the models' orientation (-1: any), without touching its data. */
 int source_check(struct source *s, const char *name, int64_t layer, int n_dims, const int64_t *shape,
                  enum dtype_id *type, enum name_change *change, struct error *e);

@@ -61,6 +61,7 @@ bool source_there(const struct source *s, const char *name, int64_t layer)
 }
 
 void source_expert(struct source *s, int64_t expert) { s->expert = expert; }
+int64_t source_which_expert(const struct source *s) { return s->expert; }
 
 static void mark_used(struct source *s, const struct tensor *t)
 {

@@ -153,8 +153,8 @@ static void test_written(void **state)
     char *folder = folder_temporary();
     struct error e;
     char *path = path_join(folder, "im.gguf", &e);
-    const struct imatrix_entry entries[] = {{"blk.0.ffn_up.weight", 3, 2, (float[]){1.f, 0.f, 5.f}},
-                                            {"blk.0.ffn_down.weight", 2, 4, (float[]){2.f, 4.f}}};
+    const struct imatrix_entry entries[] = {{"blk.0.ffn_up.weight", 3, 2, (float[]){1.f, 0.f, 5.f}, 0, NULL},
+                                            {"blk.0.ffn_down.weight", 2, 4, (float[]){2.f, 4.f}, 0, NULL}};
     assert_ok(imatrix_write(path, entries, 2, "a text.txt", 6, 512, &e), &e);
     struct imatrix *im;
     assert_ok(imatrix_open(&im, path, &e), &e);

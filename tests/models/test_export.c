@@ -347,7 +347,7 @@ static void test_imatrix(void **state)
     struct error e;
     float sums[256];
     for (size_t i = 0; i < 256; i++) sums[i] = (float)(i % 7 + 1);
-    const struct imatrix_entry entry = {"blk.3.attn_v.weight", 256, 1, sums};
+    const struct imatrix_entry entry = {"blk.3.attn_v.weight", 256, 1, sums, 0, NULL};
     char *im = path_join(folder, "im.gguf", &e), *path = path_join(folder, "weighed.gguf", &e);
     assert_ok(imatrix_write(im, &entry, 1, "a text.txt", 4, 512, &e), &e);
     struct backend_options how;
@@ -417,7 +417,7 @@ static void test_told(void **state)
     struct error e;
     float sums[256];
     for (size_t i = 0; i < 256; i++) sums[i] = (float)(i % 7 + 1);
-    const struct imatrix_entry entry = {"blk.3.attn_v.weight", 256, 1, sums};
+    const struct imatrix_entry entry = {"blk.3.attn_v.weight", 256, 1, sums, 0, NULL};
     char *im = path_join(folder, "im.gguf", &e);
     assert_ok(imatrix_write(im, &entry, 1, "", 1, 10, &e), &e);
     assert_told(tiny, NULL, NULL, folder, 0, 0);

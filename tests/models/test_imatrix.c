@@ -219,8 +219,8 @@ static void test_packing(void **state)
     struct error e;
     float sums[256];
     for (size_t i = 0; i < 256; i++) sums[i] = i % 16 ? .01f : 5.f;
-    const struct imatrix_entry entry = {"blk.1.ffn_up.weight", 256, 10, sums};
-    const struct imatrix_entry wrong = {"blk.1.ffn_up.weight", 255, 10, sums};
+    const struct imatrix_entry entry = {"blk.1.ffn_up.weight", 256, 10, sums, 0, NULL};
+    const struct imatrix_entry wrong = {"blk.1.ffn_up.weight", 255, 10, sums, 0, NULL};
     char *path = path_join(folder, "one.gguf", &e), *other = path_join(folder, "other.gguf", &e);
     assert_ok(imatrix_write(path, &entry, 1, "", 1, 10, &e), &e);
     assert_ok(imatrix_write(other, &wrong, 1, "", 1, 10, &e), &e);
@@ -267,7 +267,8 @@ static void test_foreign(void **state)
     struct model *m;
     struct backend_options how;
     const float sums[256] = {1};
-    const struct imatrix_entry entries[] = {{"blk.6.ffn_up.weight", 256, 10, sums}, {"enc.0.q.weight", 256, 10, sums}};
+    const struct imatrix_entry entries[] = {{"blk.6.ffn_up.weight", 256, 10, sums, 0, NULL},
+                                            {"enc.0.q.weight", 256, 10, sums, 0, NULL}};
     char *im = path_join(folder, "im.gguf", &e), *out = path_join(folder, "out.gguf", &e);
     assert_ok(imatrix_write(im, entries, 2, "", 1, 10, &e), &e);
     assert_ok(backend_parse(&how, "gguf:q4_0", &e), &e);
