@@ -50,6 +50,7 @@ static const struct guard guards[] = {
     {NULL, "hidden_act", "\"silu\""},
     {NULL, "attention_bias", "false"},
     {NULL, "mlp_bias", "false"},
+    {NULL, "rope_interleaved", "null|false"},
     {NULL, "partial_rotary_factor", "null|1|1.0"},
     {NULL, "rope_parameters.partial_rotary_factor", "null|1|1.0"},
     {NULL, NULL, NULL},
