@@ -1,33 +1,21 @@
 /* Byte-level BPE (Radford et al. 2019): every byte is a character of the vocabulary, text is cut into words by a
  * pre-split, and the merges of a list apply within each word, first in the list first. */
 #include "engine/base/memory.h"
-#include "engine/tokenizers/merge.h"
-#include "engine/tokenizers/split.h"
-#include "engine/tokenizers/tokenizer_kinds.h"
+#include "engine/tokenizers/words.h"
 #include <stdlib.h>
 #include <string.h>
 
 struct bpe {
+    const struct vocabulary *vocabulary;
     struct pairs pairs;
-    struct split *split;
-    int32_t bytes[256]; /* id of each byte's piece */
-    bool adds_space;
+    struct pairs characters; /* (0, code point) into its id, where pieces are spelled in characters */
+    struct words words;
+    char spelled[256][3]; /* each byte's character, where they are spelled in bytes */
+    int32_t bytes[256];   /* id of each byte's piece, or -1 */
 };
 
-/* GPT-2's alphabet: the printable bytes of Latin-1 stand for themselves, the other 68 are U+0100 .. U+0143 in order. */
-enum { ALPHABET_END = 0x144 };
-
-static bool stands_for_itself(unsigned byte)
-{
-    return (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
-}
-
-static void byte_characters(uint32_t codepoints[256])
-{
-    uint32_t next = 0x100;
-    for (unsigned byte = 0; byte < 256; byte++) codepoints[byte] = stands_for_itself(byte) ? byte : next++;
-}
-
+/* Bytes that no text of UTF-8 has, and others that one who trains leaves out, may be missing; then they are dropped, or
+ * unknown, as tokenizer.json's reference does. Printable ASCII is in every vocabulary that is one of bytes. */
 static int find_bytes(struct bpe *b, const struct vocabulary *v, struct error *e)
 {
     uint32_t codepoints[256];
@@ -37,12 +25,32 @@ static int find_bytes(struct bpe *b, const struct vocabulary *v, struct error *e
         int64_t id = -1;
         text_codepoint(&piece, codepoints[byte]);
         const bool found = !piece.failed && table_find(&v->ids, piece.bytes, piece.length, &id);
-        b->bytes[byte] = (int32_t)id;
-        if (!found)
+        if (!piece.failed) memcpy(b->spelled[byte], piece.bytes, piece.length);
+        b->bytes[byte] = found ? (int32_t)id : -1;
+        const bool needed = (byte >= 0x20 && byte < 0x7F) || piece.failed;
+        if (!found && needed)
             error_set(e, ERROR_INPUT, "tokens: \"%s\", the piece of byte 0x%02x, is missing", text_c(&piece), byte);
         text_free(&piece);
-        if (!found) return e->code;
+        if (!found && needed) return e->code;
     }
+    return 0;
+}
+
+static int find_characters(struct bpe *b, const struct vocabulary *v, struct error *e)
+{
+    memset(b->bytes, -1, sizeof b->bytes);
+    for (int32_t id = 0; (size_t)id < v->size; id++) {
+        const struct gguf_string piece = vocabulary_piece(v, id);
+        const int byte = byte_of_piece(piece);
+        uint32_t c;
+        if (v->byte_fallback && byte >= 0) b->bytes[byte] = id;
+        if (piece.length && utf8_decode(piece.bytes, piece.length, &c) == piece.length &&
+            pairs_add(&b->characters, 0, (int32_t)c, 0, id, NULL, e))
+            return e->code;
+    }
+    for (int byte = 0; v->byte_fallback && byte < 256; byte++)
+        if (b->bytes[byte] < 0)
+            return error_set(e, ERROR_INPUT, "tokens: the byte piece <0x%02X> is missing", (unsigned)byte);
     return 0;
 }
 
@@ -62,7 +70,8 @@ static void bpe_close(void *state)
     struct bpe *b = state;
     if (!b) return;
     pairs_free(&b->pairs);
-    split_close(b->split);
+    pairs_free(&b->characters);
+    words_close(&b->words);
     free(b);
 }
 
@@ -70,8 +79,9 @@ static int bpe_open(void **state, const struct vocabulary *v, struct error *e)
 {
     struct bpe *b = memory_new(1, sizeof *b, "a tokenizer", e);
     if (!b) return e->code;
-    b->adds_space = v->adds_space;
-    if (find_bytes(b, v, e) || find_pairs(b, v, e) || split_open(&b->split, v->split, strlen(v->split), e)) {
+    b->vocabulary = v;
+    if ((v->characters ? find_characters(b, v, e) : find_bytes(b, v, e)) || find_pairs(b, v, e) ||
+        words_open(&b->words, v, e)) {
         bpe_close(b);
         return e->code;
     }
@@ -79,35 +89,68 @@ static int bpe_open(void **state, const struct vocabulary *v, struct error *e)
     return 0;
 }
 
+/* A symbol for each byte; one for each character, or for the bytes or the unknown token in its place. */
+static size_t read_symbols(const struct bpe *b, const char *word, size_t n, struct symbol *symbols)
+{
+    const struct vocabulary *v = b->vocabulary;
+    size_t count = 0;
+    for (size_t at = 0, length; at < n; at += length) {
+        uint32_t c;
+        length = v->characters ? utf8_decode(word + at, n - at, &c) : 0;
+        const struct pair *character = length ? pairs_find(&b->characters, 0, (int32_t)c) : NULL;
+        if (!length) length = 1;
+        if (character) {
+            symbols[count++] = (struct symbol){character->into, (uint32_t)at};
+        } else if (!v->characters || v->byte_fallback) {
+            for (size_t i = 0; i < length; i++)
+                symbols[count++] = (struct symbol){b->bytes[(unsigned char)word[at + i]], (uint32_t)(at + i)};
+        } else if (!count || !v->fuses_unknown || symbols[count - 1].id != v->unknown) {
+            symbols[count++] = (struct symbol){v->unknown, (uint32_t)at};
+        }
+    }
+    return count;
+}
+
+/* The id of a word that is a piece, or -1. */
+static int32_t whole_word(const struct bpe *b, const char *word, size_t n)
+{
+    char piece[PIECE_LENGTH_MAX];
+    size_t length = 0;
+    int64_t id;
+    if (2 * n > sizeof piece) return -1;
+    for (size_t i = 0; i < n && !b->vocabulary->characters; i++) {
+        const char *spelled = b->spelled[(unsigned char)word[i]];
+        for (size_t k = 0; spelled[k]; k++) piece[length++] = spelled[k];
+    }
+    const bool found = b->vocabulary->characters ? table_find(&b->vocabulary->ids, word, n, &id)
+                                                 : table_find(&b->vocabulary->ids, piece, length, &id);
+    return found ? (int32_t)id : -1;
+}
+
 static int encode_word(struct word_encoder *w, const char *word, size_t n, struct ids *out, struct error *e)
 {
     const struct bpe *b = w->state;
     struct merge_work *work = &w->work;
+    const int32_t whole = b->vocabulary->ignores_merges ? whole_word(b, word, n) : -1;
+    if (whole >= 0) return ids_add(out, whole, e);
+    if (n >= UINT32_MAX) return error_set(e, ERROR_INPUT, "text: a word of %zu bytes is too long", n);
     if (memory_reserve((void **)&work->symbols, &work->symbol_capacity, n, sizeof *work->symbols, "a word", e))
         return e->code;
-    for (size_t i = 0; i < n; i++) work->symbols[i] = (struct symbol){b->bytes[(unsigned char)word[i]], (uint32_t)i};
-    size_t count = n;
+    size_t count = read_symbols(b, word, n, work->symbols);
     if (merge_symbols(&b->pairs, work->symbols, &count, work, e) ||
         memory_reserve((void **)&out->at, &out->capacity, out->count + count, sizeof *out->at, "token ids", e))
         return e->code;
-    for (size_t i = 0; i < count; i++) out->at[out->count++] = work->symbols[i].id;
+    for (size_t i = 0; i < count; i++) {
+        const int32_t id = work->symbols[i].id >= 0 ? work->symbols[i].id : b->vocabulary->unknown;
+        if (id >= 0) out->at[out->count++] = id;
+    }
     return 0;
 }
 
-static int encode_text(const struct bpe *b, const char *text, size_t n, struct ids *out, struct error *e)
+static int encode_text(const struct bpe *b, const char *text, size_t n, bool space, struct ids *out, struct error *e)
 {
-    struct known_words known;
-    struct split_words words;
     struct word_encoder encoder = {.state = b, .encode = encode_word};
-    if (known_words_open(&known, n, e)) return e->code;
-    int status = split_words_open(&words, b->split, text, n, e);
-    for (const char *word = text; !status && word;) {
-        size_t length;
-        status = split_words_next(&words, &word, &length, e);
-        if (!status && word) status = known_words_encode(&known, &encoder, word, length, out, e);
-    }
-    split_words_close(&words);
-    known_words_free(&known);
+    const int status = words_encode(&b->words, &encoder, text, n, space, out, e);
     merge_work_free(&encoder.work);
     return status;
 }
@@ -115,24 +158,25 @@ static int encode_text(const struct bpe *b, const char *text, size_t n, struct i
 static int bpe_encode(const void *state, const char *text, size_t n, bool space, struct ids *out, struct error *e)
 {
     const struct bpe *b = state;
-    if (!space || !b->adds_space || *text == ' ') return encode_text(b, text, n, out, e);
+    const struct vocabulary *v = b->vocabulary;
+    if (v->marks || !space || !v->adds_space || *text == ' ') return encode_text(b, text, n, space, out, e);
     char *spaced = memory_new(n + 1, 1, "text", e);
     if (!spaced) return e->code;
     *spaced = ' ';
     memcpy(spaced + 1, text, n);
-    const int status = encode_text(b, spaced, n + 1, out, e);
+    const int status = encode_text(b, spaced, n + 1, space, out, e);
     free(spaced);
     return status;
 }
 
 /* Adds the bytes that a piece's characters stand for; a piece with any other character stands for itself. */
-static void decode_piece(const uint8_t bytes[ALPHABET_END], struct gguf_string piece, struct text *out)
+static void decode_piece(const uint8_t bytes[BYTE_ALPHABET_END], struct gguf_string piece, struct text *out)
 {
     const size_t before = out->length;
     for (size_t i = 0, length; i < piece.length; i += length) {
         uint32_t c;
         length = utf8_decode(piece.bytes + i, piece.length - i, &c);
-        if (!length || c >= ALPHABET_END || (c < 0x100 && !stands_for_itself(c))) {
+        if (!length || c >= BYTE_ALPHABET_END || (c < 0x100 && !byte_stands_for_itself(c))) {
             out->length = before;
             text_bytes(out, piece.bytes, piece.length);
             return;
@@ -143,9 +187,12 @@ static void decode_piece(const uint8_t bytes[ALPHABET_END], struct gguf_string p
 
 static void bpe_decode(const struct vocabulary *v, const int32_t *ids, size_t n, unsigned flags, struct text *out)
 {
-    (void)flags;
+    if (v->characters) {
+        marked_decode(v, ids, n, flags, out);
+        return;
+    }
     uint32_t codepoints[256];
-    uint8_t bytes[ALPHABET_END] = {0};
+    uint8_t bytes[BYTE_ALPHABET_END] = {0};
     byte_characters(codepoints);
     for (unsigned byte = 0; byte < 256; byte++) bytes[codepoints[byte]] = (uint8_t)byte;
     for (size_t i = 0; i < n; i++) {

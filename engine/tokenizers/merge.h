@@ -66,6 +66,8 @@ enum { KNOWN_WORD_MAX = 64 }; /* bytes; longer words seldom come again */
 struct word_encoder {
     const void *state; /* the kind's */
     struct merge_work work;
+    void *scratch; /* the kind's, freed by who made the encoder */
+    size_t scratch_capacity;
     int (*encode)(struct word_encoder *w, const char *word, size_t n, struct ids *out, struct error *e);
 };
 

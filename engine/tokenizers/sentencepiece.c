@@ -2,13 +2,9 @@
  * neighbours that are a piece together those of the highest score merge first. What is no piece in the end is spelled
  * in byte pieces. No normalization but the spaces: that is what GGUF's "llama" vocabularies ask for. */
 #include "engine/base/memory.h"
-#include "engine/tokenizers/merge.h"
-#include "engine/tokenizers/tokenizer_kinds.h"
+#include "engine/tokenizers/words.h"
 #include <stdlib.h>
 #include <string.h>
-
-static const char space_mark[] = "\xE2\x96\x81";
-enum { SPACE_MARK = 0x2581, SPACE_MARK_LENGTH = 3 };
 
 struct sentencepiece {
     const struct vocabulary *vocabulary;
@@ -52,18 +48,13 @@ static uint32_t rank_of(float score)
     return bits >> 31 ? bits : ~(bits | 0x80000000u);
 }
 
-static bool starts_with_mark(const char *bytes, size_t n)
-{
-    return n >= SPACE_MARK_LENGTH && memcmp(bytes, space_mark, SPACE_MARK_LENGTH) == 0;
-}
-
 /* Every way in which a piece can come about from two symbols. */
 static int add_pairs_of(struct sentencepiece *s, int32_t id, struct gguf_string piece, struct error *e)
 {
     uint32_t codepoint = 0;
     int32_t left, right = -1;
     size_t length = utf8_decode(piece.bytes, piece.length, &codepoint);
-    bool mark = codepoint == SPACE_MARK; /* the character before the place */
+    bool mark = codepoint == SPACE_MARK_CODEPOINT; /* the character before the place */
     if (length == piece.length) return symbol_of(s, piece.bytes, piece.length, &left, e);
     for (size_t at = length; at < piece.length; at += length) {
         const char *rest = piece.bytes + at;
@@ -74,7 +65,7 @@ static int add_pairs_of(struct sentencepiece *s, int32_t id, struct gguf_string 
             if (!mark && starts_with_mark(rest, piece.length - at)) s->cuts = false;
         }
         length = utf8_decode(rest, piece.length - at, &codepoint);
-        mark = codepoint == SPACE_MARK;
+        mark = codepoint == SPACE_MARK_CODEPOINT;
     }
     return 0;
 }
@@ -103,28 +94,13 @@ static int find_pairs(struct sentencepiece *s, const struct vocabulary *v, struc
     return 0;
 }
 
-static int hexadecimal(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* The byte that a piece <0x00> to <0xFF> spells, or -1. */
-static int byte_of(struct gguf_string piece)
-{
-    if (piece.length != 6 || memcmp(piece.bytes, "<0x", 3) != 0 || piece.bytes[5] != '>') return -1;
-    const int high = hexadecimal(piece.bytes[3]), low = hexadecimal(piece.bytes[4]);
-    return high < 0 || low < 0 ? -1 : high << 4 | low;
-}
-
 static int find_bytes(struct sentencepiece *s, const struct vocabulary *v, struct error *e)
 {
     memset(s->bytes, -1, sizeof s->bytes);
     for (int32_t id = 0; (size_t)id < v->size; id++) {
         const struct gguf_string piece = vocabulary_piece(v, id);
         if (v->types[id] != TOKEN_BYTE) continue;
-        const int byte = byte_of(piece);
+        const int byte = byte_of_piece(piece);
         if (byte < 0)
             return error_set(e, ERROR_INPUT, "tokens[%d]: a byte piece is spelled <0x00> to <0xFF>, not \"%.*s\"", id,
                              shown(piece), piece.bytes);
@@ -152,7 +128,7 @@ static int sentencepiece_open(void **state, const struct vocabulary *v, struct e
     *s = (struct sentencepiece){.vocabulary = v, .next_symbol = (int32_t)v->size, .cuts = true};
     int status = find_bytes(s, v, e);
     if (!status) status = find_pairs(s, v, e);
-    s->mark = character(s, SPACE_MARK);
+    s->mark = character(s, SPACE_MARK_CODEPOINT);
     if (!status && (s->mark < 0 || (size_t)s->mark >= v->size))
         status = error_set(e, ERROR_INPUT, "tokens: U+2581, the piece of the space, is missing");
     if (status) {
@@ -248,47 +224,6 @@ static int sentencepiece_encode(const void *state, const char *text, size_t n, b
     return status;
 }
 
-static void add_text(struct gguf_string piece, struct text *out)
-{
-    for (size_t i = 0; i < piece.length;) {
-        const bool mark = starts_with_mark(piece.bytes + i, piece.length - i);
-        text_char(out, mark ? ' ' : piece.bytes[i]);
-        i += mark ? SPACE_MARK_LENGTH : 1;
-    }
-}
-
-static void sentencepiece_decode(const struct vocabulary *v, const int32_t *ids, size_t n, unsigned flags,
-                                 struct text *out)
-{
-    bool start = !(flags & TOKENIZER_CONTINUES); /* here encoding has added a space */
-    for (size_t i = 0; i < n; i++) {
-        struct gguf_string piece = vocabulary_piece(v, ids[i]);
-        switch ((enum token_type)v->types[ids[i]]) {
-        case TOKEN_CONTROL:
-        case TOKEN_UNKNOWN:
-            start = true;
-            break;
-        case TOKEN_USER_DEFINED:
-            text_bytes(out, piece.bytes, piece.length);
-            start = true;
-            break;
-        case TOKEN_BYTE:
-            text_char(out, (char)byte_of(piece));
-            start = false;
-            break;
-        case TOKEN_NORMAL:
-        case TOKEN_UNUSED:
-            if (start && v->adds_space && starts_with_mark(piece.bytes, piece.length)) {
-                piece.bytes += SPACE_MARK_LENGTH;
-                piece.length -= SPACE_MARK_LENGTH;
-            }
-            add_text(piece, out);
-            start = false;
-            break;
-        }
-    }
-}
-
 const struct tokenizer_kind sentencepiece_kind = {
     .name = "sentencepiece",
     .gguf_model = "llama",
@@ -298,6 +233,6 @@ const struct tokenizer_kind sentencepiece_kind = {
     .indexed = 1u << TOKEN_NORMAL | 1u << TOKEN_USER_DEFINED | 1u << TOKEN_UNUSED,
     .open = sentencepiece_open,
     .encode = sentencepiece_encode,
-    .decode = sentencepiece_decode,
+    .decode = marked_decode,
     .close = sentencepiece_close,
 };

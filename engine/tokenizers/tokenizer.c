@@ -9,8 +9,8 @@
 
 struct tokenizer {
     struct vocabulary vocabulary;
-    struct specials specials;
-    void *state; /* the kind's */
+    struct specials specials, normalized; /* looked for in the text, in the normalized text */
+    void *state;                          /* the kind's */
     char hash[HASH_HEX];
 };
 
@@ -37,8 +37,9 @@ static int finish(struct tokenizer **out, struct vocabulary *v, struct error *e)
         return e->code;
     }
     t->vocabulary = *v;
-    if (vocabulary_check(&t->vocabulary, e) || specials_open(&t->specials, &t->vocabulary, e) ||
-        vocabulary_hash(&t->vocabulary, t->hash, e) || v->kind->open(&t->state, &t->vocabulary, e)) {
+    if (vocabulary_check(&t->vocabulary, e) || specials_open(&t->specials, &t->vocabulary, false, e) ||
+        specials_open(&t->normalized, &t->vocabulary, true, e) || vocabulary_hash(&t->vocabulary, t->hash, e) ||
+        v->kind->open(&t->state, &t->vocabulary, e)) {
         tokenizer_close(t);
         return e->code;
     }
@@ -122,24 +123,59 @@ void tokenizer_close(struct tokenizer *t)
     if (!t) return;
     t->vocabulary.kind->close(t->state);
     specials_close(&t->specials);
+    specials_close(&t->normalized);
     vocabulary_close(&t->vocabulary);
     free(t);
+}
+
+/* What a text is encoded with: which special tokens, and where a space prefix belongs. */
+struct encoding {
+    const struct tokenizer *t;
+    bool plain, space;
+    struct ids *out;
+};
+
+typedef int encode_part(struct encoding *c, const char *text, size_t n, struct error *e);
+
+/* Adds the special tokens of a text, and what is between them by `part`. */
+static int encode_around(struct encoding *c, const struct specials *specials, encode_part *part, const char *text,
+                         size_t n, struct error *e)
+{
+    for (size_t at = 0; at < n;) {
+        const struct special_match m = specials_next(specials, text, n, at, c->plain);
+        if (m.begin > at) {
+            if (part(c, text + at, m.begin - at, e)) return e->code;
+            c->space = false;
+        }
+        if (m.special && ids_add(c->out, m.special->id, e)) return e->code;
+        if (m.special) c->space = !c->t->vocabulary.adds_space_once;
+        at = m.end;
+    }
+    return 0;
+}
+
+static int encode_normalized(struct encoding *c, const char *text, size_t n, struct error *e)
+{
+    return c->t->vocabulary.kind->encode(c->t->state, text, n, c->space, c->out, e);
+}
+
+static int encode_raw(struct encoding *c, const char *text, size_t n, struct error *e)
+{
+    const struct normalizer *normalizer = c->t->vocabulary.normalizer;
+    struct text clean = {0};
+    if (!normalizer) return encode_around(c, &c->t->normalized, encode_normalized, text, n, e);
+    int status = normalizer_apply(normalizer, text, n, c->space, &clean, e);
+    if (!status && clean.length)
+        status = encode_around(c, &c->t->normalized, encode_normalized, clean.bytes, clean.length, e);
+    text_free(&clean);
+    return status;
 }
 
 int tokenizer_encode(const struct tokenizer *t, const char *text, size_t n, unsigned flags, struct ids *out,
                      struct error *e)
 {
-    const bool plain = flags & TOKENIZER_PLAIN;
-    bool space = !(flags & TOKENIZER_CONTINUES);
-    for (size_t at = 0; at < n;) {
-        const struct special *special;
-        const size_t end = specials_next(&t->specials, text, n, at, plain, &special);
-        if (end > at && t->vocabulary.kind->encode(t->state, text + at, end - at, space, out, e)) return e->code;
-        if (special && ids_add(out, special->id, e)) return e->code;
-        space = special;
-        at = end + (special ? special->piece.length : 0);
-    }
-    return 0;
+    struct encoding c = {t, flags & TOKENIZER_PLAIN, !(flags & TOKENIZER_CONTINUES), out};
+    return encode_around(&c, &t->specials, encode_raw, text, n, e);
 }
 
 int tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t n, unsigned flags, struct text *out,

@@ -8,6 +8,8 @@
 #define KERF_ENGINE_TOKENIZERS_TOKENIZER_KINDS_H
 
 #include "engine/base/table.h"
+#include "engine/tokenizers/normalize.h"
+#include "engine/tokenizers/split.h"
 #include "engine/tokenizers/tokenizer.h"
 
 /* Longest piece, in bytes, that is matched or taken apart: keeps scanning linear whatever a file holds. Longer pieces
@@ -28,11 +30,42 @@ struct vocabulary {
     float *scores;             /* [size], finite; NULL unless kind->has_scores */
     struct merge_rule *merges; /* first is first; none unless kind->has_merges */
     size_t merge_count, merge_capacity;
-    const char *split; /* name of a rule of split.h; NULL unless kind->has_split */
-    int32_t bos, eos;  /* -1: none */
+    const char *split;          /* a name of GGUF's for how text is cut; NULL: as the stages say */
+    struct split_stage *stages; /* [SPLIT_STAGES_MAX], patterns owned; NULL: none were given */
+    size_t stage_count;
+    struct normalizer *normalizer; /* of text between special tokens; NULL: none */
+    int32_t bos, eos, unknown;     /* -1: none */
     bool adds_bos;
-    bool adds_space; /* before the text, and after a special token in it */
+    bool adds_space;      /* before the text, and after a special token in it */
+    bool adds_space_once; /* only before the text */
+    bool characters;      /* bpe: pieces are spelled in characters, not in GPT-2's for bytes */
+    bool ignores_merges;  /* a word that is a piece is that piece, whatever the merges */
+    bool byte_fallback;   /* what is no piece is spelled in pieces <0x00> to <0xFF> */
+    bool fuses_unknown;   /* unknown pieces next to each other are one */
+    bool marks;           /* spaces of words are U+2581 in pieces: Metaspace */
+    bool cuts_at_marks;   /* and words end before one */
+    uint32_t word_max;    /* wordpiece: characters of the longest word that is not unknown */
+    uint8_t *traits;      /* [size], bits of enum token_trait; NULL: none has any */
 };
+
+/* How a special token takes its surroundings. */
+enum token_trait {
+    TOKEN_LSTRIP = 1, /* white space before it goes with it */
+    TOKEN_RSTRIP = 2,
+    TOKEN_SINGLE_WORD = 4, /* it is none where a letter, digit or mark touches it */
+    TOKEN_NORMALIZED = 8,  /* it is looked for in the normalized text */
+    TOKEN_TRAITS = 15
+};
+
+static inline unsigned vocabulary_traits(const struct vocabulary *v, int32_t id)
+{
+    return v->traits ? v->traits[id] : 0;
+}
+int vocabulary_set_traits(struct vocabulary *v, int32_t id, unsigned traits, struct error *e);
+/* Adds a stage, with a copy of the pattern. */
+int vocabulary_add_stage(struct vocabulary *v, struct split_stage stage, struct error *e);
+/* Words end at white space, which goes; a character of punctuation is a word. */
+int vocabulary_add_bert_stages(struct vocabulary *v, struct error *e);
 
 /* Pieces are added in the order of their ids, then indexed, then merges are added. */
 int vocabulary_open(struct vocabulary *v, const struct tokenizer_kind *kind, size_t size, struct error *e);
@@ -62,12 +95,17 @@ int vocabulary_from_json(struct vocabulary *v, const json_t *root, struct error 
 int vocabulary_configure(struct vocabulary *v, const json_t *config, struct error *e);
 /* The root of the model's config.json: ids of BOS and EOS where nothing else gave them. */
 int vocabulary_configure_model(struct vocabulary *v, const json_t *config, struct error *e);
+/* The bytes of SentencePiece's tokenizer.model. */
+int vocabulary_from_proto(struct vocabulary *v, const uint8_t *data, size_t n, struct error *e);
+/* GPT-2's pair of files: the root of vocab.json and the bytes of merges.txt. */
+int vocabulary_from_pair(struct vocabulary *v, const json_t *vocab, const char *merges, size_t n, struct error *e);
 
 struct tokenizer_kind {
     const char *name;                       /* MUST */
     const char *gguf_model;                 /* MUST: the value of tokenizer.ggml.model */
     bool has_scores, has_merges, has_split; /* what of a vocabulary it needs */
     bool adds_bos, adds_space;              /* where GGUF does not say */
+    bool has_unknown;                       /* it needs an unknown token */
     unsigned indexed;                       /* MUST: bit 1 << type for the types of pieces that text may be made of */
     /* MUST: *state is what encoding needs; it may point into v, which outlives it. */
     int (*open)(void **state, const struct vocabulary *v, struct error *e);
@@ -78,27 +116,47 @@ struct tokenizer_kind {
     void (*close)(void *state); /* MUST: NULL is fine */
 };
 
-extern const struct tokenizer_kind bpe_kind, sentencepiece_kind;
+extern const struct tokenizer_kind bpe_kind, sentencepiece_kind, wordpiece_kind, unigram_kind;
 extern const struct tokenizer_kind *const tokenizer_kinds[];
 extern const size_t tokenizer_kind_count;
 
 /* Special tokens in text: at each place the longest wins, and the search goes on behind it. */
 struct special {
-    struct gguf_string piece;
+    struct gguf_string piece; /* in the vocabulary, or in `bytes` of struct specials */
     int32_t id;
     bool always; /* also in plain text */
+    uint8_t traits;
 };
 
 struct specials {
     struct special *at; /* sorted by bytes */
     size_t count;
     size_t first[257]; /* those that start with byte b are first[b] .. first[b + 1] - 1 */
+    struct text bytes;
 };
 
-int specials_open(struct specials *s, const struct vocabulary *v, struct error *e);
+/* normalized: those that are looked for in normalized text, themselves normalized; else the others. */
+int specials_open(struct specials *s, const struct vocabulary *v, bool normalized, struct error *e);
 void specials_close(struct specials *s);
-/* The next one in text[from .. n): where it starts, or n; *found is it. */
-size_t specials_next(const struct specials *s, const char *text, size_t n, size_t from, bool plain,
-                     const struct special **found);
+
+struct special_match {
+    const struct special *special; /* NULL: none */
+    size_t begin, end;             /* n where there is none */
+};
+
+/* The next one in text[from .. n). */
+struct special_match specials_next(const struct specials *s, const char *text, size_t n, size_t from, bool plain);
+
+/* The byte that a piece <0x00> to <0xFF> spells, or -1. */
+int byte_of_piece(struct gguf_string piece);
+
+#define SPACE_MARK "\xE2\x96\x81" /* U+2581 */
+enum { SPACE_MARK_LENGTH = 3, SPACE_MARK_CODEPOINT = 0x2581 };
+static inline bool starts_with_mark(const char *bytes, size_t n)
+{
+    return n >= SPACE_MARK_LENGTH && __builtin_memcmp(bytes, SPACE_MARK, SPACE_MARK_LENGTH) == 0;
+}
+/* Adds a piece with spaces for its marks. */
+void text_unmarked(struct text *out, struct gguf_string piece);
 
 #endif

@@ -1,12 +1,11 @@
 #include "engine/base/memory.h"
-#include "engine/tokenizers/split.h"
 #include "engine/tokenizers/tokenizer_kinds.h"
 #include <stdlib.h>
 #include <string.h>
 
 int vocabulary_open(struct vocabulary *v, const struct tokenizer_kind *kind, size_t size, struct error *e)
 {
-    *v = (struct vocabulary){.kind = kind, .bos = -1, .eos = -1};
+    *v = (struct vocabulary){.kind = kind, .bos = -1, .eos = -1, .unknown = -1};
     if (!size || size > INT32_MAX / 2)
         return error_set(e, ERROR_INPUT, "tokens: %zu pieces; a vocabulary has 1 to 2^30 - 1", size);
     v->starts = memory_new(size + 1, sizeof *v->starts, "pieces", e);
@@ -82,11 +81,41 @@ int vocabulary_add_merge_words(struct vocabulary *v, struct gguf_string words, s
     return vocabulary_add_merge(v, left, right, e);
 }
 
+int vocabulary_set_traits(struct vocabulary *v, int32_t id, unsigned traits, struct error *e)
+{
+    if (!v->traits) v->traits = memory_new(v->size, 1, "traits of tokens", e);
+    if (!v->traits) return e->code;
+    v->traits[id] = (uint8_t)traits;
+    return 0;
+}
+
+int vocabulary_add_stage(struct vocabulary *v, struct split_stage stage, struct error *e)
+{
+    if (!v->stages) v->stages = memory_new(SPLIT_STAGES_MAX, sizeof *v->stages, "stages", e);
+    if (!v->stages) return e->code;
+    if (v->stage_count == SPLIT_STAGES_MAX)
+        return error_set(e, ERROR_INPUT, "more than %d stages of pre-splitting", SPLIT_STAGES_MAX);
+    stage.pattern = memory_string(stage.pattern, e);
+    if (!stage.pattern) return e->code;
+    v->stages[v->stage_count++] = stage;
+    return 0;
+}
+
+int vocabulary_add_bert_stages(struct vocabulary *v, struct error *e)
+{
+    const struct split_stage spaces = {"\\s+", SPLIT_REMOVED, false, false};
+    const struct split_stage punctuation = {SPLIT_PUNCTUATION, SPLIT_ISOLATED, false, false};
+    const int status = vocabulary_add_stage(v, spaces, e);
+    return status ? status : vocabulary_add_stage(v, punctuation, e);
+}
+
 int vocabulary_check(const struct vocabulary *v, struct error *e)
 {
     if (v->adds_bos && v->bos < 0)
         return error_set(e, ERROR_INPUT,
                          "bos: a BOS is to be added, but there is none: set its id, or add_bos to false");
+    if (v->kind->has_unknown && v->unknown < 0 && !v->byte_fallback)
+        return error_set(e, ERROR_INPUT, "unknown: a vocabulary of this kind needs an unknown token");
     return 0;
 }
 
@@ -94,82 +123,36 @@ void vocabulary_close(struct vocabulary *v)
 {
     text_free(&v->bytes);
     table_free(&v->ids);
+    normalizer_close(v->normalizer);
+    for (size_t i = 0; i < v->stage_count; i++) free((char *)v->stages[i].pattern);
+    free(v->stages);
     free(v->starts);
     free(v->types);
+    free(v->traits);
     free(v->scores);
     free(v->merges);
     *v = (struct vocabulary){0};
 }
 
-/* "LEFT RIGHT" for each merge, as GGUF has them. */
-static int write_merges(const struct vocabulary *v, struct gguf_writer *w, struct error *e)
+void text_unmarked(struct text *out, struct gguf_string piece)
 {
-    struct gguf_string *rows = memory_new(v->merge_count, sizeof *rows, "merges", e);
-    struct text all = {0};
-    for (size_t i = 0; rows && i < v->merge_count; i++) {
-        const struct gguf_string left = vocabulary_piece(v, v->merges[i].left);
-        const struct gguf_string right = vocabulary_piece(v, v->merges[i].right);
-        text_bytes(&all, left.bytes, left.length);
-        text_char(&all, ' ');
-        text_bytes(&all, right.bytes, right.length);
-        rows[i].length = left.length + 1 + right.length;
+    for (size_t i = 0; i < piece.length;) {
+        const bool mark = starts_with_mark(piece.bytes + i, piece.length - i);
+        text_char(out, mark ? ' ' : piece.bytes[i]);
+        i += mark ? SPACE_MARK_LENGTH : 1;
     }
-    const bool ok = rows && !all.failed;
-    for (size_t i = 0, at = 0; ok && i < v->merge_count; at += rows[i++].length) rows[i].bytes = all.bytes + at;
-    if (ok) gguf_write_strings(w, "tokenizer.ggml.merges", rows, v->merge_count);
-    text_free(&all);
-    free(rows);
-    return ok ? 0 : ERROR_IO;
 }
 
-static int write_pieces(const struct vocabulary *v, struct gguf_writer *w, struct error *e)
+static int hexadecimal(char c)
 {
-    struct gguf_string *pieces = memory_new(v->size, sizeof *pieces, "pieces", e);
-    int32_t *types = memory_new(v->size, sizeof *types, "types of pieces", e);
-    const bool ok = pieces && types;
-    for (int32_t id = 0; ok && (size_t)id < v->size; id++) {
-        pieces[id] = vocabulary_piece(v, id);
-        types[id] = v->types[id];
-    }
-    if (ok) gguf_write_strings(w, "tokenizer.ggml.tokens", pieces, v->size);
-    if (ok) gguf_write_i32s(w, "tokenizer.ggml.token_type", types, v->size);
-    free(pieces);
-    free(types);
-    return ok ? 0 : ERROR_IO;
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-void vocabulary_write_gguf(const struct vocabulary *v, struct gguf_writer *w)
+int byte_of_piece(struct gguf_string piece)
 {
-    struct error e = {0};
-    gguf_write_string(w, "tokenizer.ggml.model", v->kind->gguf_model);
-    gguf_write_string(w, "tokenizer.ggml.pre", v->split ? v->split : "default");
-    if (write_pieces(v, w, &e) || (v->kind->has_merges && write_merges(v, w, &e))) gguf_writer_fail(w, &e);
-    if (v->kind->has_scores) gguf_write_f32s(w, "tokenizer.ggml.scores", v->scores, v->size);
-    if (v->bos >= 0) gguf_write_u32(w, "tokenizer.ggml.bos_token_id", (uint32_t)v->bos);
-    if (v->eos >= 0) gguf_write_u32(w, "tokenizer.ggml.eos_token_id", (uint32_t)v->eos);
-    gguf_write_bool(w, "tokenizer.ggml.add_bos_token", v->adds_bos);
-    gguf_write_bool(w, "tokenizer.ggml.add_space_prefix", v->adds_space);
-}
-
-int vocabulary_hash(const struct vocabulary *v, char hex[HASH_HEX], struct error *e)
-{
-    struct text t = {0};
-    text_printf(&t, "%s %s bos %d eos %d add %d space %d pieces %zu merges %zu\n", v->kind->name,
-                v->split ? v->split : "-", v->bos, v->eos, v->adds_bos, v->adds_space, v->size, v->merge_count);
-    for (int32_t id = 0; (size_t)id < v->size; id++) {
-        const struct gguf_string piece = vocabulary_piece(v, id);
-        text_printf(&t, "%d %zu ", v->types[id], piece.length);
-        text_bytes(&t, piece.bytes, piece.length);
-    }
-    for (size_t id = 0; v->scores && id < v->size; id++) {
-        const float score = v->scores[id] + 0.0f; /* minus zero is zero */
-        uint32_t bits;
-        memcpy(&bits, &score, sizeof bits);
-        text_printf(&t, "%08x", (unsigned)bits);
-    }
-    for (size_t i = 0; i < v->merge_count; i++) text_printf(&t, "%d %d ", v->merges[i].left, v->merges[i].right);
-    if (!t.failed) hash_hex(t.bytes, t.length, hex);
-    const bool failed = t.failed;
-    text_free(&t);
-    return failed ? error_set(e, ERROR_IO, "out of memory for the hash of the vocabulary") : 0;
+    if (piece.length != 6 || memcmp(piece.bytes, "<0x", 3) != 0 || piece.bytes[5] != '>') return -1;
+    const int high = hexadecimal(piece.bytes[3]), low = hexadecimal(piece.bytes[4]);
+    return high < 0 || low < 0 ? -1 : high << 4 | low;
 }

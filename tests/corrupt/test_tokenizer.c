@@ -193,7 +193,7 @@ static void put_true(struct gguf_writer *w, const char *key, const struct gguf_v
 static void put_word(struct gguf_writer *w, const char *key, const struct gguf_value *old)
 {
     (void)old;
-    gguf_write_string(w, key, "default");
+    gguf_write_string(w, key, "no-such-word");
 }
 
 static void put_integers(struct gguf_writer *w, const char *key, const struct gguf_value *old)
@@ -287,10 +287,10 @@ static void put_long_special(struct gguf_writer *w, const char *key, const struc
 static const struct gguf_case bpe_cases[] = {
     {"model", put_nothing, "tokenizer.ggml.model: is missing"},
     {"model", put_number, "tokenizer.ggml.model: must be a string"},
-    {"model", put_word, "tokenizer.ggml.model: \"default\" is not supported; known are \"gpt2\", \"llama\""},
+    {"model", put_word, "tokenizer.ggml.model: \"no-such-word\" is not supported; known are \"gpt2\", \"llama\""},
     {"pre", put_nothing, "tokenizer.ggml.pre: is missing"},
     {"pre", put_number, "tokenizer.ggml.pre: must be a string"},
-    {"pre", put_word, "tokenizer.ggml.pre: pre-split \"default\" is not supported"},
+    {"pre", put_word, "tokenizer.ggml.pre: pre-split \"no-such-word\" is not known"},
     {"tokens", put_nothing, "tokenizer.ggml.tokens: is missing"},
     {"tokens", put_word, "tokenizer.ggml.tokens: type "},
     {"tokens", put_integers, "tokenizer.ggml.tokens: an array of "},

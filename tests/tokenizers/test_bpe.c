@@ -270,7 +270,7 @@ static void assert_words(const char *text, const char *wanted)
     struct split *s;
     struct split_words w;
     struct text got = {0};
-    assert_ok(split_open(&s, "gpt-2", 5, &e), &e);
+    assert_ok(split_open(&s, split_rule_find("gpt-2", 5)->stages, 1, &e), &e);
     assert_ok(split_words_open(&w, s, text, strlen(text), &e), &e);
     for (;;) {
         const char *word;

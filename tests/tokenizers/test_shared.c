@@ -20,6 +20,7 @@ static void compare(const struct tokenizer *t, const char *text, size_t n, const
         fail_msg("\"%.*s\":%s, not%.*s", (int)n, text, text_c(&got), (int)line_length, line);
     text_free(&got);
     ids_free(&ids);
+    if (strcmp(tokenizer_kind_name(t), "wordpiece") == 0) return; /* what it normalizes is lost */
     assert_round_trip(t, text, n, 0);
     assert_round_trip(t, text, n, TOKENIZER_PLAIN);
 }
@@ -91,31 +92,23 @@ static void stories(void **state)
     tokenizer_close(t);
 }
 
-static void other_pre_splits_are_refused(void **state)
+static void falcon(void **state)
 {
     (void)state;
-    struct error e;
-    struct tokenizer *t;
-    assert_error(tokenizer_open(&t, shared_path("data/tokenizers/ggml-vocab-falcon.gguf"), &e), &e, ERROR_INPUT,
-                 "tokenizer.ggml.pre: pre-split \"falcon\"");
-    assert_error(tokenizer_open(&t, shared_path("data/tokenizers/ggml-vocab-bert-bge.gguf"), &e), &e, ERROR_INPUT,
-                 "tokenizer.ggml.model: \"bert\" is not supported");
-    assert_error(tokenizer_open(&t, shared_path("data/tokenizers/phi-3.tokenizer.json"), &e), &e, ERROR_INPUT,
-                 "normalizer");
-    assert_error(tokenizer_open(&t, shared_path("data/tokenizers/falcon.tokenizer.json"), &e), &e, ERROR_INPUT,
-                 "pre_tokenizer");
-    assert_error(tokenizer_open(&t, shared_path("data/tokenizers/t5-small.tokenizer.json"), &e), &e, ERROR_INPUT,
-                 "model.type: ");
+    run("data/tokenizers/ggml-vocab-falcon.gguf", "bpe", 65024);
+}
+
+static void bert_bge(void **state)
+{
+    (void)state;
+    run("data/tokenizers/ggml-vocab-bert-bge.gguf", "wordpiece", 30522);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gpt_2),
-        cmocka_unit_test(llama_spm),
-        cmocka_unit_test(phi_3),
-        cmocka_unit_test(stories),
-        cmocka_unit_test(other_pre_splits_are_refused),
+        cmocka_unit_test(gpt_2),   cmocka_unit_test(llama_spm), cmocka_unit_test(phi_3),
+        cmocka_unit_test(stories), cmocka_unit_test(falcon),    cmocka_unit_test(bert_bge),
     };
     return cmocka_run_group_tests_name("tokenizers/shared", tests, NULL, NULL);
 }

@@ -1,0 +1,206 @@
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "engine/tokenizers/expression.h"
+
+#include "engine/base/memory.h"
+#include "engine/base/text.h"
+#include <pcre2.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct expression {
+    pcre2_code *code;
+};
+
+struct expression_match {
+    pcre2_match_data *data;
+    pcre2_match_context *context;
+    pcre2_jit_stack *stack;
+};
+
+enum {
+    EXPRESSION_LENGTH_MAX = 8192,
+    JIT_STACK_MAX = 16 << 20, /* bytes; what needs more is matched by the interpreter, in its own memory */
+    STEPS_MAX = 4 << 20       /* of one match: a pattern that backtracks more is refused, not waited for */
+};
+
+struct translation {
+    const char *at, *end;
+    struct text *out;
+    int depth; /* of classes: a class in a class adds its members */
+};
+
+static const char word_class[] = "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}";
+
+static void add_class(struct translation *t, const char *members, bool negated)
+{
+    text_printf(t->out, t->depth ? "%s" : negated ? "[^%s]" : "[%s]", members);
+}
+
+/* \uHHHH as \x{HHHH}. */
+static int add_codepoint(struct translation *t, struct error *e)
+{
+    if (t->end - t->at < 4) return error_set(e, ERROR_INPUT, "\\u without four digits");
+    text_printf(t->out, "\\x{%.4s}", t->at);
+    t->at += 4;
+    return 0;
+}
+
+static int add_escape(struct translation *t, struct error *e)
+{
+    const char c = *t->at++;
+    switch (c) {
+    case 's':
+        return add_class(t, EXPRESSION_SPACES, false), 0;
+    case 'd':
+        return text_add(t->out, "\\p{Nd}"), 0;
+    case 'D':
+        return text_add(t->out, "\\P{Nd}"), 0;
+    case 'w':
+        return add_class(t, word_class, false), 0;
+    case 'S':
+    case 'W':
+        if (t->depth) return error_set(e, ERROR_INPUT, "\\%c in a class is not supported", c);
+        return add_class(t, c == 'S' ? EXPRESSION_SPACES : word_class, true), 0;
+    case 'u':
+        return add_codepoint(t, e);
+    case 'h':
+    case 'H':
+    case 'C':
+    case 'Q':
+    case 'E':
+        return error_set(e, ERROR_INPUT, "\\%c is not supported", c);
+    default:
+        text_char(t->out, '\\');
+        text_char(t->out, c);
+        return 0;
+    }
+}
+
+static int add_in_class(struct translation *t, char c, struct error *e)
+{
+    if (c == '[' && t->at < t->end && *t->at == ':') {
+        const char *close = memmem(t->at, (size_t)(t->end - t->at), ":]", 2);
+        if (!close) return error_set(e, ERROR_INPUT, "[: without :]");
+        text_char(t->out, '[');
+        text_bytes(t->out, t->at, (size_t)(close + 2 - t->at));
+        t->at = close + 2;
+        return 0;
+    }
+    if (c == '[' && (t->at == t->end || *t->at == '^'))
+        return error_set(e, ERROR_INPUT, "a negated class in a class is not supported");
+    if (c == '&' && t->at < t->end && *t->at == '&') return error_set(e, ERROR_INPUT, "&& in a class is not supported");
+    t->depth += c == '[' ? 1 : c == ']' ? -1 : 0;
+    if (t->depth > 1 || (c == ']' && t->depth == 1)) {
+        if (c != '[' && c != ']') text_char(t->out, c);
+        return 0;
+    }
+    text_char(t->out, c);
+    return 0;
+}
+
+static int translate(const char *words, size_t length, struct text *out, struct error *e)
+{
+    struct translation t = {words, words + length, out, 0};
+    while (t.at < t.end) {
+        const char c = *t.at++;
+        int status = 0;
+        if (c == '\\' && t.at < t.end) {
+            status = add_escape(&t, e);
+        } else if (t.depth) {
+            status = add_in_class(&t, c, e);
+        } else {
+            text_char(out, c);
+            t.depth = c == '[';
+            /* a bracket that closes right after the opening one is a member */
+            for (int i = 0; i < 2 && t.depth && t.at < t.end && *t.at == "^]"[i]; i++) text_char(out, *t.at++);
+        }
+        if (status) return status;
+    }
+    return out->failed ? error_set(e, ERROR_IO, "out of memory for a pattern") : 0;
+}
+
+static int compile(struct expression *p, const struct text *words, struct error *e)
+{
+    int code;
+    PCRE2_SIZE offset;
+    const uint32_t options = PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
+    p->code = pcre2_compile((PCRE2_SPTR)text_c(words), words->length, options, &code, &offset, NULL);
+    if (!p->code) {
+        PCRE2_UCHAR why[160] = "";
+        pcre2_get_error_message(code, why, sizeof why);
+        return error_set(e, ERROR_INPUT, "pattern \"%.*s\": %s at byte %zu",
+                         words->length < 200 ? (int)words->length : 200, text_c(words), (const char *)why, offset);
+    }
+    /* Without a JIT for this processor, matching falls back to the interpreter by itself. */
+    pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE);
+    return 0;
+}
+
+int expression_open(struct expression **out, const char *words, size_t length, struct error *e)
+{
+    if (!length || length > EXPRESSION_LENGTH_MAX)
+        return error_set(e, ERROR_INPUT, "a pattern of %zu bytes; 1 to %d are allowed", length, EXPRESSION_LENGTH_MAX);
+    struct expression *p = memory_new(1, sizeof *p, "a pattern", e);
+    if (!p) return e->code;
+    struct text translated = {0};
+    int status = translate(words, length, &translated, e);
+    if (status == ERROR_INPUT) error_prefix(e, "pattern \"%.*s\"", length < 200 ? (int)length : 200, words);
+    if (!status) status = compile(p, &translated, e);
+    text_free(&translated);
+    if (status) {
+        expression_close(p);
+        return status;
+    }
+    *out = p;
+    return 0;
+}
+
+void expression_close(struct expression *p)
+{
+    if (!p) return;
+    pcre2_code_free(p->code);
+    free(p);
+}
+
+int expression_match_open(struct expression_match **out, struct error *e)
+{
+    struct expression_match *m = memory_new(1, sizeof *m, "matching", e);
+    if (!m) return e->code;
+    m->data = pcre2_match_data_create(1, NULL);
+    m->context = pcre2_match_context_create(NULL);
+    m->stack = pcre2_jit_stack_create(32768, JIT_STACK_MAX, NULL);
+    if (!m->data || !m->context) {
+        expression_match_close(m);
+        return error_set(e, ERROR_IO, "out of memory for matching");
+    }
+    pcre2_set_match_limit(m->context, STEPS_MAX);
+    if (m->stack) pcre2_jit_stack_assign(m->context, NULL, m->stack);
+    *out = m;
+    return 0;
+}
+
+void expression_match_close(struct expression_match *m)
+{
+    if (!m) return;
+    pcre2_match_data_free(m->data);
+    pcre2_match_context_free(m->context);
+    pcre2_jit_stack_free(m->stack);
+    free(m);
+}
+
+int expression_match(const struct expression *p, struct expression_match *m, const char *text, size_t n, size_t from,
+                     size_t *begin, size_t *end, struct error *e)
+{
+    const PCRE2_SPTR subject = (PCRE2_SPTR)text;
+    const uint32_t options = PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY_ATSTART;
+    int found = pcre2_match(p->code, subject, n, from, options, m->data, m->context);
+    if (found == PCRE2_ERROR_JIT_STACKLIMIT)
+        found = pcre2_match(p->code, subject, n, from, options | PCRE2_NO_JIT, m->data, m->context);
+    if (found < 0 && found != PCRE2_ERROR_NOMATCH)
+        return error_set(e, found == PCRE2_ERROR_MATCHLIMIT || found == PCRE2_ERROR_HEAPLIMIT ? ERROR_INPUT : ERROR_IO,
+                         "text: a pattern of the pre-split failed with PCRE2's error %d", found);
+    const PCRE2_SIZE *v = pcre2_get_ovector_pointer(m->data);
+    *begin = found < 0 ? n : v[0];
+    *end = found < 0 ? n : v[1];
+    return 0;
+}

@@ -1,0 +1,145 @@
+/* A vocabulary as GGUF's metadata, and the hash of what decides ids. */
+#include "engine/base/memory.h"
+#include "engine/tokenizers/tokenizer_kinds.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* "LEFT RIGHT" for each merge, as GGUF has them. */
+static int write_merges(const struct vocabulary *v, struct gguf_writer *w, struct error *e)
+{
+    struct gguf_string *rows = memory_new(v->merge_count, sizeof *rows, "merges", e);
+    struct text all = {0};
+    for (size_t i = 0; rows && i < v->merge_count; i++) {
+        const struct gguf_string left = vocabulary_piece(v, v->merges[i].left);
+        const struct gguf_string right = vocabulary_piece(v, v->merges[i].right);
+        text_bytes(&all, left.bytes, left.length);
+        text_char(&all, ' ');
+        text_bytes(&all, right.bytes, right.length);
+        rows[i].length = left.length + 1 + right.length;
+    }
+    const bool ok = rows && !all.failed;
+    for (size_t i = 0, at = 0; ok && i < v->merge_count; at += rows[i++].length) rows[i].bytes = all.bytes + at;
+    if (ok) gguf_write_strings(w, "tokenizer.ggml.merges", rows, v->merge_count);
+    text_free(&all);
+    free(rows);
+    return ok ? 0 : ERROR_IO;
+}
+
+static int write_pieces(const struct vocabulary *v, struct gguf_writer *w, struct error *e)
+{
+    struct gguf_string *pieces = memory_new(v->size, sizeof *pieces, "pieces", e);
+    int32_t *types = memory_new(v->size, sizeof *types, "types of pieces", e);
+    const bool ok = pieces && types;
+    for (int32_t id = 0; ok && (size_t)id < v->size; id++) {
+        pieces[id] = vocabulary_piece(v, id);
+        types[id] = v->types[id];
+    }
+    if (ok) gguf_write_strings(w, "tokenizer.ggml.tokens", pieces, v->size);
+    if (ok) gguf_write_i32s(w, "tokenizer.ggml.token_type", types, v->size);
+    free(pieces);
+    free(types);
+    return ok ? 0 : ERROR_IO;
+}
+
+/* What GGUF has no words for: an error for whoever wants the file. */
+static int check_writable(const struct vocabulary *v, struct error *e)
+{
+    if (v->kind->has_split && !v->split)
+        return error_set(e, ERROR_INPUT,
+                         "tokenizer.ggml.pre: GGUF has no name for the way in which this tokenizer cuts text");
+    if (v->characters)
+        return error_set(e, ERROR_INPUT, "tokenizer.ggml.model: GGUF has no name for BPE over characters");
+    if (v->kind == &unigram_kind && v->stage_count)
+        return error_set(e, ERROR_INPUT, "tokenizer.ggml.pre: GGUF has no Unigram model whose text is cut first");
+    return 0;
+}
+
+/* GGUF has no words for traits, so they get words of ours, where there are any. */
+static void write_traits(const struct vocabulary *v, struct gguf_writer *w, struct error *e)
+{
+    int32_t *traits = memory_new(v->size, sizeof *traits, "traits of tokens", e);
+    for (size_t id = 0; traits && id < v->size; id++) traits[id] = v->traits[id];
+    if (traits)
+        gguf_write_i32s(w, "kerf.tokenizer.token_traits", traits, v->size);
+    else
+        gguf_writer_fail(w, e);
+    free(traits);
+}
+
+static void write_settings(const struct vocabulary *v, struct gguf_writer *w)
+{
+    const struct text *map = NULL, *unused = NULL;
+    for (size_t i = 0; i < normalizer_length(v->normalizer); i++) {
+        const enum normal_type type = normalizer_step(v->normalizer, i, &map, &unused);
+        if (type == NORMAL_SPACES) gguf_write_bool(w, "tokenizer.ggml.remove_extra_whitespaces", true);
+        if (type != NORMAL_CHARSMAP) continue;
+        static const char key[] = "tokenizer.ggml.precompiled_charsmap";
+        const struct gguf_value value = {{key, sizeof key - 1},       GGUF_ARRAY, GGUF_U8, map->length,
+                                         (const uint8_t *)map->bytes, map->length};
+        gguf_write_value(w, &value);
+    }
+    if (v->bos >= 0) gguf_write_u32(w, "tokenizer.ggml.bos_token_id", (uint32_t)v->bos);
+    if (v->eos >= 0) gguf_write_u32(w, "tokenizer.ggml.eos_token_id", (uint32_t)v->eos);
+    if (v->unknown >= 0) gguf_write_u32(w, "tokenizer.ggml.unknown_token_id", (uint32_t)v->unknown);
+    gguf_write_bool(w, "tokenizer.ggml.add_bos_token", v->adds_bos);
+    gguf_write_bool(w, "tokenizer.ggml.add_space_prefix", v->adds_space);
+}
+
+void vocabulary_write_gguf(const struct vocabulary *v, struct gguf_writer *w)
+{
+    struct error e = {0};
+    if (check_writable(v, &e)) {
+        gguf_writer_fail(w, &e);
+        return;
+    }
+    gguf_write_string(w, "tokenizer.ggml.model", v->kind->gguf_model);
+    gguf_write_string(w, "tokenizer.ggml.pre", v->split ? v->split : "default");
+    if (write_pieces(v, w, &e) || (v->kind->has_merges && write_merges(v, w, &e))) gguf_writer_fail(w, &e);
+    if (v->kind->has_scores) gguf_write_f32s(w, "tokenizer.ggml.scores", v->scores, v->size);
+    write_settings(v, w);
+    if (v->traits) write_traits(v, w, &e);
+}
+
+/* Stages, normalizer and what is set beside them; nothing for what a name of GGUF's says. */
+static void add_settings(const struct vocabulary *v, struct text *t)
+{
+    for (size_t i = 0; i < v->stage_count && !v->split; i++)
+        text_printf(t, "stage %d %d %d %s\n", v->stages[i].behavior, v->stages[i].invert, v->stages[i].mapped,
+                    v->stages[i].pattern);
+    for (size_t i = 0; i < normalizer_length(v->normalizer); i++) {
+        const struct text *a = NULL, *b = NULL;
+        text_printf(t, "normalizer %d ", (int)normalizer_step(v->normalizer, i, &a, &b));
+        text_printf(t, "%zu %zu ", a->length, b->length);
+        text_bytes(t, text_c(a), a->length);
+        text_bytes(t, text_c(b), b->length);
+    }
+    const unsigned flags = v->adds_space_once * 1u | v->characters * 2u | v->ignores_merges * 4u |
+                           v->byte_fallback * 8u | v->fuses_unknown * 16u | v->marks * 32u | v->cuts_at_marks * 64u;
+    if (flags || v->word_max) text_printf(t, "flags %u %u unknown %d\n", flags, (unsigned)v->word_max, v->unknown);
+    for (int32_t id = 0; v->traits && (size_t)id < v->size; id++)
+        if (v->traits[id]) text_printf(t, "traits %d %u\n", id, v->traits[id]);
+}
+
+int vocabulary_hash(const struct vocabulary *v, char hex[HASH_HEX], struct error *e)
+{
+    struct text t = {0};
+    text_printf(&t, "%s %s bos %d eos %d add %d space %d pieces %zu merges %zu\n", v->kind->name,
+                v->split ? v->split : "-", v->bos, v->eos, v->adds_bos, v->adds_space, v->size, v->merge_count);
+    for (int32_t id = 0; (size_t)id < v->size; id++) {
+        const struct gguf_string piece = vocabulary_piece(v, id);
+        text_printf(&t, "%d %zu ", v->types[id], piece.length);
+        text_bytes(&t, piece.bytes, piece.length);
+    }
+    for (size_t id = 0; v->scores && id < v->size; id++) {
+        const float score = v->scores[id] + 0.0f; /* minus zero is zero */
+        uint32_t bits;
+        memcpy(&bits, &score, sizeof bits);
+        text_printf(&t, "%08x", (unsigned)bits);
+    }
+    for (size_t i = 0; i < v->merge_count; i++) text_printf(&t, "%d %d ", v->merges[i].left, v->merges[i].right);
+    add_settings(v, &t);
+    if (!t.failed) hash_hex(t.bytes, t.length, hex);
+    const bool failed = t.failed;
+    text_free(&t);
+    return failed ? error_set(e, ERROR_IO, "out of memory for the hash of the vocabulary") : 0;
+}
