@@ -4,6 +4,7 @@
 #include "engine/base/memory.h"
 #include "engine/base/text.h"
 #include <pcre2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,6 +46,30 @@ static int add_codepoint(struct translation *t, struct error *e)
     return 0;
 }
 
+static bool is_script(const char *name, size_t n)
+{
+    char words[48];
+    int code;
+    PCRE2_SIZE offset;
+    snprintf(words, sizeof words, "\\p{sc:%.*s}", (int)n, name);
+    pcre2_code *compiled = pcre2_compile((PCRE2_SPTR)words, PCRE2_ZERO_TERMINATED, PCRE2_UTF, &code, &offset, NULL);
+    pcre2_code_free(compiled);
+    return compiled;
+}
+
+/* \p{Han} is the script: PCRE2 would take in what is also used with it, such as an ideographic full stop. */
+static void add_property(struct translation *t, char p)
+{
+    const char *close = t->at < t->end && *t->at == '{' ? memchr(t->at, '}', (size_t)(t->end - t->at)) : NULL;
+    text_printf(t->out, "\\%c", p);
+    if (!close || close - t->at < 4 || close - t->at > 30) return;
+    const bool negated = t->at[1] == '^';
+    const char *name = t->at + 1 + negated;
+    if (!is_script(name, (size_t)(close - name))) return;
+    text_printf(t->out, "{%ssc:%.*s}", negated ? "^" : "", (int)(close - name), name);
+    t->at = close + 1;
+}
+
 static int add_escape(struct translation *t, struct error *e)
 {
     const char c = *t->at++;
@@ -63,6 +88,9 @@ static int add_escape(struct translation *t, struct error *e)
         return add_class(t, c == 'S' ? EXPRESSION_SPACES : word_class, true), 0;
     case 'u':
         return add_codepoint(t, e);
+    case 'p':
+    case 'P':
+        return add_property(t, c), 0;
     case 'h':
     case 'H':
     case 'C':

@@ -57,7 +57,7 @@ RULES = {
     "chameleon": [r"<sentinel:[0-9]+>", r"(IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z", r"([\t\n]|    |  )", r"\p{N}",
                   r"[\p{P}!-/:-@\[-`{-~]", GPT2],
     "kimi-k2": [KIMI],
-    "superbpe": [r"\p{N}+", r"\d{1,3}(?=(?:\d{3})*(?!\d))"],
+    "superbpe": [r"\p{N}+", r"(?=(\d{3})+(?!\d))"],
     "afmoe": [r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))",
               r"[一-鿿㐀-䶿豈-﫿぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿຀-໿ក-៿က-႟ꩠ-ꩿꧠ-꧿가-힯ᄀ-ᇿ]+".replace("เ-๿", "\u0e00-\u0e7f"),
               SYMBOLS + r"[\r\n]*|" + LINES],

@@ -54,7 +54,7 @@ static void as_python_cuts(void **state)
         }
         split_close(s);
     }
-    assert_int_equal(json_object_size(json_object_get(root, "words")), 29);
+    assert_int_equal(json_object_size(json_object_get(root, "words")), 28);
     json_decref(root);
 }
 
