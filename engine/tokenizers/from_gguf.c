@@ -7,10 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* tokenizer.ggml.NAME, or where the name begins with it, kerf's own key. */
 static const struct gguf_value *find(const struct gguf *g, const char *name)
 {
     char key[96];
-    snprintf(key, sizeof key, "tokenizer.ggml.%s", name);
+    snprintf(key, sizeof key, "%s%s", strncmp(name, "kerf.", 5) == 0 ? "" : "tokenizer.ggml.", name);
     return gguf_find(g, key);
 }
 
@@ -219,7 +220,9 @@ static int read_settings(struct vocabulary *v, const struct gguf *g, struct erro
     v->adds_space = v->kind->adds_space;
     if (read_ids(v, g, e) || read_bool(g, "add_bos_token", &v->adds_bos, e) ||
         read_bool(g, "add_space_prefix", &v->adds_space, e) || read_bool(g, "add_eos_token", &adds_eos, e) ||
-        read_bool(g, "remove_extra_whitespaces", &joins_spaces, e))
+        read_bool(g, "remove_extra_whitespaces", &joins_spaces, e) ||
+        read_bool(g, "kerf.tokenizer.space_once", &v->adds_space_once, e) ||
+        read_bool(g, "kerf.tokenizer.missing_space", &v->adds_missing_space, e))
         return e->code;
     if (adds_eos && v->kind != &unigram_kind)
         return wrong(g, find(g, "add_eos_token"), e, ": true is not supported; false is");

@@ -1,114 +1,74 @@
-/* tokenizer.json as Hugging Face's tokenizers write it: so far byte-level BPE with GPT-2's pre-split. Whatever else in
- * the file would change ids is refused by name. */
+/* tokenizer.json as Hugging Face's tokenizers write it: pieces, added tokens and merges here, what stands around them in
+ * json_around.c. Whatever in the file would change ids and is not supported is refused by name. */
 #include "engine/base/memory.h"
-#include "engine/tokenizers/split.h"
-#include "engine/tokenizers/tokenizer_kinds.h"
+#include "engine/tokenizers/json_fields.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static int wrong(struct error *e, const char *field, const json_t *value, const char *instead)
-{
-    char *words = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
-    error_set(e, ERROR_INPUT, "%s: %.120s%s; it must be %s", field, words ? words : "missing",
-              words && strlen(words) > 120 ? "..." : "", instead);
-    free(words);
-    return e->code;
-}
-
-/* What a field may hold. */
-enum allowed { ANYTHING, NOTHING, NOT_TRUE }; /* NOTHING: null or ""; NOT_TRUE: false or null */
-
-struct field {
-    const char *name;
-    enum allowed allowed;
-};
-
-static bool allows(enum allowed allowed, const json_t *value)
-{
-    if (allowed == NOTHING) return json_is_null(value) || (json_is_string(value) && !json_string_length(value));
-    return allowed == ANYTHING || json_is_false(value) || json_is_null(value);
-}
-
-/* Every field of the object must be one of `fields` and hold what that allows. */
-static int check_fields(const char *where, const json_t *object, const struct field *fields, size_t n, struct error *e)
-{
-    const char *key;
-    json_t *value;
-    if (!json_is_object(object)) return wrong(e, where, object, "an object");
-    json_object_foreach((json_t *)object, key, value)
-    {
-        char name[160];
-        size_t i = 0;
-        snprintf(name, sizeof name, "%.40s%s%.100s", where, *where ? "." : "", key);
-        while (i < n && strcmp(fields[i].name, key) != 0) i++;
-        if (i == n) return wrong(e, name, value, "absent: the field is unknown and could change ids");
-        if (!allows(fields[i].allowed, value))
-            return wrong(e, name, value,
-                         fields[i].allowed == NOTHING ? "null: nothing else is supported"
-                                                      : "false: nothing else is supported");
-    }
-    return 0;
-}
-
-#define CHECK_FIELDS(where, object, fields, e) check_fields(where, object, fields, sizeof fields / sizeof *fields, e)
-
 static const struct field root_fields[] = {
-    {"version", ANYTHING},        {"truncation", NOTHING}, {"padding", NOTHING},
-    {"added_tokens", ANYTHING},   {"normalizer", NOTHING}, {"pre_tokenizer", ANYTHING},
-    {"post_processor", ANYTHING}, {"decoder", ANYTHING},   {"model", ANYTHING},
+    {"version", FIELD_ANY},        {"truncation", FIELD_NOTHING}, {"padding", FIELD_NOTHING},
+    {"added_tokens", FIELD_ANY},   {"normalizer", FIELD_ANY},     {"pre_tokenizer", FIELD_ANY},
+    {"post_processor", FIELD_ANY}, {"decoder", FIELD_ANY},        {"model", FIELD_ANY},
 };
-/* No byte is unknown, as opening checks, so unk_token and fuse_unk change nothing. */
-static const struct field model_fields[] = {
-    {"type", ANYTHING},          {"dropout", NOTHING},        {"unk_token", ANYTHING},
-    {"fuse_unk", ANYTHING},      {"byte_fallback", NOT_TRUE}, {"continuing_subword_prefix", NOTHING},
-    {"vocab", ANYTHING},         {"merges", ANYTHING},        {"end_of_word_suffix", NOTHING},
-    {"ignore_merges", NOT_TRUE},
+static const struct field bpe_fields[] = {
+    {"type", FIELD_ANY},           {"dropout", FIELD_NOTHING},    {"unk_token", FIELD_ANY},
+    {"fuse_unk", FIELD_BOOL},      {"byte_fallback", FIELD_BOOL}, {"continuing_subword_prefix", FIELD_NOTHING},
+    {"vocab", FIELD_ANY},          {"merges", FIELD_ANY},         {"end_of_word_suffix", FIELD_NOTHING},
+    {"ignore_merges", FIELD_BOOL},
 };
-/* There is no normalizer, so it is all the same whether a token is normalized. */
+static const struct field wordpiece_fields[] = {
+    {"type", FIELD_ANY},
+    {"vocab", FIELD_ANY},
+    {"unk_token", FIELD_STRING},
+    {"continuing_subword_prefix", FIELD_STRING},
+    {"max_input_chars_per_word", FIELD_ANY},
+};
+static const struct field unigram_fields[] = {
+    {"type", FIELD_ANY},
+    {"vocab", FIELD_ANY},
+    {"unk_id", FIELD_ANY},
+    {"byte_fallback", FIELD_BOOL},
+};
 static const struct field added_fields[] = {
-    {"id", ANYTHING},     {"content", ANYTHING}, {"special", ANYTHING},     {"normalized", ANYTHING},
-    {"lstrip", NOT_TRUE}, {"rstrip", NOT_TRUE},  {"single_word", NOT_TRUE},
+    {"id", FIELD_ANY},      {"content", FIELD_ANY}, {"special", FIELD_ANY},      {"normalized", FIELD_BOOL},
+    {"lstrip", FIELD_BOOL}, {"rstrip", FIELD_BOOL}, {"single_word", FIELD_BOOL},
 };
-static const struct field byte_level_fields[] = {
-    {"type", ANYTHING},
-    {"add_prefix_space", ANYTHING},
-    {"trim_offsets", ANYTHING},
-    {"use_regex", ANYTHING},
-};
-
-static bool is_type(const json_t *object, const char *type)
-{
-    const char *is = json_string_value(json_object_get(object, "type"));
-    return is && strcmp(is, type) == 0;
-}
-
-static struct gguf_string bytes_of(const json_t *string)
-{
-    return (struct gguf_string){json_string_value(string), json_string_length(string)};
-}
 
 /* --- pieces, by id --- */
 
 struct piece {
     struct gguf_string text; /* bytes NULL: none yet */
     enum token_type type;
+    unsigned traits;
+    float score;
 };
 
 struct pieces {
     struct piece *at;
     size_t count, capacity; /* capacity: more than any id may be */
+    struct table ids;
 };
 
 static int piece_id(const struct pieces *p, const char *field, const json_t *id, size_t *out, struct error *e)
 {
     const json_int_t n = json_integer_value(id);
-    if (!json_is_integer(id)) return wrong(e, field, id, "an integer");
+    if (!json_is_integer(id)) return field_wrong(e, field, id, "an integer");
     if (n < 0 || (unsigned long long)n >= p->capacity)
         return error_set(e, ERROR_INPUT, "%s: %lld is out of range; the file's %zu tokens need ids from 0 without gaps",
                          field, (long long)n, p->capacity);
     *out = (size_t)n;
     return 0;
+}
+
+static int put_piece(struct pieces *p, const char *field, size_t id, struct piece piece, struct error *e)
+{
+    if (p->at[id].text.bytes)
+        return error_set(e, ERROR_INPUT, "%s: id %zu is that of \"%.100s\" already", field, id, p->at[id].text.bytes);
+    p->at[id] = piece;
+    p->count++;
+    return table_add(&p->ids, piece.text.bytes, piece.text.length, (int64_t)id, NULL, e);
 }
 
 static int read_vocabulary(struct pieces *p, const json_t *vocab, struct error *e)
@@ -120,72 +80,128 @@ static int read_vocabulary(struct pieces *p, const json_t *vocab, struct error *
         char field[160];
         size_t id = 0;
         snprintf(field, sizeof field, "model.vocab[\"%.100s\"]", key);
-        if (piece_id(p, field, value, &id, e)) return e->code;
-        if (p->at[id].text.bytes)
-            return error_set(e, ERROR_INPUT, "%s: id %zu is that of \"%.100s\" already", field, id,
-                             p->at[id].text.bytes);
-        p->at[id] = (struct piece){{key, strlen(key)}, TOKEN_NORMAL};
-        p->count++;
+        if (piece_id(p, field, value, &id, e) ||
+            put_piece(p, field, id, (struct piece){{key, strlen(key)}, TOKEN_NORMAL, 0, 0}, e))
+            return e->code;
     }
     return 0;
 }
 
-static int read_added(struct pieces *p, const json_t *vocab, size_t i, const json_t *token, struct error *e)
+/* [[PIECE, SCORE], ...] in the order of ids. */
+static int read_scored(struct pieces *p, const json_t *vocab, struct error *e)
+{
+    const json_t *row;
+    size_t i;
+    json_array_foreach((json_t *)vocab, i, row)
+    {
+        const json_t *text = json_array_get(row, 0), *score = json_array_get(row, 1);
+        char field[64];
+        snprintf(field, sizeof field, "model.vocab[%zu]", i);
+        if (json_array_size(row) != 2 || !json_is_string(text) || !json_is_number(score) ||
+            !isfinite((float)json_number_value(score)))
+            return field_wrong(e, field, row, "[PIECE, SCORE]");
+        const struct piece piece = {json_bytes(text), TOKEN_NORMAL, 0, (float)json_number_value(score)};
+        if (put_piece(p, field, i, piece, e)) return e->code;
+    }
+    return 0;
+}
+
+static unsigned read_traits(const json_t *token)
+{
+    return json_flag(token, "lstrip", false) * (unsigned)TOKEN_LSTRIP |
+           json_flag(token, "rstrip", false) * (unsigned)TOKEN_RSTRIP |
+           json_flag(token, "single_word", false) * (unsigned)TOKEN_SINGLE_WORD |
+           json_flag(token, "normalized", false) * (unsigned)TOKEN_NORMALIZED;
+}
+
+static int read_added(struct pieces *p, size_t i, const json_t *token, struct error *e)
 {
     char field[64];
     size_t id = 0;
+    int64_t other;
     snprintf(field, sizeof field, "added_tokens[%zu]", i);
-    if (CHECK_FIELDS(field, token, added_fields, e)) return e->code;
+    if (FIELDS_CHECK(field, token, added_fields, e)) return e->code;
     const json_t *content = json_object_get(token, "content"), *special = json_object_get(token, "special");
-    if (!json_is_string(content)) return wrong(e, strcat(field, ".content"), content, "a string");
-    if (special && !json_is_boolean(special)) return wrong(e, strcat(field, ".special"), special, "true or false");
+    if (!json_is_string(content)) return field_wrong(e, strcat(field, ".content"), content, "a string");
+    if (special && !json_is_boolean(special))
+        return field_wrong(e, strcat(field, ".special"), special, "true or false");
     if (piece_id(p, strcat(field, ".id"), json_object_get(token, "id"), &id, e)) return e->code;
-    const struct gguf_string text = bytes_of(content);
+    const struct gguf_string text = json_bytes(content);
     struct piece *piece = p->at + id;
-    const json_t *other = json_object_get(vocab, text.bytes);
-    if (other && json_integer_value(other) != (json_int_t)id)
-        return error_set(e, ERROR_INPUT, "%s: %zu, but model.vocab gives \"%.100s\" the id %lld", field, id, text.bytes,
-                         (long long)json_integer_value(other));
+    if (table_find(&p->ids, text.bytes, text.length, &other) && (size_t)other != id)
+        return error_set(e, ERROR_INPUT, "%s: %zu, but \"%.100s\" has the id %lld already", field, id, text.bytes,
+                         (long long)other);
     if (piece->text.bytes && (piece->text.length != text.length || memcmp(piece->text.bytes, text.bytes, text.length)))
         return error_set(e, ERROR_INPUT, "%s: %zu, of \"%.100s\", is that of \"%.100s\" already", field, id, text.bytes,
                          piece->text.bytes);
-    if (!piece->text.bytes) p->count++;
-    *piece = (struct piece){text, json_is_true(special) ? TOKEN_CONTROL : TOKEN_USER_DEFINED};
-    return 0;
+    const struct piece added = {text, json_is_true(special) ? TOKEN_CONTROL : TOKEN_USER_DEFINED, read_traits(token),
+                                piece->score};
+    if (piece->text.bytes) p->count--;
+    *piece = (struct piece){0};
+    return put_piece(p, field, id, added, e);
 }
 
-static int add_pieces(struct vocabulary *v, const struct pieces *p, struct error *e)
+/* A piece of WordPiece's as GGUF spells it: "##x" goes on, "x" begins a word, "[X]" stands for itself. */
+static void add_wordpiece(struct vocabulary *v, struct gguf_string text, enum token_type type, struct text *spelled)
 {
-    if (vocabulary_open(v, &bpe_kind, p->count, e)) return e->code;
-    for (size_t id = 0; id < p->count; id++) {
-        const struct piece *piece = p->at + id;
-        if (!piece->text.bytes)
-            return error_set(e, ERROR_INPUT, "model.vocab: %zu tokens, but none has the id %zu", p->count, id);
-        vocabulary_add(v, piece->text.bytes, piece->text.length, piece->type);
+    const bool bracketed = text.length > 1 && text.bytes[0] == '[' && text.bytes[text.length - 1] == ']';
+    text_clear(spelled);
+    if (type == TOKEN_NORMAL && text.length > 2 && memcmp(text.bytes, "##", 2) == 0) {
+        text_bytes(spelled, text.bytes + 2, text.length - 2);
+    } else {
+        if (type == TOKEN_NORMAL && !bracketed) text_add(spelled, SPACE_MARK);
+        text_bytes(spelled, text.bytes, text.length);
     }
-    return vocabulary_index(v, e);
+    v->bytes.failed = v->bytes.failed || spelled->failed;
+    vocabulary_add(v, text_c(spelled), spelled->length, type);
 }
 
-static int read_pieces(struct vocabulary *v, const json_t *root, struct error *e)
+static int add_pieces(struct vocabulary *v, const struct pieces *p, const struct tokenizer_kind *kind, struct error *e)
+{
+    struct text spelled = {0};
+    if (vocabulary_open(v, kind, p->count, e)) return e->code;
+    int status = 0;
+    for (size_t id = 0; !status && id < p->count; id++) {
+        const struct piece *piece = p->at + id;
+        if (!piece->text.bytes) {
+            status = error_set(e, ERROR_INPUT, "model.vocab: %zu tokens, but none has the id %zu", p->count, id);
+            break;
+        }
+        if (kind == &wordpiece_kind)
+            add_wordpiece(v, piece->text, piece->type, &spelled);
+        else
+            vocabulary_add(v, piece->text.bytes, piece->text.length, piece->type);
+        if (v->scores) v->scores[id] = piece->score;
+    }
+    for (size_t id = 0; !status && id < p->count; id++)
+        if (p->at[id].traits) status = vocabulary_set_traits(v, (int32_t)id, p->at[id].traits, e);
+    text_free(&spelled);
+    return status ? status : vocabulary_index(v, e);
+}
+
+static int read_pieces(struct vocabulary *v, const json_t *root, const struct tokenizer_kind *kind, struct error *e)
 {
     const json_t *vocab = json_object_get(json_object_get(root, "model"), "vocab");
     const json_t *added = json_object_get(root, "added_tokens");
-    if (!json_is_object(vocab)) return wrong(e, "model.vocab", vocab, "an object");
-    if (added && !json_is_array(added)) return wrong(e, "added_tokens", added, "an array");
-    struct pieces p = {.capacity = json_object_size(vocab) + json_array_size(added)};
+    const bool scored = kind == &unigram_kind;
+    if (scored ? !json_is_array(vocab) : !json_is_object(vocab))
+        return field_wrong(e, "model.vocab", vocab, scored ? "an array" : "an object");
+    if (added && !json_is_array(added)) return field_wrong(e, "added_tokens", added, "an array");
+    struct pieces p = {.capacity = json_object_size(vocab) + json_array_size(vocab) + json_array_size(added)};
     p.at = memory_new(p.capacity, sizeof *p.at, "pieces", e);
     if (!p.at) return e->code;
-    int status = read_vocabulary(&p, vocab, e);
+    int status = scored ? read_scored(&p, vocab, e) : read_vocabulary(&p, vocab, e);
     for (size_t i = 0; !status && i < json_array_size(added); i++)
-        status = read_added(&p, vocab, i, json_array_get(added, i), e);
-    if (!status) status = add_pieces(v, &p, e);
+        status = read_added(&p, i, json_array_get(added, i), e);
+    if (!status) status = add_pieces(v, &p, kind, e);
+    table_free(&p.ids);
     free(p.at);
     return status;
 }
 
 static int read_merges(struct vocabulary *v, const json_t *merges, struct error *e)
 {
-    if (!json_is_array(merges)) return wrong(e, "model.merges", merges, "an array");
+    if (!json_is_array(merges)) return field_wrong(e, "model.merges", merges, "an array");
     for (size_t i = 0; i < json_array_size(merges); i++) {
         const json_t *merge = json_array_get(merges, i);
         const json_t *left = json_array_get(merge, 0), *right = json_array_get(merge, 1);
@@ -193,80 +209,116 @@ static int read_merges(struct vocabulary *v, const json_t *merges, struct error 
         snprintf(field, sizeof field, "model.merges[%zu]", i);
         int status;
         if (json_is_string(merge))
-            status = vocabulary_add_merge_words(v, bytes_of(merge), e);
+            status = vocabulary_add_merge_words(v, json_bytes(merge), e);
         else if (json_array_size(merge) == 2 && json_is_string(left) && json_is_string(right))
-            status = vocabulary_add_merge(v, bytes_of(left), bytes_of(right), e);
+            status = vocabulary_add_merge(v, json_bytes(left), json_bytes(right), e);
         else
-            return wrong(e, field, merge, "\"LEFT RIGHT\" or [\"LEFT\", \"RIGHT\"]");
+            return field_wrong(e, field, merge, "\"LEFT RIGHT\" or [\"LEFT\", \"RIGHT\"]");
         if (status) return error_prefix(e, "model");
     }
     return 0;
 }
 
-/* --- what stands around the model --- */
+/* --- models --- */
 
-static int read_pre_tokenizer(struct vocabulary *v, const json_t *pre, struct error *e)
+/* The token for what is unknown; a special one is of that type, as in GGUF. */
+static int set_unknown(struct vocabulary *v, const char *field, const json_t *token, struct error *e)
 {
-    if (!is_type(pre, "ByteLevel")) return wrong(e, "pre_tokenizer", pre, "one of type ByteLevel");
-    if (CHECK_FIELDS("pre_tokenizer", pre, byte_level_fields, e)) return e->code;
-    const json_t *regex = json_object_get(pre, "use_regex"), *space = json_object_get(pre, "add_prefix_space");
-    if (regex && !json_is_true(regex)) return wrong(e, "pre_tokenizer.use_regex", regex, "true");
-    if (!json_is_boolean(space)) return wrong(e, "pre_tokenizer.add_prefix_space", space, "true or false");
-    v->adds_space = json_is_true(space);
-    v->split = "gpt-2";
+    if (!token || json_is_null(token)) return 0;
+    if (json_find_id(v, field, token, &v->unknown, e)) return e->code;
+    if (v->types[v->unknown] == TOKEN_CONTROL) v->types[v->unknown] = TOKEN_UNKNOWN;
     return 0;
 }
 
-static int find_id(const struct vocabulary *v, const char *field, const json_t *piece, int32_t *id, struct error *e)
+static int read_bpe(struct vocabulary *v, const json_t *root, struct error *e)
 {
-    int64_t found;
-    if (!json_is_string(piece) || !table_find(&v->ids, json_string_value(piece), json_string_length(piece), &found))
-        return wrong(e, field, piece, "a token of the vocabulary");
-    *id = (int32_t)found;
+    const json_t *model = json_object_get(root, "model");
+    if (FIELDS_CHECK("model", model, bpe_fields, e) || read_pieces(v, root, &bpe_kind, e)) return e->code;
+    v->characters = !json_has_byte_level(json_object_get(root, "pre_tokenizer"), 0);
+    v->ignores_merges = json_flag(model, "ignore_merges", false);
+    v->byte_fallback = json_flag(model, "byte_fallback", false);
+    if (v->byte_fallback && !v->characters)
+        return field_wrong(e, "model.byte_fallback", json_object_get(model, "byte_fallback"), "false with ByteLevel");
+    v->fuses_unknown = v->characters && json_flag(model, "fuse_unk", false);
+    if (v->characters && set_unknown(v, "model.unk_token", json_object_get(model, "unk_token"), e)) return e->code;
+    return read_merges(v, json_object_get(model, "merges"), e);
+}
+
+static int read_wordpiece(struct vocabulary *v, const json_t *root, struct error *e)
+{
+    const json_t *model = json_object_get(root, "model"), *most = json_object_get(model, "max_input_chars_per_word");
+    const json_t *prefix = json_object_get(model, "continuing_subword_prefix");
+    if (FIELDS_CHECK("model", model, wordpiece_fields, e)) return e->code;
+    if (prefix && strcmp(json_string_value(prefix), "##") != 0)
+        return field_wrong(e, "model.continuing_subword_prefix", prefix, "\"##\": nothing else is supported");
+    if (most && (!json_is_integer(most) || json_integer_value(most) < 1 || json_integer_value(most) > PIECE_LENGTH_MAX))
+        return field_wrong(e, "model.max_input_chars_per_word", most, "from 1 to 512");
+    if (read_pieces(v, root, &wordpiece_kind, e)) return e->code;
+    v->word_max = most ? (uint32_t)json_integer_value(most) : 100;
+    return set_unknown(v, "model.unk_token", json_object_get(model, "unk_token"), e);
+}
+
+static int read_unigram(struct vocabulary *v, const json_t *root, struct error *e)
+{
+    const json_t *model = json_object_get(root, "model"), *unknown = json_object_get(model, "unk_id");
+    if (FIELDS_CHECK("model", model, unigram_fields, e) || read_pieces(v, root, &unigram_kind, e)) return e->code;
+    v->byte_fallback = json_flag(model, "byte_fallback", false);
+    if (!unknown || json_is_null(unknown)) return 0;
+    const json_int_t id = json_integer_value(unknown);
+    if (!json_is_integer(unknown) || id < 0 || id >= (json_int_t)v->size)
+        return field_wrong(e, "model.unk_id", unknown, "the id of a token");
+    v->unknown = (int32_t)id;
+    v->types[id] = TOKEN_UNKNOWN;
     return 0;
 }
 
-/* The one template that is taken: [BOS, text] or [text], for a single text. */
-static int read_template(struct vocabulary *v, const json_t *post, struct error *e)
+static int read_model(struct vocabulary *v, const json_t *root, struct error *e)
 {
-    const json_t *single = json_object_get(post, "single"), *first = json_array_get(single, 0);
-    const size_t n = json_array_size(single);
-    const json_t *bos = json_object_get(json_object_get(first, "SpecialToken"), "id");
-    if (n < 1 || n > 2 || (n == 2 && !bos) || !json_object_get(json_array_get(single, n - 1), "Sequence"))
-        return wrong(e, "post_processor.single", single, "the text alone, or one special token and the text");
-    if (n == 1) return 0;
-    if (find_id(v, "post_processor.single[0].SpecialToken.id", bos, &v->bos, e)) return e->code;
-    const json_t *special = json_object_get(json_object_get(post, "special_tokens"), json_string_value(bos));
-    const json_t *ids = json_object_get(special, "ids");
-    if (json_array_size(ids) != 1 || json_integer_value(json_array_get(ids, 0)) != v->bos)
-        return wrong(e, "post_processor.special_tokens", ids, "the id that the token has in the vocabulary");
-    v->adds_bos = true;
-    return 0;
+    const json_t *model = json_object_get(root, "model"), *type = json_object_get(model, "type");
+    if (!json_is_object(model)) return field_wrong(e, "model", model, "an object");
+    /* older files leave the type out, and then the other fields tell */
+    if (type ? json_is_type(model, "BPE") : json_is_array(json_object_get(model, "merges")))
+        return read_bpe(v, root, e);
+    if (type ? json_is_type(model, "Unigram") : json_is_array(json_object_get(model, "vocab")))
+        return read_unigram(v, root, e);
+    if (type ? json_is_type(model, "WordPiece") : json_object_get(model, "max_input_chars_per_word") != NULL)
+        return read_wordpiece(v, root, e);
+    return field_wrong(e, "model.type", type, "\"BPE\", \"WordPiece\" or \"Unigram\": nothing else is supported");
+}
+
+/* Without a normalizer it is all the same whether a token is normalized. */
+static void drop_normalized(struct vocabulary *v)
+{
+    bool any = false;
+    for (size_t id = 0; v->traits && id < v->size; id++) {
+        v->traits[id] &= (uint8_t)~TOKEN_NORMALIZED;
+        any = any || v->traits[id];
+    }
+    if (any) return;
+    free(v->traits);
+    v->traits = NULL;
 }
 
 static int read_around(struct vocabulary *v, const json_t *root, struct error *e)
 {
-    const json_t *post = json_object_get(root, "post_processor"), *decoder = json_object_get(root, "decoder");
-    if (decoder && !json_is_null(decoder) && !is_type(decoder, "ByteLevel"))
-        return wrong(e, "decoder", decoder, "null or one of type ByteLevel");
-    if (read_pre_tokenizer(v, json_object_get(root, "pre_tokenizer"), e)) return e->code;
-    if (!post || json_is_null(post) || is_type(post, "ByteLevel")) return 0;
-    if (!is_type(post, "TemplateProcessing"))
-        return wrong(e, "post_processor", post, "null or one of type ByteLevel or TemplateProcessing");
-    return read_template(v, post, e);
+    if (json_read_normalizer(v, json_object_get(root, "normalizer"), e) ||
+        json_read_pre_tokenizer(v, json_object_get(root, "pre_tokenizer"), e) ||
+        json_read_post_processor(v, json_object_get(root, "post_processor"), e) ||
+        json_check_decoder(v, json_object_get(root, "decoder"), e))
+        return e->code;
+    if (v->marks && v->kind == &wordpiece_kind)
+        return field_wrong(e, "pre_tokenizer", json_object_get(root, "pre_tokenizer"),
+                           "without Metaspace for WordPiece");
+    if (v->kind == &bpe_kind && v->characters && vocabulary_to_sentencepiece(v, e)) return e->code;
+    if (!normalizer_length(v->normalizer)) drop_normalized(v);
+    return 0;
 }
 
 int vocabulary_from_json(struct vocabulary *v, const json_t *root, struct error *e)
 {
     *v = (struct vocabulary){0};
-    if (!json_is_object(root)) return wrong(e, "tokenizer", root, "an object");
-    const json_t *model = json_object_get(root, "model"), *type = json_object_get(model, "type");
-    if (!json_is_object(model)) return wrong(e, "model", model, "an object");
-    /* older files leave the type out, and then merges tell a BPE */
-    const bool is_bpe = type ? is_type(model, "BPE") : json_is_array(json_object_get(model, "merges"));
-    if (!is_bpe) return wrong(e, "model.type", type, "\"BPE\": nothing else is supported");
-    if (CHECK_FIELDS("", root, root_fields, e) || CHECK_FIELDS("model", model, model_fields, e)) return e->code;
-    if (read_pieces(v, root, e) || read_merges(v, json_object_get(model, "merges"), e) || read_around(v, root, e)) {
+    if (!json_is_object(root)) return field_wrong(e, "tokenizer", root, "an object");
+    if (FIELDS_CHECK("", root, root_fields, e) || read_model(v, root, e) || read_around(v, root, e)) {
         vocabulary_close(v);
         return e->code;
     }
@@ -280,12 +332,12 @@ static int read_named(const struct vocabulary *v, const json_t *config, const ch
 {
     const json_t *token = json_object_get(config, name);
     if (!token || json_is_null(token)) return 0;
-    return find_id(v, name, json_is_object(token) ? json_object_get(token, "content") : token, id, e);
+    return json_find_id(v, name, json_is_object(token) ? json_object_get(token, "content") : token, id, e);
 }
 
 int vocabulary_configure(struct vocabulary *v, const json_t *config, struct error *e)
 {
-    if (!json_is_object(config)) return wrong(e, "tokenizer_config", config, "an object");
+    if (!json_is_object(config)) return field_wrong(e, "tokenizer_config", config, "an object");
     const json_t *add_bos = json_object_get(config, "add_bos_token"),
                  *add_eos = json_object_get(config, "add_eos_token");
     const json_t *space = json_object_get(config, "add_prefix_space");
@@ -293,14 +345,15 @@ int vocabulary_configure(struct vocabulary *v, const json_t *config, struct erro
     if (read_named(v, config, "bos_token", &v->bos, e) || read_named(v, config, "eos_token", &v->eos, e))
         return e->code;
     if (v->adds_bos && v->bos != bos)
-        return wrong(e, "bos_token", json_object_get(config, "bos_token"), "the token that post_processor adds");
-    if (add_bos && !json_is_boolean(add_bos)) return wrong(e, "add_bos_token", add_bos, "true or false");
+        return field_wrong(e, "bos_token", json_object_get(config, "bos_token"), "the token that post_processor adds");
+    if (add_bos && !json_is_boolean(add_bos)) return field_wrong(e, "add_bos_token", add_bos, "true or false");
     if (json_is_false(add_bos) && v->adds_bos)
-        return wrong(e, "add_bos_token", add_bos, "true or absent, since post_processor adds BOS");
-    if (add_eos && !allows(NOT_TRUE, add_eos))
-        return wrong(e, "add_eos_token", add_eos, "false: nothing else is supported");
-    if (space && json_is_true(space) != v->adds_space)
-        return wrong(e, "add_prefix_space", space, "what pre_tokenizer.add_prefix_space is");
+        return field_wrong(e, "add_bos_token", add_bos, "true or absent, since post_processor adds BOS");
+    if (add_eos && !json_is_false(add_eos) && !json_is_null(add_eos))
+        return field_wrong(e, "add_eos_token", add_eos, "false: nothing else is supported");
+    const bool bytes = v->kind == &bpe_kind && !v->characters;
+    if (bytes && space && json_is_true(space) != v->adds_space)
+        return field_wrong(e, "add_prefix_space", space, "what pre_tokenizer.add_prefix_space is");
     v->adds_bos = v->adds_bos || json_is_true(add_bos);
     return 0;
 }
@@ -319,7 +372,7 @@ int vocabulary_configure_model(struct vocabulary *v, const json_t *config, struc
         if (*tokens[i].id >= 0 || !value || json_is_null(value)) continue;
         json_int_t id = json_integer_value(value);
         if (!json_is_integer(value) || id < 0 || id >= (json_int_t)v->size)
-            return wrong(e, tokens[i].name, value, "the id of a token");
+            return field_wrong(e, tokens[i].name, value, "the id of a token");
         *tokens[i].id = (int32_t)id;
     }
     return 0;

@@ -212,7 +212,8 @@ static int sentencepiece_encode(const void *state, const char *text, size_t n, b
     struct word_encoder encoder = {.state = s, .encode = encode_word};
     struct known_words known;
     if (known_words_open(&known, n, e)) return e->code;
-    space = space && s->vocabulary->adds_space;
+    const bool there = s->vocabulary->adds_missing_space && (*text == ' ' || starts_with_mark(text, n));
+    space = space && s->vocabulary->adds_space && !there;
     int status = 0;
     for (size_t at = 0, length; !status && at < n; at += length) {
         length = s->cuts ? word_length(text + at, n - at) : n - at;

@@ -82,6 +82,17 @@ static int read_beside(struct vocabulary *v, const char *path, const char *name,
     return status;
 }
 
+/* Takes over what configures the vocabulary in files beside `path`, then the vocabulary. */
+static int finish_beside(struct tokenizer **out, struct vocabulary *v, const char *path, struct error *e)
+{
+    if (read_beside(v, path, "tokenizer_config.json", vocabulary_configure, e) ||
+        read_beside(v, path, "config.json", vocabulary_configure_model, e)) {
+        vocabulary_close(v);
+        return e->code;
+    }
+    return finish(out, v, e) ? error_prefix(e, "%s", path) : 0;
+}
+
 static int open_json_file(struct tokenizer **out, const char *path, struct error *e)
 {
     struct vocabulary v;
@@ -89,23 +100,67 @@ static int open_json_file(struct tokenizer **out, const char *path, struct error
     if (!root) return e->code;
     const int status = vocabulary_from_json(&v, root, e);
     json_decref(root);
-    if (status) return error_prefix(e, "%s", path);
-    if (read_beside(&v, path, "tokenizer_config.json", vocabulary_configure, e) ||
-        read_beside(&v, path, "config.json", vocabulary_configure_model, e)) {
-        vocabulary_close(&v);
-        return e->code;
-    }
-    return finish(out, &v, e) ? error_prefix(e, "%s", path) : 0;
+    return status ? error_prefix(e, "%s", path) : finish_beside(out, &v, path, e);
 }
 
+static int open_proto(struct tokenizer **out, const char *path, struct error *e)
+{
+    struct vocabulary v;
+    struct file f;
+    if (file_map(&f, path, e)) return e->code;
+    const int status = vocabulary_from_proto(&v, f.data, f.size, e);
+    file_unmap(&f);
+    return status ? error_prefix(e, "%s", path) : finish_beside(out, &v, path, e);
+}
+
+static int open_pair(struct tokenizer **out, const char *vocab_path, const char *merges_path, struct error *e)
+{
+    struct vocabulary v;
+    struct file merges;
+    json_t *vocab = json_read_file(vocab_path, e);
+    if (!vocab) return e->code;
+    int status = file_map(&merges, merges_path, e);
+    if (!status) {
+        status = vocabulary_from_pair(&v, vocab, (const char *)merges.data, merges.size, e);
+        file_unmap(&merges);
+        if (status) error_prefix(e, "%s", vocab_path);
+    }
+    json_decref(vocab);
+    return status ? status : finish_beside(out, &v, vocab_path, e);
+}
+
+/* The files of a folder, the first that is there. */
 static int open_folder(struct tokenizer **out, const char *folder, struct error *e)
 {
-    char *path = path_join(folder, "tokenizer.json", e);
-    if (!path) return e->code;
-    const int status = path_exists(path) ? open_json_file(out, path, e)
-                                         : error_set(e, ERROR_INPUT, "%s: the folder holds no tokenizer.json", folder);
-    free(path);
+    enum { JSON, PROTO, VOCAB, MERGES, FILES };
+    static const char *const names[FILES] = {"tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt"};
+    char *paths[FILES] = {NULL};
+    bool there[FILES] = {false};
+    int status = 0;
+    for (size_t i = 0; i < FILES && !status; i++) {
+        paths[i] = path_join(folder, names[i], e);
+        status = paths[i] ? 0 : (int)e->code;
+        there[i] = !status && path_exists(paths[i]);
+    }
+    if (!status && there[JSON])
+        status = open_json_file(out, paths[JSON], e);
+    else if (!status && there[PROTO])
+        status = open_proto(out, paths[PROTO], e);
+    else if (!status && there[VOCAB] && there[MERGES])
+        status = open_pair(out, paths[VOCAB], paths[MERGES], e);
+    else if (!status)
+        status = error_set(
+            e, ERROR_INPUT,
+            "%s: the folder holds no tokenizer.json, no tokenizer.model, and no vocab.json with merges.txt", folder);
+    for (size_t i = 0; i < FILES; i++) free(paths[i]);
     return status;
+}
+
+/* A file is known by its first bytes: JSON begins with a brace, or after white space; a SentencePiece model with the
+ * key of its first piece, which is a line end to JSON, and then with the length of that piece. */
+static bool looks_like_proto(const struct file *f)
+{
+    return f->size > 4 && f->data[0] == 0x0A && f->data[2] == 0x0A && f->data[1] < f->size && f->data[3] < f->data[1];
 }
 
 int tokenizer_open(struct tokenizer **out, const char *path, struct error *e)
@@ -113,8 +168,9 @@ int tokenizer_open(struct tokenizer **out, const char *path, struct error *e)
     if (path_is_folder(path)) return open_folder(out, path, e);
     struct file f;
     if (file_map(&f, path, e)) return e->code;
-    const bool is_gguf = f.size >= 4 && memcmp(f.data, "GGUF", 4) == 0;
+    const bool is_gguf = f.size >= 4 && memcmp(f.data, "GGUF", 4) == 0, is_proto = looks_like_proto(&f);
     file_unmap(&f);
+    if (is_proto) return open_proto(out, path, e);
     return is_gguf ? open_gguf_file(out, path, e) : open_json_file(out, path, e);
 }
 

@@ -36,16 +36,17 @@ struct vocabulary {
     struct normalizer *normalizer; /* of text between special tokens; NULL: none */
     int32_t bos, eos, unknown;     /* -1: none */
     bool adds_bos;
-    bool adds_space;      /* before the text, and after a special token in it */
-    bool adds_space_once; /* only before the text */
-    bool characters;      /* bpe: pieces are spelled in characters, not in GPT-2's for bytes */
-    bool ignores_merges;  /* a word that is a piece is that piece, whatever the merges */
-    bool byte_fallback;   /* what is no piece is spelled in pieces <0x00> to <0xFF> */
-    bool fuses_unknown;   /* unknown pieces next to each other are one */
-    bool marks;           /* spaces of words are U+2581 in pieces: Metaspace */
-    bool cuts_at_marks;   /* and words end before one */
-    uint32_t word_max;    /* wordpiece: characters of the longest word that is not unknown */
-    uint8_t *traits;      /* [size], bits of enum token_trait; NULL: none has any */
+    bool adds_space;         /* before the text, and after a special token in it */
+    bool adds_space_once;    /* only before the text */
+    bool adds_missing_space; /* only where there is none */
+    bool characters;         /* bpe: pieces are spelled in characters, not in GPT-2's for bytes */
+    bool ignores_merges;     /* a word that is a piece is that piece, whatever the merges */
+    bool byte_fallback;      /* what is no piece is spelled in pieces <0x00> to <0xFF> */
+    bool fuses_unknown;      /* unknown pieces next to each other are one */
+    bool marks;              /* spaces of words are U+2581 in pieces: Metaspace */
+    bool cuts_at_marks;      /* and words end before one */
+    uint32_t word_max;       /* wordpiece: characters of the longest word that is not unknown */
+    uint8_t *traits;         /* [size], bits of enum token_trait; NULL: none has any */
 };
 
 /* How a special token takes its surroundings. */

@@ -98,6 +98,8 @@ void vocabulary_write_gguf(const struct vocabulary *v, struct gguf_writer *w)
     if (v->kind->has_scores) gguf_write_f32s(w, "tokenizer.ggml.scores", v->scores, v->size);
     write_settings(v, w);
     if (v->traits) write_traits(v, w, &e);
+    if (v->adds_space_once) gguf_write_bool(w, "kerf.tokenizer.space_once", true);
+    if (v->adds_missing_space) gguf_write_bool(w, "kerf.tokenizer.missing_space", true);
 }
 
 /* Stages, normalizer and what is set beside them; nothing for what a name of GGUF's says. */
@@ -114,7 +116,8 @@ static void add_settings(const struct vocabulary *v, struct text *t)
         text_bytes(t, text_c(b), b->length);
     }
     const unsigned flags = v->adds_space_once * 1u | v->characters * 2u | v->ignores_merges * 4u |
-                           v->byte_fallback * 8u | v->fuses_unknown * 16u | v->marks * 32u | v->cuts_at_marks * 64u;
+                           v->byte_fallback * 8u | v->fuses_unknown * 16u | v->marks * 32u | v->cuts_at_marks * 64u |
+                           v->adds_missing_space * 128u;
     if (flags || v->word_max) text_printf(t, "flags %u %u unknown %d\n", flags, (unsigned)v->word_max, v->unknown);
     for (int32_t id = 0; v->traits && (size_t)id < v->size; id++)
         if (v->traits[id]) text_printf(t, "traits %d %u\n", id, v->traits[id]);

@@ -44,7 +44,7 @@ struct marked {
 static int add_marked(struct marked *m, const char *word, size_t n, bool prefix, struct error *e)
 {
     if (memory_reserve((void **)&m->ends, &m->capacity, m->count + 1, sizeof *m->ends, "words", e)) return e->code;
-    if (prefix && *word != ' ' && !starts_with_mark(word, n)) text_add(&m->bytes, SPACE_MARK);
+    if (prefix) text_add(&m->bytes, SPACE_MARK);
     for (size_t i = 0; i < n;) {
         const char *space = memchr(word + i, ' ', n - i);
         const size_t end = space ? (size_t)(space - word) : n;
@@ -65,7 +65,8 @@ static int mark_words(const struct words *w, struct marked *m, const char *text,
     for (const char *word = text; !status && word;) {
         size_t length;
         status = split_words_next(&words, &word, &length, e);
-        const bool prefix = v->adds_space && (word == text ? space : !v->adds_space_once);
+        const bool there = v->adds_missing_space && word && (*word == ' ' || starts_with_mark(word, length));
+        const bool prefix = v->adds_space && !there && (word == text ? space : !v->adds_space_once);
         if (!status && word) status = add_marked(m, word, length, prefix, e);
     }
     split_words_close(&words);

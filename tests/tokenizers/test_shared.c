@@ -3,6 +3,8 @@
 
 #include "engine/base/file.h"
 
+#include <unistd.h>
+
 /* The end of the text that starts at `at`: the line that parts the texts, or the end of the file. */
 static const char *text_end(const char *at, const char *end)
 {
@@ -104,11 +106,107 @@ static void bert_bge(void **state)
     run("data/tokenizers/ggml-vocab-bert-bge.gguf", "wordpiece", 30522);
 }
 
+#define DATA "data/tokenizers/"
+
+static struct tokenizer *open_shared(const char *name)
+{
+    struct error e;
+    struct tokenizer *t;
+    assert_ok(tokenizer_open(&t, shared_path(name), &e), &e);
+    return t;
+}
+
+/* SentencePiece's own file is the tokenizer of the GGUF. */
+static void llama_spm_model(void **state)
+{
+    (void)state;
+    struct tokenizer *t = open_shared(DATA "llama-spm.tokenizer.model");
+    struct tokenizer *g = open_shared(DATA "ggml-vocab-llama-spm.gguf");
+    assert_string_equal(tokenizer_hash(t), tokenizer_hash(g));
+    assert_texts(t, DATA "ggml-vocab-llama-spm.gguf");
+    tokenizer_close(t);
+    tokenizer_close(g);
+}
+
+static void phi_3_json(void **state)
+{
+    (void)state;
+    struct tokenizer *t = open_shared(DATA "phi-3.tokenizer.json");
+    assert_string_equal(tokenizer_kind_name(t), "sentencepiece");
+    assert_texts(t, DATA "ggml-vocab-phi-3.gguf");
+    assert_written_equal(t);
+    tokenizer_close(t);
+}
+
+static void falcon_json(void **state)
+{
+    (void)state;
+    struct tokenizer *t = open_shared(DATA "falcon.tokenizer.json");
+    assert_string_equal(tokenizer_kind_name(t), "bpe");
+    assert_texts(t, DATA "ggml-vocab-falcon.gguf");
+    tokenizer_close(t);
+}
+
+/* The examples of T5's documentation. */
+static void t5_json(void **state)
+{
+    (void)state;
+    static const int32_t house[] = {13959, 1566, 12, 2968, 10, 37, 629, 19, 1627, 5};
+    static const int32_t haus[] = {644, 4598, 229, 19250, 5};
+    static const int32_t studies[] = {6536, 43, 2008, 24, 293, 53, 3, 9, 1782, 19, 207, 21, 25};
+    struct tokenizer *t = open_shared(DATA "t5-small.tokenizer.json");
+    assert_string_equal(tokenizer_kind_name(t), "unigram");
+    assert_int_equal(tokenizer_size(t), 32100);
+    assert_int_equal(tokenizer_eos(t), 1);
+    assert_ids(t, "translate English to German: The house is wonderful.", 0, house, 10);
+    assert_ids(t, "Das Haus ist wunderbar.", 0, haus, 5);
+    assert_ids(t, "Studies have shown that owning a dog is good for you", 0, studies, 13);
+    /* the map of characters: a ligature, a full-width letter, an ideographic space, accents apart */
+    struct ids plain = encode(t, "fine A caf\xC3\xA9 x", 14, 0);
+    assert_ids(t,
+               "\xEF\xAC\x81ne \xEF\xBC\xA1\xE3\x80\x80"
+               "cafe\xCC\x81\t x",
+               0, plain.at, plain.count);
+    ids_free(&plain);
+    assert_ids(t, "<extra_id_0>", 0, (const int32_t[]){32099}, 1);
+    tokenizer_close(t);
+}
+
+static void link_into(const char *folder, const char *name, const char *as)
+{
+    char from[4300], to[4300];
+    char *full = realpath(shared_path(name), NULL);
+    snprintf(from, sizeof from, "%s", full);
+    snprintf(to, sizeof to, "%s/%s", folder, as);
+    assert_int_equal(symlink(from, to), 0);
+    free(full);
+}
+
+static void gpt_2_pair(void **state)
+{
+    (void)state;
+    struct error e;
+    struct tokenizer *t;
+    shared_path(DATA "gpt-2.vocab.json");
+    char *folder = folder_temporary();
+    link_into(folder, DATA "gpt-2.vocab.json", "vocab.json");
+    link_into(folder, DATA "gpt-2.merges.txt", "merges.txt");
+    assert_ok(tokenizer_open(&t, folder, &e), &e);
+    struct tokenizer *g = open_shared(DATA "ggml-vocab-gpt-2.gguf");
+    assert_string_equal(tokenizer_hash(t), tokenizer_hash(g));
+    assert_texts(t, DATA "ggml-vocab-gpt-2.gguf");
+    tokenizer_close(t);
+    tokenizer_close(g);
+    folder_remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gpt_2),   cmocka_unit_test(llama_spm), cmocka_unit_test(phi_3),
-        cmocka_unit_test(stories), cmocka_unit_test(falcon),    cmocka_unit_test(bert_bge),
+        cmocka_unit_test(gpt_2),           cmocka_unit_test(llama_spm),  cmocka_unit_test(phi_3),
+        cmocka_unit_test(stories),         cmocka_unit_test(falcon),     cmocka_unit_test(bert_bge),
+        cmocka_unit_test(llama_spm_model), cmocka_unit_test(phi_3_json), cmocka_unit_test(falcon_json),
+        cmocka_unit_test(t5_json),         cmocka_unit_test(gpt_2_pair),
     };
     return cmocka_run_group_tests_name("tokenizers/shared", tests, NULL, NULL);
 }

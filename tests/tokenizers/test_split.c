@@ -93,7 +93,7 @@ static void every_rule_is_linear(void **state)
     (void)state;
     static const char *const units[] = {" ",  "a",  "A",   "1",        "\n", "'",   "\xC3\xA9", "\xE4\xBD\xA0",
                                         "a ", "1 ", " \n", "\xCC\x81", "aA", "\xFF"};
-    enum { SIZE = 400000 };
+    enum { SIZE = 200000 };
     char *text = malloc(SIZE);
     const double start = seconds();
     for (size_t i = 0; split_rule_at(i); i++) {
