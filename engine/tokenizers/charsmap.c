@@ -1,5 +1,6 @@
 #include "engine/tokenizers/normalize.h"
 #include <string.h>
+#include <utf8proc.h>
 
 enum { UNIT = 4, REPLACEMENT_MAX = 256 };
 
@@ -20,13 +21,13 @@ int charsmap_check(const char *map, size_t length, struct error *e)
     return 0;
 }
 
-/* Length in bytes of the longest key at text[0 .. n), 0 if there is none; *value is that of the key. A unit holds a
- * label, whether a value hangs below it, and the offset to its children. */
-static size_t longest_key(const char *units, size_t count, const char *text, size_t n, uint32_t *value)
+/* Length in bytes of the longest key at text[0 .. n), or of the shortest; 0 if there is none; *value is that of the key.
+ * A unit holds a label, whether a value hangs below it, and the offset to its children. */
+static size_t find_key(const char *units, size_t count, bool longest, const char *text, size_t n, uint32_t *value)
 {
-    size_t longest = 0;
+    size_t found = 0;
     uint32_t unit = unit_at(units, 0), at = 0;
-    for (size_t i = 0; i < n && text[i]; i++) {
+    for (size_t i = 0; i < n && text[i] && (longest || !found); i++) {
         const unsigned char byte = (unsigned char)text[i];
         at ^= (unit >> 10 << ((unit & 1u << 9) >> 6)) ^ byte;
         if (at >= count) break;
@@ -35,27 +36,81 @@ static size_t longest_key(const char *units, size_t count, const char *text, siz
         const uint32_t leaf = at ^ (unit >> 10 << ((unit & 1u << 9) >> 6));
         if (!(unit >> 8 & 1) || leaf >= count) continue;
         *value = unit_at(units, leaf) & ~(1u << 31);
-        longest = i + 1;
+        found = i + 1;
     }
-    return longest;
+    return found;
+}
+
+/* A map taken apart. */
+struct charsmap {
+    const char *units, *replacements;
+    size_t count, length; /* of units, of the bytes of replacements */
+};
+
+static struct charsmap charsmap_of(const char *map, size_t length)
+{
+    const size_t bytes = unit_at(map, 0);
+    return (struct charsmap){map + UNIT, map + UNIT + bytes, bytes / UNIT, length - UNIT - bytes};
+}
+
+/* Adds what replaces a key at text[0 .. n): the key's length, 0 if there is none. */
+static size_t replace_key(const struct charsmap *m, bool longest, const char *text, size_t n, struct text *out)
+{
+    uint32_t value;
+    const size_t step = find_key(m->units, m->count, longest, text, n, &value);
+    if (!step || value >= m->length) return 0;
+    text_bytes(out, m->replacements + value, strnlen(m->replacements + value, REPLACEMENT_MAX));
+    return step;
+}
+
+/* Adds one character as it is; its length. */
+static size_t copy_character(const char *text, size_t n, struct text *out)
+{
+    uint32_t c;
+    const size_t step = utf8_decode(text, n, &c);
+    if (step)
+        text_bytes(out, text, step);
+    else
+        text_codepoint(out, 0xFFFD);
+    return step ? step : 1;
 }
 
 void charsmap_apply(const char *map, size_t length, const char *text, size_t n, struct text *out)
 {
-    const size_t bytes = unit_at(map, 0), replaced = length - UNIT - bytes;
-    const char *units = map + UNIT, *replacements = units + bytes;
-    for (size_t i = 0; i < n;) {
-        uint32_t value, codepoint;
-        size_t step = longest_key(units, bytes / UNIT, text + i, n - i, &value);
-        if (step && value < replaced) {
-            text_bytes(out, replacements + value, strnlen(replacements + value, REPLACEMENT_MAX));
-        } else {
-            step = utf8_decode(text + i, n - i, &codepoint);
-            if (step)
-                text_bytes(out, text + i, step);
-            else
-                text_codepoint(out, 0xFFFD);
+    const struct charsmap m = charsmap_of(map, length);
+    for (size_t i = 0, step; i < n; i += step) {
+        step = replace_key(&m, true, text + i, n - i, out);
+        if (!step) step = copy_character(text + i, n - i, out);
+    }
+}
+
+/* Length in bytes of the grapheme cluster (UAX 29) at the front of text[0 .. n). */
+static size_t grapheme_length(const char *text, size_t n)
+{
+    uint32_t c, next;
+    utf8proc_int32_t state = 0;
+    size_t length = utf8_decode(text, n, &c), step;
+    if (!length) return 1;
+    while (length < n && (step = utf8_decode(text + length, n - length, &next)) > 0 &&
+           !utf8proc_grapheme_break_stateful((utf8proc_int32_t)c, (utf8proc_int32_t)next, &state)) {
+        length += step;
+        c = next;
+    }
+    return length;
+}
+
+void charsmap_apply_graphemes(const char *map, size_t length, const char *text, size_t n, struct text *out)
+{
+    enum { WHOLE_MAX = 5 /* bytes of a cluster that is looked up as a whole */ };
+    const struct charsmap m = charsmap_of(map, length);
+    for (size_t i = 0, cluster; i < n; i += cluster) {
+        cluster = grapheme_length(text + i, n - i);
+        if (cluster <= WHOLE_MAX && replace_key(&m, false, text + i, cluster, out)) continue;
+        for (size_t k = 0, step; k < cluster; k += step) {
+            uint32_t c;
+            step = utf8_decode(text + i + k, cluster - k, &c);
+            if (!step || !replace_key(&m, false, text + i + k, step, out))
+                step = copy_character(text + i + k, cluster - k, out);
         }
-        i += step ? step : 1;
     }
 }

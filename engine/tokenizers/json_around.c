@@ -50,7 +50,7 @@ static int add_charsmap(struct vocabulary *v, const json_t *map, struct error *e
     struct text bytes = {0};
     if (!json_is_string(map)) return field_wrong(e, "normalizer.precompiled_charsmap", map, "a string");
     int status = decode_base64(json_string_value(map), &bytes, e);
-    if (!status) status = normalizer_add(v->normalizer, NORMAL_CHARSMAP, 0, text_c(&bytes), bytes.length, "", 0, e);
+    if (!status) status = normalizer_add(v->normalizer, NORMAL_CHARSMAP, 1, text_c(&bytes), bytes.length, "", 0, e);
     text_free(&bytes);
     return status ? error_prefix(e, "normalizer.precompiled_charsmap") : 0;
 }

@@ -258,7 +258,7 @@ static int apply_step(const struct normal_step *s, const char *text, size_t n, b
     case NORMAL_STRIP:
         return strip(s->flags, text, n, out), 0;
     case NORMAL_CHARSMAP:
-        return charsmap_apply(s->a.bytes, s->a.length, text, n, out), 0;
+        return (s->flags ? charsmap_apply_graphemes : charsmap_apply)(s->a.bytes, s->a.length, text, n, out), 0;
     case NORMAL_SPACES:
         return join_spaces(text, n, out), 0;
     }

@@ -28,7 +28,7 @@ enum normal_type {
     NORMAL_REPLACE_REGEX, /* matches of pattern a by b */
     NORMAL_PREPEND,       /* a before a text that is not empty and begins where a space prefix belongs */
     NORMAL_STRIP,         /* white space at the ends; flags: 1 left, 2 right */
-    NORMAL_CHARSMAP,      /* a: SentencePiece's precompiled map of characters */
+    NORMAL_CHARSMAP,      /* a: SentencePiece's precompiled map of characters; flags: 1 by grapheme clusters */
     NORMAL_SPACES         /* runs of spaces become one, none at the ends: SentencePiece's remove_extra_whitespaces */
 };
 
@@ -57,6 +57,9 @@ int normal_form(enum normal_type type, const char *text, size_t length, struct t
  * replacements, each ended by a NUL. The longest key at each place is replaced. */
 int charsmap_check(const char *map, size_t length, struct error *e);
 void charsmap_apply(const char *map, size_t length, const char *text, size_t n, struct text *out);
+/* As Hugging Face's tokenizers do it: a grapheme cluster of at most 5 bytes that begins with a key is replaced by what
+ * replaces the shortest such key, other clusters character by character. */
+void charsmap_apply_graphemes(const char *map, size_t length, const char *text, size_t n, struct text *out);
 
 bool codepoint_is_mark(uint32_t c);
 bool codepoint_is_punctuation(uint32_t c); /* of category P, or ASCII and neither letter, digit, space nor control */
