@@ -14,8 +14,8 @@ struct bpe {
     int32_t bytes[256];   /* id of each byte's piece, or -1 */
 };
 
-/* Bytes that no text of UTF-8 has, and others that one who trains leaves out, may be missing; then they are dropped, or
- * unknown, as tokenizer.json's reference does. Printable ASCII is in every vocabulary that is one of bytes. */
+/* Bytes that no text of UTF-8 has, and others that one who trains leaves out, may be missing; then they are dropped, as
+ * tokenizer.json's reference does. Printable ASCII is in every vocabulary that is one of bytes. */
 static int find_bytes(struct bpe *b, const struct vocabulary *v, struct error *e)
 {
     uint32_t codepoints[256];
@@ -89,7 +89,13 @@ static int bpe_open(void **state, const struct vocabulary *v, struct error *e)
     return 0;
 }
 
-/* A symbol for each byte; one for each character, or for the bytes or the unknown token in its place. */
+static void add_symbol(struct symbol *symbols, size_t *count, int32_t id, size_t start)
+{
+    if (id >= 0) symbols[(*count)++] = (struct symbol){id, (uint32_t)start};
+}
+
+/* A symbol for each byte; one for each character, or for the bytes or the unknown token in its place. What has none of
+ * these is left out, and what stands around it may merge. */
 static size_t read_symbols(const struct bpe *b, const char *word, size_t n, struct symbol *symbols)
 {
     const struct vocabulary *v = b->vocabulary;
@@ -99,14 +105,12 @@ static size_t read_symbols(const struct bpe *b, const char *word, size_t n, stru
         length = v->characters ? utf8_decode(word + at, n - at, &c) : 0;
         const struct pair *character = length ? pairs_find(&b->characters, 0, (int32_t)c) : NULL;
         if (!length) length = 1;
-        if (character) {
-            symbols[count++] = (struct symbol){character->into, (uint32_t)at};
-        } else if (!v->characters || v->byte_fallback) {
-            for (size_t i = 0; i < length; i++)
-                symbols[count++] = (struct symbol){b->bytes[(unsigned char)word[at + i]], (uint32_t)(at + i)};
-        } else if (!count || !v->fuses_unknown || symbols[count - 1].id != v->unknown) {
-            symbols[count++] = (struct symbol){v->unknown, (uint32_t)at};
-        }
+        if (character)
+            add_symbol(symbols, &count, character->into, at);
+        else if (!v->characters || v->byte_fallback)
+            for (size_t i = at; i < at + length; i++) add_symbol(symbols, &count, b->bytes[(unsigned char)word[i]], i);
+        else if (!count || !v->fuses_unknown || symbols[count - 1].id != v->unknown)
+            add_symbol(symbols, &count, v->unknown, at);
     }
     return count;
 }
@@ -140,10 +144,7 @@ static int encode_word(struct word_encoder *w, const char *word, size_t n, struc
     if (merge_symbols(&b->pairs, work->symbols, &count, work, e) ||
         memory_reserve((void **)&out->at, &out->capacity, out->count + count, sizeof *out->at, "token ids", e))
         return e->code;
-    for (size_t i = 0; i < count; i++) {
-        const int32_t id = work->symbols[i].id >= 0 ? work->symbols[i].id : b->vocabulary->unknown;
-        if (id >= 0) out->at[out->count++] = id;
-    }
+    for (size_t i = 0; i < count; i++) out->at[out->count++] = work->symbols[i].id;
     return 0;
 }
 

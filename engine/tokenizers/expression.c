@@ -30,7 +30,11 @@ struct translation {
     int depth; /* of classes: a class in a class adds its members */
 };
 
-static const char word_class[] = "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}";
+#define WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"
+
+static const char word_class[] = WORD;
+/* PCRE2's own \b knows other word characters. */
+static const char boundary[] = "(?:(?<=[" WORD "])(?![" WORD "])|(?<![" WORD "])(?=[" WORD "]))";
 
 static void add_class(struct translation *t, const char *members, bool negated)
 {
@@ -86,6 +90,9 @@ static int add_escape(struct translation *t, struct error *e)
     case 'W':
         if (t->depth) return error_set(e, ERROR_INPUT, "\\%c in a class is not supported", c);
         return add_class(t, c == 'S' ? EXPRESSION_SPACES : word_class, true), 0;
+    case 'b':
+        if (t->depth) return error_set(e, ERROR_INPUT, "\\b in a class is not supported");
+        return text_add(t->out, boundary), 0;
     case 'u':
         return add_codepoint(t, e);
     case 'p':

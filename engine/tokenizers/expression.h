@@ -7,7 +7,7 @@
  *     expression_close(p);
  *
  * What both spell alike and mean differently is rewritten: \s is the Unicode property White_Space, \d the category Nd,
- * \w letters, marks, digits, letter numbers and connectors, ^ and $ stand at lines. What has no counterpart (\h, &&, a negated class in a
+ * \w what is alphabetic, marks, digits and connectors, ^ and $ stand at lines. What has no counterpart (\h, &&, a negated class in a
  * class) is ERROR_INPUT. A struct expression is constant; a struct expression_match belongs to one thread. */
 #ifndef KERF_ENGINE_TOKENIZERS_EXPRESSION_H
 #define KERF_ENGINE_TOKENIZERS_EXPRESSION_H

@@ -7,6 +7,9 @@
 
 enum { DEPTH_MAX = 8 /* of sequences in sequences */ };
 
+/* U+200C and U+200D, which Whitespace takes for word characters, and Split does not. */
+#define JOINERS "\\x{200c}\\x{200d}"
+
 /* --- normalizer --- */
 
 static const struct field normalizer_fields[] = {
@@ -280,7 +283,8 @@ static int add_part(struct pre_reading *r, const json_t *part, int depth, struct
     if (json_is_type(part, "Digits"))
         return add_stage(r, json_flag(part, "individual_digits", false) ? "\\p{N}" : "\\p{N}+", SPLIT_ISOLATED, false,
                          e);
-    if (json_is_type(part, "Whitespace")) return add_stage(r, "\\w+|[^\\w\\s]+", SPLIT_REMOVED, true, e);
+    if (json_is_type(part, "Whitespace"))
+        return add_stage(r, "[\\w" JOINERS "]+|[^\\w\\s" JOINERS "]+", SPLIT_REMOVED, true, e);
     if (json_is_type(part, "WhitespaceSplit")) return add_stage(r, "\\s+", SPLIT_REMOVED, false, e);
     if (json_is_type(part, "BertPreTokenizer")) {
         const int status = add_stage(r, "\\s+", SPLIT_REMOVED, false, e);

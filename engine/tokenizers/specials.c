@@ -116,10 +116,13 @@ static size_t codepoint_before(const char *text, size_t end, uint32_t *c)
     return end && utf8_decode(text + begin, end - begin, c) == end - begin ? end - begin : 0;
 }
 
+/* What is alphabetic, marks, digits, connectors and joiners. */
 static bool is_word(uint32_t c)
 {
     const utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)c);
-    return (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NL) || category == UTF8PROC_CATEGORY_PC;
+    const bool circled = (c >= 0x24B6 && c <= 0x24E9) || (c >= 0x1F130 && c <= 0x1F189);
+    return (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NL) || category == UTF8PROC_CATEGORY_PC ||
+           circled || c == 0x200C || c == 0x200D;
 }
 
 static bool stands_alone(const char *text, size_t n, size_t begin, size_t end)
