@@ -40,8 +40,10 @@ void normalizer_close(struct normalizer *n)
 
 size_t normalizer_length(const struct normalizer *n) { return n ? n->count : 0; }
 
-enum normal_type normalizer_step(const struct normalizer *n, size_t i, const struct text **a, const struct text **b)
+enum normal_type normalizer_step(const struct normalizer *n, size_t i, unsigned *flags, const struct text **a,
+                                 const struct text **b)
 {
+    *flags = n->steps[i].flags;
     *a = &n->steps[i].a;
     *b = &n->steps[i].b;
     return n->steps[i].type;

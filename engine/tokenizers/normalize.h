@@ -43,7 +43,8 @@ int normalizer_add(struct normalizer *n, enum normal_type type, unsigned flags, 
 void normalizer_close(struct normalizer *n);          /* NULL is fine */
 size_t normalizer_length(const struct normalizer *n); /* steps; 0 for NULL */
 /* Of step i what was added. */
-enum normal_type normalizer_step(const struct normalizer *n, size_t i, const struct text **a, const struct text **b);
+enum normal_type normalizer_step(const struct normalizer *n, size_t i, unsigned *flags, const struct text **a,
+                                 const struct text **b);
 /* Appends to *out. `prefix`: the text begins where a space prefix belongs. */
 int normalizer_apply(const struct normalizer *n, const char *text, size_t length, bool prefix, struct text *out,
                      struct error *e);

@@ -204,14 +204,24 @@ size_t split_rule_length(const struct split_rule *rule)
     return n;
 }
 
+/* Whether a pattern matches everything, so that it is the same to keep matches alone: it takes letters, numbers, what is
+ * neither, and at its end white space. */
+static bool leaves_nothing(const char *pattern)
+{
+    static const char spaces[] = "|\\s+(?!\\S)|\\s+";
+    const size_t n = strlen(pattern), end = sizeof spaces - 1;
+    return n > end && strcmp(pattern + n - end, spaces) == 0 && strstr(pattern, "[^\\s\\p{L}\\p{N}]+") &&
+           strstr(pattern, "|\\p{N}") && (strstr(pattern, "?\\p{L}+") || strstr(pattern, UPPER "*" LOWER "+"));
+}
+
 static bool same_stages(const struct split_rule *rule, const struct split_stage *stages, size_t count)
 {
     if (split_rule_length(rule) != count) return false;
     for (size_t i = 0; i < count; i++) {
         const struct split_stage *a = rule->stages + i, *b = stages + i;
-        if (strcmp(a->pattern, b->pattern) != 0 || a->behavior != b->behavior || a->invert != b->invert ||
-            a->mapped != b->mapped)
-            return false;
+        const bool keeps = b->behavior == SPLIT_REMOVED && b->invert && leaves_nothing(b->pattern);
+        const bool same = a->behavior == b->behavior && a->invert == b->invert;
+        if (strcmp(a->pattern, b->pattern) != 0 || a->mapped != b->mapped || !(same || keeps)) return false;
     }
     return true;
 }

@@ -12,8 +12,9 @@ static bool normalizer_is_plain(const struct normalizer *n, bool *adds_space)
 {
     const struct text *a = NULL, *b = NULL;
     bool marks = false;
+    unsigned flags;
     for (size_t i = 0; i < normalizer_length(n); i++) {
-        switch (normalizer_step(n, i, &a, &b)) {
+        switch (normalizer_step(n, i, &flags, &a, &b)) {
         case NORMAL_PREPEND:
             if (*adds_space || marks || strcmp(text_c(a), SPACE_MARK) != 0) return false;
             *adds_space = true;

@@ -41,16 +41,40 @@ static int write_pieces(const struct vocabulary *v, struct gguf_writer *w, struc
     return ok ? 0 : ERROR_IO;
 }
 
+/* Whether text is prepared as every program that reads "bert" in GGUF does it. */
+static bool is_usual_bert(const struct vocabulary *v)
+{
+    const struct text *a, *b;
+    unsigned flags = 0;
+    return normalizer_length(v->normalizer) == 1 && normalizer_step(v->normalizer, 0, &flags, &a, &b) == NORMAL_BERT &&
+           flags & BERT_CLEAN && flags & BERT_CHINESE && v->stage_count == 2 &&
+           strcmp(v->stages[1].pattern, SPLIT_PUNCTUATION) == 0 && v->stages[1].behavior == SPLIT_ISOLATED &&
+           v->word_max == 100;
+}
+
+/* The map of characters, and spaces joined: what "t5" in GGUF has keys for. */
+static bool is_usual_unigram(const struct vocabulary *v)
+{
+    const struct text *a, *b;
+    unsigned flags = 0;
+    for (size_t i = 0; i < normalizer_length(v->normalizer); i++) {
+        const enum normal_type type = normalizer_step(v->normalizer, i, &flags, &a, &b);
+        if (flags || type != (i ? NORMAL_SPACES : NORMAL_CHARSMAP)) {
+            if (i || type != NORMAL_SPACES) return false;
+        }
+    }
+    return !v->stage_count && !v->byte_fallback && !v->cuts_at_marks && !v->adds_space_once;
+}
+
 /* What GGUF has no words for: an error for whoever wants the file. */
 static int check_writable(const struct vocabulary *v, struct error *e)
 {
-    if (v->kind->has_split && !v->split)
-        return error_set(e, ERROR_INPUT,
-                         "tokenizer.ggml.pre: GGUF has no name for the way in which this tokenizer cuts text");
     if (v->characters)
         return error_set(e, ERROR_INPUT, "tokenizer.ggml.model: GGUF has no name for BPE over characters");
-    if (v->kind == &unigram_kind && v->stage_count)
-        return error_set(e, ERROR_INPUT, "tokenizer.ggml.pre: GGUF has no Unigram model whose text is cut first");
+    if ((v->kind->has_split && !v->split) || (v->kind == &wordpiece_kind && !is_usual_bert(v)) ||
+        (v->kind == &unigram_kind && !is_usual_unigram(v)))
+        return error_set(e, ERROR_INPUT,
+                         "tokenizer.ggml.pre: GGUF has no name for the way in which this tokenizer prepares text");
     return 0;
 }
 
@@ -69,9 +93,14 @@ static void write_traits(const struct vocabulary *v, struct gguf_writer *w, stru
 static void write_settings(const struct vocabulary *v, struct gguf_writer *w)
 {
     const struct text *map = NULL, *unused = NULL;
+    unsigned flags;
     for (size_t i = 0; i < normalizer_length(v->normalizer); i++) {
-        const enum normal_type type = normalizer_step(v->normalizer, i, &map, &unused);
+        const enum normal_type type = normalizer_step(v->normalizer, i, &flags, &map, &unused);
         if (type == NORMAL_SPACES) gguf_write_bool(w, "tokenizer.ggml.remove_extra_whitespaces", true);
+        if (type == NORMAL_BERT) {
+            gguf_write_bool(w, "tokenizer.ggml.normalizer.lowercase", flags & BERT_LOWERCASE);
+            gguf_write_bool(w, "tokenizer.ggml.normalizer.strip_accents", flags & BERT_ACCENTS);
+        }
         if (type != NORMAL_CHARSMAP) continue;
         static const char key[] = "tokenizer.ggml.precompiled_charsmap";
         const struct gguf_value value = {{key, sizeof key - 1},       GGUF_ARRAY, GGUF_U8, map->length,
@@ -81,6 +110,9 @@ static void write_settings(const struct vocabulary *v, struct gguf_writer *w)
     if (v->bos >= 0) gguf_write_u32(w, "tokenizer.ggml.bos_token_id", (uint32_t)v->bos);
     if (v->eos >= 0) gguf_write_u32(w, "tokenizer.ggml.eos_token_id", (uint32_t)v->eos);
     if (v->unknown >= 0) gguf_write_u32(w, "tokenizer.ggml.unknown_token_id", (uint32_t)v->unknown);
+    if (v->kind == &wordpiece_kind && v->bos >= 0) gguf_write_u32(w, "tokenizer.ggml.cls_token_id", (uint32_t)v->bos);
+    if (v->kind == &wordpiece_kind && v->eos >= 0)
+        gguf_write_u32(w, "tokenizer.ggml.seperator_token_id", (uint32_t)v->eos);
     gguf_write_bool(w, "tokenizer.ggml.add_bos_token", v->adds_bos);
     gguf_write_bool(w, "tokenizer.ggml.add_space_prefix", v->adds_space);
 }
@@ -110,8 +142,9 @@ static void add_settings(const struct vocabulary *v, struct text *t)
                     v->stages[i].pattern);
     for (size_t i = 0; i < normalizer_length(v->normalizer); i++) {
         const struct text *a = NULL, *b = NULL;
-        text_printf(t, "normalizer %d ", (int)normalizer_step(v->normalizer, i, &a, &b));
-        text_printf(t, "%zu %zu ", a->length, b->length);
+        unsigned step;
+        text_printf(t, "normalizer %d ", (int)normalizer_step(v->normalizer, i, &step, &a, &b));
+        text_printf(t, "%u %zu %zu ", step, a->length, b->length);
         text_bytes(t, text_c(a), a->length);
         text_bytes(t, text_c(b), b->length);
     }

@@ -572,6 +572,7 @@ static void broken_model(void **state)
             assert_non_null(strstr(e.text, "tokenizer.model: "));
         } else {
             assert_ok(status, &e);
+            assert_written_equal(t);
             tokenizer_close(t);
         }
         text_free(&bytes);

@@ -2,6 +2,7 @@
 #include "tests/tokenizers/small.h"
 
 #include "engine/base/random.h"
+#include "engine/tokenizers/split.h"
 
 static void compare(const char *name, const struct tokenizer *t, const json_t *texts, const json_t *all)
 {
@@ -56,6 +57,76 @@ static void whole(void **state)
     json_decref(root);
 }
 
+static struct tokenizer *open_file(const char *part, const char *name, bool patches)
+{
+    struct error e;
+    struct tokenizer *t;
+    json_t *root = golden("tests/tokenizers/reference.json"), *one = json_object_get(json_object_get(root, part), name);
+    json_t *file =
+        patches ? golden("datasets/millbrook/llama/tokenizer.json") : json_incref(json_object_get(one, "file"));
+    char *folder = folder_temporary();
+    if (patches) json_object_update(file, json_object_get(one, "patch"));
+    assert_ok(small_open(&t, folder, file, &e), &e);
+    json_decref(root);
+    folder_remove(folder);
+    return t;
+}
+
+/* What GGUF has words for comes back from it the same; the rest is refused. */
+static void written(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *part, *name, *kind;
+        bool writable;
+    } cases[] = {
+        {"patches", "plain", "bpe", true},         {"patches", "digits", "bpe", false},
+        {"patches", "bounds", "bpe", false},       {"files", "prepended", "sentencepiece", true},
+        {"files", "first", "sentencepiece", true}, {"files", "unprefixed", "sentencepiece", true},
+        {"files", "fused", "bpe", false},          {"files", "always", "bpe", false},
+        {"files", "bert", "wordpiece", false},     {"files", "unigram", "unigram", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error e;
+        struct gguf_writer *w;
+        struct tokenizer *t = open_file(cases[i].part, cases[i].name, *cases[i].part == 'p');
+        assert_string_equal(tokenizer_kind_name(t), cases[i].kind);
+        char *folder = folder_temporary();
+        char *path = file_put(folder, "written.gguf", "", 0);
+        assert_ok(gguf_writer_open(&w, path, &e), &e);
+        tokenizer_write_gguf(t, w);
+        const int status = gguf_writer_commit(&w, &e);
+        if (cases[i].writable)
+            assert_written_equal(t);
+        else
+            assert_error(status, &e, ERROR_INPUT, "GGUF has no name");
+        tokenizer_close(t);
+        free(path);
+        folder_remove(folder);
+    }
+}
+
+/* The patterns of Llama 3 and GPT-4o get their names in GGUF, spelled in either way. */
+static void named(void **state)
+{
+    (void)state;
+    struct split_stage stages[SPLIT_STAGES_MAX] = {{0}};
+    for (size_t i = 0; split_rule_at(i); i++) {
+        const struct split_rule *rule = split_rule_at(i);
+        const size_t n = split_rule_length(rule);
+        memcpy(stages, rule->stages, n * sizeof *stages);
+        const struct split_rule *found = split_rule_of(stages, n, rule->ignores_merges);
+        assert_non_null(found);
+        assert_true(found->stages == rule->stages);
+    }
+    const struct split_rule *rule = split_rule_find("gpt-4o", 6);
+    stages[0] = rule->stages[0];
+    stages[0].behavior = SPLIT_REMOVED;
+    assert_null(split_rule_of(stages, 1, false));
+    stages[0].invert = true;
+    assert_true(split_rule_of(stages, 1, false) == rule);
+}
+
 /* Any bytes are encoded, and a million the same in time. */
 static void hostile_texts(void **state)
 {
@@ -96,7 +167,7 @@ static void hostile_texts(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(patched), cmocka_unit_test(whole),
-                                       cmocka_unit_test(hostile_texts)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(patched), cmocka_unit_test(whole), cmocka_unit_test(written),
+                                       cmocka_unit_test(named), cmocka_unit_test(hostile_texts)};
     return cmocka_run_group_tests_name("tokenizers/reference", tests, NULL, NULL);
 }
