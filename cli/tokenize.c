@@ -115,7 +115,7 @@ const struct command command_tokenize = {
     .name = "tokenize",
     .summary = "texts as token ids, one line for each line",
     .usage = "MODEL [options] TEXT | --file FILE\n\n"
-             "MODEL may be a GGUF that holds only a vocabulary, or a tokenizer.json.",
+             "MODEL may be a GGUF that holds only a vocabulary, a tokenizer.json, or a tokenizer.model.",
     .examples = "  kerf tokenize millbrook-llama \"The sun was shining.\"\n"
                 "  kerf tokenize model.gguf --no-bos --file text.txt\n"
                 "  kerf tokenize tokenizer.json --pieces --whole --file -\n",

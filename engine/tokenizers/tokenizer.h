@@ -1,7 +1,7 @@
 /* Tokenizers: text to ids and back, one interface over the kinds in the registry.
  *
  *     struct tokenizer *t;
- *     if (tokenizer_open(&t, "model.gguf", e)) return e->code;     or a tokenizer.json, or a folder that holds one
+ *     if (tokenizer_open(&t, "model.gguf", e)) return e->code;     or a tokenizer.json, or a folder: docs/tokenizers.md
  *     struct ids ids = {0};
  *     if (tokenizer_encode(t, text, n, 0, &ids, e)) ...
  *     struct text out = {0};
@@ -36,8 +36,9 @@ enum {
 
 struct tokenizer;
 
-/* path: a GGUF file (with or without weights), a tokenizer.json (tokenizer_config.json beside it is read for BOS and
- * EOS, config.json for what that leaves open), or a folder that holds one. */
+/* path: a GGUF file (with or without weights), a tokenizer.json, SentencePiece's tokenizer.model, or a folder that holds
+ * one, or vocab.json and merges.txt. tokenizer_config.json beside the latter three is read for BOS and EOS, config.json
+ * for what that leaves open. */
 int tokenizer_open(struct tokenizer **out, const char *path, struct error *e);
 int tokenizer_open_gguf(struct tokenizer **out, const struct gguf *g, struct error *e);
 void tokenizer_close(struct tokenizer *t);
@@ -45,8 +46,9 @@ void tokenizer_close(struct tokenizer *t);
 /* Appends to *out. Never adds BOS or EOS.
  *
  * Special tokens in the text are found first, at each place the longest: user-defined ones always, control and unknown
- * ones unless TOKENIZER_PLAIN. A vocabulary that asks for a space prefix gets one at the start of the text (unless
- * TOKENIZER_CONTINUES) and after each special token. */
+ * ones unless TOKENIZER_PLAIN; some take the white space around them along. What is between is normalized as the
+ * vocabulary says. One that asks for a space prefix gets it at the start of the text (unless TOKENIZER_CONTINUES) and
+ * after each special token. */
 int tokenizer_encode(const struct tokenizer *t, const char *text, size_t n, unsigned flags, struct ids *out,
                      struct error *e);
 /* BOS, or EOS where there is no BOS: what stands before a text that nothing stands before; -1 where there is neither.
@@ -59,21 +61,25 @@ int tokenizer_encode_prompt(const struct tokenizer *t, const char *text, size_t 
  *
  * bpe: exact bytes, and pieces of any type but normal as they are spelled. sentencepiece: control and unknown tokens
  * stand for nothing, user-defined ones for their spelling, U+2581 for a space, and where encoding puts a space prefix
- * one leading space is left out. Encoding of text without control tokens is undone exactly, except that
- * sentencepiece does not tell U+2581 from a space and bpe keeps a space prefix that it added. */
+ * one leading space is left out; unigram the same; wordpiece: words with one space between. Encoding of text without
+ * control tokens by bpe and sentencepiece is undone exactly, where nothing is normalized, except that sentencepiece
+ * does not tell U+2581 from a space, bpe keeps a space prefix that it added, and a bpe without a piece for a byte drops
+ * that. */
 int tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t n, unsigned flags, struct text *out,
                      struct error *e);
 
-const char *tokenizer_kind_name(const struct tokenizer *t);                /* "bpe", "sentencepiece" */
-size_t tokenizer_size(const struct tokenizer *t);                          /* ids are 0 .. size - 1 */
+const char *tokenizer_kind_name(const struct tokenizer *t); /* "bpe", "sentencepiece", "wordpiece", "unigram" */
+size_t tokenizer_size(const struct tokenizer *t);           /* ids are 0 .. size - 1 */
 struct gguf_string tokenizer_piece(const struct tokenizer *t, int32_t id); /* as stored in the vocabulary */
 enum token_type tokenizer_type(const struct tokenizer *t, int32_t id);
 int32_t tokenizer_bos(const struct tokenizer *t); /* -1 where there is none */
 int32_t tokenizer_eos(const struct tokenizer *t);
 bool tokenizer_adds_bos(const struct tokenizer *t); /* a prompt starts with BOS */
-/* SHA-256 of everything that decides the ids: kind, pieces, types, scores, merges, pre-split, BOS rule. */
+/* SHA-256 of everything that decides the ids: kind, pieces, types, scores, merges, normalizer, pre-split, BOS rule. */
 const char *tokenizer_hash(const struct tokenizer *t);
-/* The tokenizer.ggml.* metadata that describe t; reading them back gives an equal tokenizer (same hash). */
+/* The tokenizer.ggml.* metadata that describe t; reading them back gives an equal tokenizer (same hash), but for the
+ * normalizer of a bpe, for which there is no key. What else GGUF has no words for makes the writer fail, with the field
+ * that is missing. */
 void tokenizer_write_gguf(const struct tokenizer *t, struct gguf_writer *w);
 
 #endif
