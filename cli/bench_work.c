@@ -12,12 +12,15 @@ struct tally {
     const struct backend *own;
 };
 
-static void count(const struct matrix *m, double *elements, double *bytes, struct tally *t)
+/* Of a matrix that a token meets so many times: one of each expert that it chooses. */
+static void count(struct bench_work *w, struct tally *t, const struct matrix *m, double times)
 {
-    *elements += (double)m->rows * (double)m->cols;
-    *bytes += (double)m->bytes;
+    if (!m) return;
+    const double bytes = times * (double)m->bytes;
     const bool own = m->backend->tile; /* such backends have a form that is no type's */
-    t->bytes[own ? DTYPE_LIMIT : (size_t)m->type] += (double)m->bytes;
+    w->layers += times * (double)m->rows * (double)m->cols;
+    w->layers_bytes += bytes;
+    t->bytes[own ? DTYPE_LIMIT : (size_t)m->type] += bytes;
     if (own) t->own = m->backend;
 }
 
@@ -35,27 +38,21 @@ static void name_weights(struct contender *c, const struct tally *t)
     w->quantized = most != DTYPE_F32 && most != DTYPE_F16 && most != DTYPE_BF16;
 }
 
-/* The output matrix is not among the layers': what it takes is what is left of the model's bytes without the layers'
- * matrices and the vectors, which are float32. Where it is not the embedding itself that is both, and half of it counts. */
-static void count_output(struct bench_work *w, const struct hyper *h, const struct facts *f)
-{
-    w->output = (double)h->vocab * (double)h->width;
-    const double rest = (double)f->parameters - w->layers, copies = rest < 2 * w->output ? 1 : 2;
-    w->output_bytes = ((double)f->weight_bytes - w->layers_bytes - 4 * (rest - copies * w->output)) / copies;
-}
-
 void bench_work(struct contender *c)
 {
     const struct hyper *h = model_hyper(c->m);
+    const struct matrix *output = model_output(c->m);
     struct bench_work *w = &c->work;
     struct tally t = {0};
-    for (int64_t layer = 0; layer < h->layers; layer++)
-        for (int role = 0; role < LINEARS; role++) {
-            const struct matrix *m = model_linear(c->m, layer, (enum linear_role)role, NULL);
-            if (m) count(m, &w->layers, &w->layers_bytes, &t);
-        }
+    for (int64_t layer = 0; layer < h->layers; layer++) {
+        for (int role = 0; role < LINEARS; role++)
+            count(w, &t, model_linear(c->m, layer, (enum linear_role)role, NULL), 1);
+        for (int part = 0; part < EXPERT_PARTS; part++)
+            count(w, &t, model_expert(c->m, layer, (enum expert_part)part), (double)h->experts_used);
+    }
     name_weights(c, &t);
-    count_output(w, h, model_facts(c->m));
+    w->output = (double)output->rows * (double)output->cols;
+    w->output_bytes = (double)output->bytes;
 }
 
 /* --- figures --- */

@@ -153,6 +153,12 @@ const struct matrix *model_linear(const struct model *m, int64_t layer, enum lin
     return w->m.backend ? &w->m : NULL;
 }
 
+const struct matrix *model_expert(const struct model *m, int64_t layer, enum expert_part part)
+{
+    const struct linear *experts = m->layers[layer].experts[part];
+    return experts ? &experts->m : NULL;
+}
+
 const struct matrix *model_output(const struct model *m) { return m->output.backend ? &m->output : &m->embedding; }
 
 /* Adds what one matrix counted; false: it counts nothing. */

@@ -91,6 +91,8 @@ const struct facts *model_facts(const struct model *m);
 const struct tokenizer *model_tokenizer(const struct model *m);
 /* A matrix of a layer and its name in GGUF files; NULL where the architecture has none. */
 const struct matrix *model_linear(const struct model *m, int64_t layer, enum linear_role role, const char **name);
+/* A matrix of a mixture's first expert, the others have its shape; NULL where the layer has none. */
+const struct matrix *model_expert(const struct model *m, int64_t layer, enum expert_part part);
 /* The matrix that logits come from, [vocab, width]: the embedding where it is tied. */
 const struct matrix *model_output(const struct model *m);
 /* What int8:llm counted in a layer since the model was opened; false where no matrix of it counts. */
