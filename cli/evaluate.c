@@ -35,6 +35,8 @@ void evaluate_table(struct evaluate_options *o, struct option table[EVALUATE_OPT
          .text = &o->decode},
         {"--seed", OPTION_NUMBER, "N", "seed of resampling and of sampled texts (default: 1234)", .number = &o->seed},
         {"--fresh", OPTION_FLAG, NULL, "do again what an interrupted run into the folder has done", .flag = &o->fresh},
+        {"--apply-chat-template", OPTION_FLAG, NULL, "refused: prompts are what suites write, without a chat's frame",
+         .flag = &o->chat_template},
         {"--out", OPTION_TEXT, "DIR", out_help, .text = &o->out}};
     memcpy(table, rows, sizeof rows);
     struct option *more = table + EVALUATE_OPTIONS - 1 - AIDS_OPTIONS - PROFILING_OPTIONS;
@@ -155,6 +157,10 @@ int evaluate_suites(const struct evaluate_options *o, char ***names, size_t *n, 
     int status = 0;
     *names = NULL;
     *n = 0;
+    if (o->chat_template)
+        return error_set(e, ERROR_USAGE,
+                         "--apply-chat-template: chat templates are out of scope: prompts are what suites write; write "
+                         "the frame into doc_to_text");
     for (const char *const *given = o->suites[0] ? o->suites : all; *given && !status; given++) {
         char **expanded;
         status = suite_expand(*given, &expanded, e);

@@ -15,6 +15,7 @@ struct evaluate_options {
     const char *math;    /* as given, or NULL */
     const char *out;
     bool fresh;
+    bool chat_template; /* asked for, which is refused */
     struct profiling_options profiling; /* profiling_check() */
     struct aids aids;                   /* aids_free() */
     /* Of the machine, where there is a profile: measured behind the first subject's run. */
@@ -22,7 +23,7 @@ struct evaluate_options {
     bool limits_known;
 };
 
-enum { EVALUATE_OPTIONS = 12 + PROFILING_OPTIONS + AIDS_OPTIONS };
+enum { EVALUATE_OPTIONS = 13 + PROFILING_OPTIONS + AIDS_OPTIONS };
 
 /* The option table, EVALUATE_OPTIONS rows with the end, pointing into o. */
 void evaluate_table(struct evaluate_options *o, struct option table[EVALUATE_OPTIONS], const char *out_help);

@@ -106,6 +106,10 @@ for columns in 80 40; do
     expect_equal "lines of more than $columns columns" "" "$(grep -E "^.{$((columns + 1)),}\$" "$kept/stdout" | grep -v 'exact_match,flexible')"
     expect_equal "words in $columns columns" "$(cat "$folder/wide")" "$(words)"
 done
+for command in eval compare; do
+    run $command millbrook-llama --apply-chat-template
+    expect_error 2 '--apply-chat-template: chat templates are out of scope'
+done
 run suites $names
 expect_status 0
 expect_equal "lines of suites" $((2 * $(wc -w <<<"$names"))) "$(wc -l <"$kept/stdout")"
