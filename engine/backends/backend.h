@@ -46,6 +46,7 @@ struct place {
     const char *name;        /* as in GGUF files, "blk.3.attn_v.weight" */
     int64_t layer, layers;   /* of so many; -1: outside of the layers (embeddings and output) */
     int64_t queries;         /* query heads to a key head */
+    int64_t experts;         /* of the model's mixtures; 0: it has none */
     bool makes_logits;       /* the output matrix, tied to the embedding or not */
     const float *importance; /* [cols], weights of the columns' squared errors, or NULL: all alike */
 };

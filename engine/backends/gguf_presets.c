@@ -1,5 +1,5 @@
 /* The mixtures of llama.cpp's llama-quantize (src/llama-quant.cpp, llama_tensor_get_type, February 2025 and since), as a
- * table. Its special cases for Falcon and for mixtures of experts are left out: no architecture here has them. */
+ * table. Its special cases for Falcon are left out: no architecture here has them. */
 #include "engine/backends/gguf_presets.h"
 
 #include <string.h>
@@ -86,12 +86,26 @@ static const struct {
     {"q5_k_m", "ffn_down", MORE_BITS, DTYPE_Q6_K},
 };
 
-/* Whether a name is "blk.N.PART.weight". */
+/* Whether a name is "blk.N.PART.weight", or PART_exps or PART_shexp of a mixture. */
 static bool is_part(const char *name, const char *part)
 {
-    size_t n = strlen(name), ending = strlen(".weight"), length = strlen(part);
-    return n > ending + length && strcmp(name + n - ending, ".weight") == 0 && name[n - ending - length - 1] == '.' &&
-           memcmp(name + n - ending - length, part, length) == 0;
+    static const char *const endings[] = {".weight", "_exps.weight", "_shexp.weight"};
+    const size_t n = strlen(name), length = strlen(part);
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        const size_t ending = strlen(endings[i]);
+        if (n > ending + length && strcmp(name + n - ending, endings[i]) == 0 && name[n - ending - length - 1] == '.' &&
+            memcmp(name + n - ending - length, part, length) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Beside eight experts the matrices of attention are small: they get more bits. */
+static enum dtype_id beside_eight(const struct gguf_variant *v, const char *name, enum dtype_id type)
+{
+    if (is_part(name, "attn_k") || is_part(name, "attn_v")) return DTYPE_Q8_0;
+    if (!is_part(name, "attn_output")) return type;
+    return v->type < DTYPE_Q5_K && strcmp(v->name, "q3_k_l") ? DTYPE_Q5_K : v->type;
 }
 
 enum dtype_id gguf_preset_type(const struct gguf_variant *v, const struct place *at)
@@ -105,6 +119,7 @@ enum dtype_id gguf_preset_type(const struct gguf_variant *v, const struct place 
         type = rules[i].type;
         break;
     }
+    if (at->experts == 8) return beside_eight(v, at->name, type);
     bool small = type == DTYPE_Q3_K || type == DTYPE_Q4_K;
     return small && is_part(at->name, "attn_v") && is_70b(at) ? DTYPE_Q5_K : type;
 }

@@ -171,7 +171,10 @@ static int read_scales(struct model *m, struct error *e)
      * 46 layers, goes by the width of the model, as llama.cpp has it. */
     bool folder = !checkpoint_gguf(source_checkpoint(m->source));
     status = source_f64(m->source, "attention.scale", &v, e);
-    if (!status && v < 0) status = refuse(m, "attention.scale", "must be more than", (int64_t)v, 0, e);
+    char key[SOURCE_KEY];
+    if (!status && v < 0)
+        status = error_set(e, ERROR_INPUT, "%s: %s: %g must not be negative", m->facts.path,
+                           source_key(m->source, "attention.scale", key), v);
     if (!status && !folder && v == 0 && h->layers == 46) v = 1 / sqrt((double)(h->width / h->heads));
     if (!status && v > 0) h->attn_scale = folder ? 1.f / sqrtf((float)v) : (float)v;
     return status;
@@ -225,9 +228,10 @@ int load_hyper(struct model *m, struct error *e)
     if (!status) status = read_switches(m, e);
     if (!status) status = check_hyper(m, e);
     const struct gguf_value *v = status ? NULL : source_gguf(m->source, "attention.value_length");
+    char key[SOURCE_KEY];
     if (v && gguf_as_f64(v, &value_length) && value_length != (double)h->head)
-        status = refuse(m, "attention.value_length", "is not supported: values must be as long as keys,",
-                        (int64_t)value_length, h->head, e);
+        status = error_set(e, ERROR_INPUT, "%s: %s: %g is not supported: values must be as long as keys, %" PRId64,
+                           m->facts.path, source_key(m->source, "attention.value_length", key), value_length, h->head);
     return status ? status : rope_load(m, e);
 }
 

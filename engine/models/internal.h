@@ -152,6 +152,8 @@ int load_hyper(struct model *m, struct error *e);
 void hyper_write(const struct model *m, struct gguf_writer *w);
 /* What scales the rotary positions, refused by name where it is not known; may lower hyper.context. */
 int rope_load(struct model *m, struct error *e);
+/* Adds to facts.warning that it did. */
+void rope_warn(struct model *m);
 void rope_free(struct rope *r);
 void rope_write(const struct model *m, struct gguf_writer *w);
 /* The i-th tensor of divisors, as GGUF has them; NULL past the end. */

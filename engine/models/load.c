@@ -42,6 +42,7 @@ struct place model_place(const struct model *m, const char *name, int64_t layer,
                           .layer = inside ? layer : -1,
                           .layers = m->hyper.layers,
                           .queries = m->hyper.heads / m->hyper.kv_heads,
+                          .experts = m->hyper.experts,
                           .makes_logits = output || (!inside && source_ties(m->source)),
                           .importance = NULL};
 }
@@ -124,7 +125,9 @@ int load_stored_parts(struct model *m, struct gptq_stored *w, int64_t rows, int6
     const struct gptq_settings *given = as_stored(m->options->how);
     if (given && given->zeros) w->zeros = given->zeros;
     int status = gptq_adopt(out, w, rows, cols, e);
-    if (!status) source_warn(m->source, w, out, m->facts.warning);
+    if (status) return status;
+    source_warn(m->source, w, out, m->facts.warning);
+    rope_warn(m);
     return status;
 }
 

@@ -148,6 +148,17 @@ static int gguf_number(const struct scaling *s, const char *key, double *out, st
                      full);
 }
 
+/* By how much positions are stretched; 0 says nothing. */
+static int gguf_factor(struct scaling *s, const char *key, struct error *e)
+{
+    char full[64];
+    double v;
+    snprintf(full, sizeof full, "rope.%s", key);
+    const struct gguf_value *value = source_gguf(s->m->source, full);
+    if (value && gguf_as_f64(value, &v) && v == 0) return 0;
+    return gguf_number(s, key, &s->factor, e);
+}
+
 /* Divisors that the file brings as a tensor. */
 static int read_divisors(struct scaling *s, const char *name, float **out, struct error *e)
 {
@@ -179,18 +190,17 @@ static int read_gguf_kind(struct scaling *s, struct error *e)
 
 static int read_gguf(struct scaling *s, struct error *e)
 {
-    double ext = 1, multiplier = 0, linear = 0;
+    double ext = 1, multiplier = 0;
     struct rope *r = &s->m->rope;
     int status = read_gguf_kind(s, e);
-    if (!status) status = gguf_number(s, "scale_linear", &linear, e);
-    if (!status) status = gguf_number(s, "scaling.factor", &s->factor, e);
+    if (!status) status = gguf_factor(s, "scale_linear", e); /* the older name */
+    if (!status) status = gguf_factor(s, "scaling.factor", e);
     if (!status) status = gguf_number(s, "scaling.original_context_length", &s->original, e);
     if (!status) status = gguf_number(s, "scaling.attn_factor", &s->attention, e);
     if (!status) status = gguf_number(s, "scaling.yarn_beta_fast", &s->fast, e);
     if (!status) status = gguf_number(s, "scaling.yarn_beta_slow", &s->slow, e);
     if (!status) status = gguf_number(s, "scaling.yarn_ext_factor", &ext, e);
     if (!status) status = gguf_number(s, "scaling.yarn_log_multiplier", &multiplier, e);
-    if (linear > 1) s->factor = linear;
     if (!source_gguf(s->m->source, "rope.scaling.type") && s->factor != 1) s->kind = LINEAR; /* as llama.cpp has it */
     if (!status && (ext != 1 || multiplier != 0))
         status = error_set(e, ERROR_INPUT, "%s: %s.rope.scaling.%s: is not supported by this version", s->m->facts.path,
@@ -249,13 +259,13 @@ static double grown(double factor, double scale) { return factor > 1 ? 0.1 * sca
 static double factor_of(const struct scaling *s, bool gguf)
 {
     const struct hyper *h = &s->m->hyper;
-    if (s->kind == YARN && gguf) return grown(s->factor, 1) * (s->attention > 0 ? s->attention : 1);
+    if (gguf) /* there attn_factor counts whatever the kind, beside what yarn computes */
+        return (s->kind == YARN ? grown(s->factor, 1) : 1) * (s->attention > 0 ? s->attention : 1);
     if (s->kind != YARN && s->kind != LONGROPE) return 1;
     if (s->attention > 0) return s->attention;
     if (s->kind == YARN && s->mscale > 0 && s->mscale_all > 0)
         return grown(s->factor, s->mscale) / grown(s->factor, s->mscale_all);
     if (s->kind == YARN) return grown(s->factor, 1);
-    if (gguf) return 1;
     const double factor = s->factor > 0 ? s->factor : (double)h->context / s->original;
     return factor > 1 ? sqrt(1 + log(factor) / log(s->original)) : 1;
 }
@@ -330,10 +340,17 @@ static void shorten(const struct scaling *s)
     struct model *m = s->m;
     if (s->kind != LONGROPE || s->original >= (double)m->hyper.context) return;
     m->hyper.context = (int64_t)s->original;
-    snprintf(m->facts.warning, sizeof m->facts.warning,
-             "%.200s: longrope: the context is taken as %" PRId64 " of %" PRId64
+    rope_warn(m);
+}
+
+void rope_warn(struct model *m)
+{
+    if (m->hyper.context >= m->rope.claimed) return;
+    const size_t n = strlen(m->facts.warning);
+    snprintf(m->facts.warning + n, sizeof m->facts.warning - n,
+             "%s%.200s: longrope: the context is taken as %" PRId64 " of %" PRId64
              " positions: divisors for longer sequences are not supported by this version",
-             m->facts.path, m->hyper.context, m->rope.claimed);
+             n ? "; " : "", m->facts.path, m->hyper.context, m->rope.claimed);
 }
 
 int rope_load(struct model *m, struct error *e)
@@ -348,10 +365,10 @@ int rope_load(struct model *m, struct error *e)
     m->rope.factor = 1;
     if (!m->hyper.rope_dims) return 0;
     int status = gguf ? read_gguf(&s, e) : read_folder(&s, e);
-    if (!status && s.original < 1)
-        status =
-            error_set(e, ERROR_INPUT, "%s: the context that rotary positions were made for, %g, must be at least 1",
-                      m->facts.path, s.original);
+    if (!status && (s.original < 1 || s.original > INT32_MAX))
+        status = error_set(e, ERROR_INPUT,
+                           "%s: the context that rotary positions were made for, %g, must be at least 1 and below 2^31",
+                           m->facts.path, s.original);
     if (!status && s.kind == LONGROPE && !gguf) {
         status = read_array(&s, "short_factor", &m->rope.divisors, e);
         if (!status) status = read_array(&s, "long_factor", &m->rope.long_divisors, e);

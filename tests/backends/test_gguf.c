@@ -121,6 +121,44 @@ static void test_70b(void **state)
     }
 }
 
+/* Matrices of experts have the types of a dense model's; beside eight of them those of attention have more bits. */
+static void test_mixtures(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *preset, *part;
+        int64_t experts, layer; /* of 6 */
+        enum dtype_id type;
+    } cases[] = {
+        {"q4_k_m", "ffn_down_exps", 64, 1, DTYPE_Q4_K},
+        {"q4_k_m", "ffn_down_exps", 64, 2, DTYPE_Q6_K},
+        {"q4_k_m", "ffn_down_shexp", 60, 5, DTYPE_Q6_K},
+        {"q2_k", "ffn_down_shexp", 60, 0, DTYPE_Q3_K},
+        {"q3_k_m", "ffn_down_exps", 8, 0, DTYPE_Q4_K},
+        {"q3_k_l", "ffn_down_exps", 8, 0, DTYPE_Q5_K},
+        {"q3_k_l", "ffn_up_exps", 8, 0, DTYPE_Q3_K},
+        {"q4_k_m", "attn_v", 64, 0, DTYPE_Q4_K},
+        {"q4_k_m", "attn_v", 8, 0, DTYPE_Q8_0},
+        {"q4_k_m", "attn_v", 8, 5, DTYPE_Q8_0},
+        {"q2_k", "attn_k", 8, 0, DTYPE_Q8_0},
+        {"q4_k_s", "attn_q", 8, 0, DTYPE_Q4_K},
+        {"q2_k", "attn_output", 8, 0, DTYPE_Q5_K},
+        {"q3_k_s", "attn_output", 8, 0, DTYPE_Q5_K},
+        {"q3_k_l", "attn_output", 8, 0, DTYPE_Q3_K},
+        {"q4_k_m", "attn_output", 8, 0, DTYPE_Q5_K},
+        {"q5_k_m", "attn_output", 8, 0, DTYPE_Q5_K},
+        {"q4_k", "attn_v", 8, 0, DTYPE_Q4_K},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char spec[32], name[64];
+        snprintf(spec, sizeof spec, "gguf:%s", cases[i].preset);
+        snprintf(name, sizeof name, "blk.%d.%s.weight", (int)cases[i].layer, cases[i].part);
+        const struct place at = {
+            .name = name, .layer = cases[i].layer, .layers = 6, .queries = 4, .experts = cases[i].experts};
+        assert_type(spec, &at, 512, cases[i].type, false);
+    }
+}
+
 static void test_outside_layers(void **state)
 {
     (void)state;
@@ -279,9 +317,9 @@ static void test_importance(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_presets),        cmocka_unit_test(test_70b),
-                                       cmocka_unit_test(test_outside_layers), cmocka_unit_test(test_fallback),
-                                       cmocka_unit_test(test_overrides),      cmocka_unit_test(test_variants),
-                                       cmocka_unit_test(test_importance)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_presets),  cmocka_unit_test(test_70b),
+                                       cmocka_unit_test(test_mixtures), cmocka_unit_test(test_outside_layers),
+                                       cmocka_unit_test(test_fallback), cmocka_unit_test(test_overrides),
+                                       cmocka_unit_test(test_variants), cmocka_unit_test(test_importance)};
     return cmocka_run_group_tests_name("backends/gguf", tests, NULL, NULL);
 }

@@ -107,7 +107,9 @@ for columns in 80 40; do
     expect_equal "words in $columns columns" "$(cat "$folder/wide")" "$(words)"
 done
 for command in eval compare; do
-    run $command millbrook-llama --apply-chat-template
+    operands="millbrook-llama"
+    [ $command = eval ] || operands="millbrook-llama @f16"
+    run $command $operands --apply-chat-template
     expect_error 2 '--apply-chat-template: chat templates are out of scope'
 done
 run suites $names

@@ -68,6 +68,7 @@ static const struct setting settings[] = {
     {"llama", "llama.rope.scaling.type", GGUF_STRING, 0, "ntk", "llama.rope.scaling.type: \"ntk\" is not supported"},
     {"llama", "llama.rope.scaling.type", GGUF_U32, 1, NULL, "llama.rope.scaling.type: \"\" is not supported"},
     {"llama", "llama.rope.scaling.factor", GGUF_F32, -1, NULL, "rope.scaling.factor: must be a positive number"},
+    {"llama", "llama.rope.scaling.original_context_length", GGUF_F32, 1e30, NULL, "must be at least 1 and below 2^31"},
     {"llama", "llama.rope.scaling.yarn_ext_factor", GGUF_F32, 0.5, NULL, "yarn_ext_factor: is not supported"},
     {"llama", "llama.rope.scaling.alpha", GGUF_F32, 1000, NULL, "rope.scaling.alpha: 1000 is not supported"},
     {"llama", "llama.rope.dimension_sections", GGUF_ARRAY, 0, NULL, "dimension_sections: of another type is not"},
@@ -88,6 +89,7 @@ static const struct setting settings[] = {
     {"qwen3moe", "qwen3moe.leading_dense_block_count", GGUF_U32, 1, NULL, "leading_dense_block_count: 1 is not"},
     {"olmo2", "olmo2.attention.sliding_window", GGUF_U32, 5, NULL, "sliding_window: 5 is not supported"},
     {"gemma2", "gemma2.attn_logit_softcapping", GGUF_F32, -5, NULL, "attn_logit_softcapping: -5 must not be negative"},
+    {"gemma2", "gemma2.attention.scale", GGUF_F32, -0.5, NULL, "attention.scale: -0.5 must not be negative"},
     {"gemma2", "gemma2.attention.sliding_window_pattern", GGUF_U32, 6, NULL, "sliding_window_pattern: 6 is not"},
     {"qwen2", "qwen2.expert_count", GGUF_U32, 4, NULL, "expert_count: 4 is not supported"},
 };
@@ -107,19 +109,22 @@ static void test_settings(void **state)
     }
 }
 
-/* A factor counts where the type is not "none", as in llama.cpp. */
+/* A factor counts where the type is not "none" and 0 is none, one of cosines counts always, as in llama.cpp. */
 static void test_scaling_types(void **state)
 {
     (void)state;
     const struct setting plain = {"llama", "llama.rope.scaling.type", GGUF_STRING, 0, "none", NULL};
     const struct setting linear = {"llama", "llama.rope.scaling.factor", GGUF_F32, 2.5, NULL, NULL};
     const struct setting older = {"llama", "llama.rope.scale_linear", GGUF_F32, 2.5, NULL, NULL};
-    const struct setting *const rows[] = {&plain, &linear, &older};
-    float *logits[3];
+    const struct setting nothing = {"llama", "llama.rope.scaling.factor", GGUF_F32, 0, NULL, NULL};
+    const struct setting cosines = {"llama", "llama.rope.scaling.attn_factor", GGUF_F32, 1.5, NULL, NULL};
+    const struct setting *const rows[] = {&plain, &linear, &older, &nothing, &cosines};
+    enum { ROWS = sizeof rows / sizeof *rows };
+    float *logits[ROWS];
     int64_t n, vocab = 0;
     json_t *expected = tiny_expected("llama");
     int32_t *ids = tiny_ids(expected, &n);
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < ROWS; i++) {
         struct error e;
         struct model *m;
         assert_ok(open_with(rows[i], &m, &e), &e);
@@ -129,7 +134,9 @@ static void test_scaling_types(void **state)
     }
     assert_memory_not_equal(logits[0], logits[1], (size_t)(n * vocab) * sizeof **logits);
     assert_memory_equal(logits[1], logits[2], (size_t)(n * vocab) * sizeof **logits);
-    for (size_t i = 0; i < 3; i++) free(logits[i]);
+    assert_memory_equal(logits[0], logits[3], (size_t)(n * vocab) * sizeof **logits);
+    assert_memory_not_equal(logits[0], logits[4], (size_t)(n * vocab) * sizeof **logits);
+    for (size_t i = 0; i < ROWS; i++) free(logits[i]);
     free(ids);
     json_decref(expected);
 }
