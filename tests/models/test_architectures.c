@@ -283,6 +283,33 @@ static void test_parts(void **state)
     folder_remove(folder);
 }
 
+/* The context of longrope ends where its first divisors do, and the user is told, of a GPTQ folder too. */
+static void test_longrope(void **state)
+{
+    (void)state;
+    struct error e;
+    struct backend_options how;
+    json_t *settings =
+        json_pack("{s:i, s:{s:s, s:[f,f,f,f], s:[f,f,f,f]}}", "original_max_position_embeddings", 32, "rope_scaling",
+                  "type", "longrope", "short_factor", 1., 1.5, 2., 3., "long_factor", 1., 2., 4., 8.);
+    assert_non_null(settings);
+    char *folder = tiny_folder("phi3", settings), *out = folder_temporary(), *path = path_join(out, "gptq", &e);
+    struct model *m = open_model(folder, "rtn:8", MATH_EXACT);
+    assert_ok(backend_parse(&how, "rtn:8", &e), &e);
+    assert_ok(model_export_folder(m, &how, path, NULL, &e), &e);
+    struct model *const both[] = {m, open_model(path, NULL, MATH_EXACT)};
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(model_hyper(both[i])->context, 32);
+        assert_non_null(strstr(model_facts(both[i])->warning, "longrope: the context is taken as 32 of 64 positions"));
+        assert_null(strstr(strstr(model_facts(both[i])->warning, "longrope") + 1, "longrope")); /* told once */
+        model_close(both[i]);
+    }
+    json_decref(settings);
+    folder_remove(path);
+    folder_remove(out);
+    folder_remove(folder);
+}
+
 /* A file that export quantized gives the bits of the same quantization in memory. */
 static void test_quantized_files(void **state)
 {
@@ -313,6 +340,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_logits),     cmocka_unit_test(test_bits),
                                        cmocka_unit_test(test_backends),   cmocka_unit_test(test_quantized_files),
-                                       cmocka_unit_test(test_calibrated), cmocka_unit_test(test_parts)};
+                                       cmocka_unit_test(test_calibrated), cmocka_unit_test(test_parts),
+                                       cmocka_unit_test(test_longrope)};
     return cmocka_run_group_tests_name("models/architectures", tests, NULL, NULL);
 }
