@@ -2,7 +2,8 @@
 #include <string.h>
 #include <utf8proc.h>
 
-enum { UNIT = 4, REPLACEMENT_MAX = 256 };
+/* KEY_MAX: bytes of a key; a trie that leads back into itself would be followed to the end of the text. */
+enum { UNIT = 4, REPLACEMENT_MAX = 256, KEY_MAX = 256 };
 
 static uint32_t unit_at(const char *units, size_t i)
 {
@@ -27,7 +28,7 @@ static size_t find_key(const char *units, size_t count, bool longest, const char
 {
     size_t found = 0;
     uint32_t unit = unit_at(units, 0), at = 0;
-    for (size_t i = 0; i < n && text[i] && (longest || !found); i++) {
+    for (size_t i = 0; i < n && i < KEY_MAX && text[i] && (longest || !found); i++) {
         const unsigned char byte = (unsigned char)text[i];
         at ^= (unit >> 10 << ((unit & 1u << 9) >> 6)) ^ byte;
         if (at >= count) break;
@@ -75,10 +76,10 @@ static size_t copy_character(const char *text, size_t n, struct text *out)
     return step ? step : 1;
 }
 
-void charsmap_apply(const char *map, size_t length, const char *text, size_t n, struct text *out)
+void charsmap_apply(const char *map, size_t length, const char *text, size_t n, size_t most, struct text *out)
 {
     const struct charsmap m = charsmap_of(map, length);
-    for (size_t i = 0, step; i < n; i += step) {
+    for (size_t i = 0, step; i < n && out->length <= most; i += step) {
         step = replace_key(&m, true, text + i, n - i, out);
         if (!step) step = copy_character(text + i, n - i, out);
     }
@@ -99,11 +100,11 @@ static size_t grapheme_length(const char *text, size_t n)
     return length;
 }
 
-void charsmap_apply_graphemes(const char *map, size_t length, const char *text, size_t n, struct text *out)
+void charsmap_apply_graphemes(const char *map, size_t length, const char *text, size_t n, size_t most, struct text *out)
 {
     enum { WHOLE_MAX = 5 /* bytes of a cluster that is looked up as a whole */ };
     const struct charsmap m = charsmap_of(map, length);
-    for (size_t i = 0, cluster; i < n; i += cluster) {
+    for (size_t i = 0, cluster; i < n && out->length <= most; i += cluster) {
         cluster = grapheme_length(text + i, n - i);
         if (cluster <= WHOLE_MAX && replace_key(&m, false, text + i, cluster, out)) continue;
         for (size_t k = 0, step; k < cluster; k += step) {

@@ -21,6 +21,7 @@ struct expression_match {
 enum {
     EXPRESSION_LENGTH_MAX = 8192,
     JIT_STACK_MAX = 16 << 20, /* bytes; what needs more is matched by the interpreter, in its own memory */
+    HEAP_MAX = 64 << 10,      /* KiB that the interpreter may take */
     STEPS_MAX = 4 << 20       /* of one match: a pattern that backtracks more is refused, not waited for */
 };
 
@@ -209,6 +210,7 @@ int expression_match_open(struct expression_match **out, struct error *e)
         return error_set(e, ERROR_IO, "out of memory for matching");
     }
     pcre2_set_match_limit(m->context, STEPS_MAX);
+    pcre2_set_heap_limit(m->context, HEAP_MAX);
     if (m->stack) pcre2_jit_stack_assign(m->context, NULL, m->stack);
     *out = m;
     return 0;
@@ -232,8 +234,9 @@ int expression_match(const struct expression *p, struct expression_match *m, con
     if (found == PCRE2_ERROR_JIT_STACKLIMIT)
         found = pcre2_match(p->code, subject, n, from, options | PCRE2_NO_JIT, m->data, m->context);
     if (found < 0 && found != PCRE2_ERROR_NOMATCH)
-        return error_set(e, found == PCRE2_ERROR_MATCHLIMIT || found == PCRE2_ERROR_HEAPLIMIT ? ERROR_INPUT : ERROR_IO,
-                         "text: a pattern of the pre-split failed with PCRE2's error %d", found);
+        return error_set(e, found == PCRE2_ERROR_NOMEMORY ? ERROR_IO : ERROR_INPUT,
+                         "text: a pattern of the tokenizer failed with PCRE2's error %d: too much work or memory",
+                         found);
     const PCRE2_SIZE *v = pcre2_get_ovector_pointer(m->data);
     *begin = found < 0 ? n : v[0];
     *end = found < 0 ? n : v[1];

@@ -335,9 +335,47 @@ static int read_named(const struct vocabulary *v, const json_t *config, const ch
     return json_find_id(v, name, json_is_object(token) ? json_object_get(token, "content") : token, id, e);
 }
 
+static int check_known(const struct vocabulary *v, const char *field, json_int_t id, const json_t *value,
+                       struct error *e)
+{
+    return id < (json_int_t)v->size ? 0
+                                    : field_wrong(e, field, value,
+                                                  "a token of the vocabulary: those that stand beside it alone are "
+                                                  "not supported, a tokenizer.json would hold them");
+}
+
+/* Tokens behind the vocabulary's end, which Hugging Face's programs would add to it: {ID: {"content": ...}}. */
+static int check_decoder(const struct vocabulary *v, const json_t *added, struct error *e)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)added, key, value)
+    {
+        char field[64];
+        snprintf(field, sizeof field, "added_tokens_decoder.%.30s", key);
+        if (check_known(v, field, strtoll(key, NULL, 10), value, e)) return e->code;
+    }
+    return 0;
+}
+
+int vocabulary_configure_added(struct vocabulary *v, const json_t *added, struct error *e)
+{
+    const char *key;
+    json_t *value;
+    if (!json_is_object(added)) return field_wrong(e, "added_tokens", added, "an object");
+    json_object_foreach((json_t *)added, key, value)
+    {
+        char field[128];
+        snprintf(field, sizeof field, "\"%.100s\"", key);
+        if (check_known(v, field, json_integer_value(value), value, e)) return e->code;
+    }
+    return 0;
+}
+
 int vocabulary_configure(struct vocabulary *v, const json_t *config, struct error *e)
 {
     if (!json_is_object(config)) return field_wrong(e, "tokenizer_config", config, "an object");
+    if (check_decoder(v, json_object_get(config, "added_tokens_decoder"), e)) return e->code;
     const json_t *add_bos = json_object_get(config, "add_bos_token"),
                  *add_eos = json_object_get(config, "add_eos_token");
     const json_t *space = json_object_get(config, "add_prefix_space");

@@ -336,7 +336,7 @@ static int read_template(struct vocabulary *v, const json_t *post, struct error 
 {
     const json_t *single = json_object_get(post, "single"), *one;
     const json_t *tokens = json_object_get(post, "special_tokens");
-    size_t i, texts = 0;
+    size_t i, texts = 0, behind = 0;
     json_array_foreach((json_t *)single, i, one)
     {
         const json_t *token = json_object_get(json_object_get(one, "SpecialToken"), "id");
@@ -344,7 +344,7 @@ static int read_template(struct vocabulary *v, const json_t *post, struct error 
         snprintf(field, sizeof field, "post_processor.single[%zu].SpecialToken.id", i);
         texts += json_object_get(one, "Sequence") != NULL;
         if (json_object_get(one, "Sequence")) continue;
-        if (!token || i > (texts ? 2u : 0u)) break;
+        if (!token || (texts ? behind++ : i)) break;
         if (take_token(v, field, token, !texts, e)) return e->code;
         const json_t *ids = json_object_get(json_object_get(tokens, json_string_value(token)), "ids");
         const int32_t id = texts ? v->eos : v->bos;

@@ -13,8 +13,14 @@ struct normal_step {
     struct expression *pattern;
 };
 
-/* No step makes a text longer than these allow, whatever a file asks for. */
+/* No step makes a text longer than these allow, whatever a file asks for: one that replaces stops where it gets there. */
 enum { STEPS_MAX = 32, REPLACEMENT_MAX = 256 /* bytes */, GROWTH_MAX = 64 };
+
+static size_t longest_of(size_t length)
+{
+    const size_t wanted = length + GROWTH_MAX;
+    return wanted > SIZE_MAX / GROWTH_MAX ? SIZE_MAX : wanted * GROWTH_MAX;
+}
 
 struct normalizer {
     struct normal_step steps[STEPS_MAX];
@@ -168,10 +174,10 @@ static int bert(unsigned flags, const char *text, size_t n, struct text *out, st
 
 /* --- the rest --- */
 
-static void replace(const struct normal_step *s, const char *text, size_t n, struct text *out)
+static void replace(const struct normal_step *s, const char *text, size_t n, size_t most, struct text *out)
 {
     const char *at = text, *end = text + n, *found;
-    while ((found = memmem(at, (size_t)(end - at), s->a.bytes, s->a.length)) != NULL) {
+    while (out->length <= most && (found = memmem(at, (size_t)(end - at), s->a.bytes, s->a.length)) != NULL) {
         text_bytes(out, at, (size_t)(found - at));
         text_bytes(out, text_c(&s->b), s->b.length);
         at = found + s->a.length;
@@ -180,10 +186,10 @@ static void replace(const struct normal_step *s, const char *text, size_t n, str
 }
 
 /* In one run of UTF-8. */
-static int replace_run(const struct normal_step *s, struct expression_match *m, const char *text, size_t n,
+static int replace_run(const struct normal_step *s, struct expression_match *m, const char *text, size_t n, size_t most,
                        struct text *out, struct error *e)
 {
-    for (size_t at = 0, begin = 0, end = 0; at < n; at = end) {
+    for (size_t at = 0, begin = 0, end = 0; at < n && out->length <= most; at = end) {
         if (expression_match(s->pattern, m, text, n, at, &begin, &end, e)) return e->code;
         text_bytes(out, text + at, begin - at);
         if (begin < n || end > begin) text_bytes(out, text_c(&s->b), s->b.length);
@@ -191,7 +197,8 @@ static int replace_run(const struct normal_step *s, struct expression_match *m, 
     return 0;
 }
 
-static int replace_matches(const struct normal_step *s, const char *text, size_t n, struct text *out, struct error *e)
+static int replace_matches(const struct normal_step *s, const char *text, size_t n, size_t most, struct text *out,
+                           struct error *e)
 {
     struct expression_match *m;
     if (expression_match_open(&m, e)) return e->code;
@@ -200,7 +207,7 @@ static int replace_matches(const struct normal_step *s, const char *text, size_t
         uint32_t c;
         size_t end = at, step;
         while (end < n && (step = utf8_decode(text + end, n - end, &c)) > 0) end += step;
-        status = replace_run(s, m, text + at, end - at, out, e);
+        status = replace_run(s, m, text + at, end - at, most, out, e);
         for (at = end; at < n && !utf8_decode(text + at, n - at, &c); at++) text_char(out, text[at]);
     }
     expression_match_close(m);
@@ -236,8 +243,9 @@ static void join_spaces(const char *text, size_t n, struct text *out)
     }
 }
 
-static int apply_step(const struct normal_step *s, const char *text, size_t n, bool prefix, struct text *out,
-                      struct error *e)
+/* Goes on until *out is longer than `most` or the text is done. */
+static int apply_step(const struct normal_step *s, const char *text, size_t n, bool prefix, size_t most,
+                      struct text *out, struct error *e)
 {
     switch (s->type) {
     case NORMAL_NFC:
@@ -251,16 +259,16 @@ static int apply_step(const struct normal_step *s, const char *text, size_t n, b
     case NORMAL_BERT:
         return bert(s->flags, text, n, out, e);
     case NORMAL_REPLACE:
-        return replace(s, text, n, out), 0;
+        return replace(s, text, n, most, out), 0;
     case NORMAL_REPLACE_REGEX:
-        return replace_matches(s, text, n, out, e);
+        return replace_matches(s, text, n, most, out, e);
     case NORMAL_PREPEND:
         if (prefix && n) text_bytes(out, text_c(&s->a), s->a.length);
         return text_bytes(out, text, n), 0;
     case NORMAL_STRIP:
         return strip(s->flags, text, n, out), 0;
     case NORMAL_CHARSMAP:
-        return (s->flags ? charsmap_apply_graphemes : charsmap_apply)(s->a.bytes, s->a.length, text, n, out), 0;
+        return (s->flags ? charsmap_apply_graphemes : charsmap_apply)(s->a.bytes, s->a.length, text, n, most, out), 0;
     case NORMAL_SPACES:
         return join_spaces(text, n, out), 0;
     }
@@ -271,13 +279,14 @@ int normalizer_apply(const struct normalizer *n, const char *text, size_t length
                      struct error *e)
 {
     struct text now = {0}, next = {0};
+    const size_t most = longest_of(length);
     int status = 0;
     for (size_t i = 0; !status && i < n->count; i++) {
         text_clear(&next);
-        status = apply_step(n->steps + i, i ? text_c(&now) : text, i ? now.length : length, prefix, &next, e);
+        status = apply_step(n->steps + i, i ? text_c(&now) : text, i ? now.length : length, prefix, most, &next, e);
         if (!status && next.failed) status = error_set(e, ERROR_IO, "out of memory for a normalized text");
-        if (!status && next.length / GROWTH_MAX > length + GROWTH_MAX)
-            status = error_set(e, ERROR_INPUT, "text: the normalizer makes %zu bytes of %zu", next.length, length);
+        if (!status && next.length > most)
+            status = error_set(e, ERROR_INPUT, "text: the normalizer makes more than %zu bytes of %zu", most, length);
         const struct text swapped = now;
         now = next;
         next = swapped;

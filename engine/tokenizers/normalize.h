@@ -57,10 +57,12 @@ int normal_form(enum normal_type type, const char *text, size_t length, struct t
 /* SentencePiece's map (Kudo and Richardson 2018): u32 n, n bytes of a double array of u32 units (darts-clone), then
  * replacements, each ended by a NUL. The longest key at each place is replaced. */
 int charsmap_check(const char *map, size_t length, struct error *e);
-void charsmap_apply(const char *map, size_t length, const char *text, size_t n, struct text *out);
+/* Both stop where *out is longer than `most`. */
+void charsmap_apply(const char *map, size_t length, const char *text, size_t n, size_t most, struct text *out);
 /* As Hugging Face's tokenizers do it: a grapheme cluster of at most 5 bytes that begins with a key is replaced by what
  * replaces the shortest such key, other clusters character by character. */
-void charsmap_apply_graphemes(const char *map, size_t length, const char *text, size_t n, struct text *out);
+void charsmap_apply_graphemes(const char *map, size_t length, const char *text, size_t n, size_t most,
+                              struct text *out);
 
 bool codepoint_is_mark(uint32_t c);
 bool codepoint_is_punctuation(uint32_t c); /* of category P, or ASCII and neither letter, digit, space nor control */

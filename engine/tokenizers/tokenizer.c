@@ -86,6 +86,7 @@ static int read_beside(struct vocabulary *v, const char *path, const char *name,
 static int finish_beside(struct tokenizer **out, struct vocabulary *v, const char *path, struct error *e)
 {
     if (read_beside(v, path, "tokenizer_config.json", vocabulary_configure, e) ||
+        read_beside(v, path, "added_tokens.json", vocabulary_configure_added, e) ||
         read_beside(v, path, "config.json", vocabulary_configure_model, e)) {
         vocabulary_close(v);
         return e->code;

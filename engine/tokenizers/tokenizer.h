@@ -38,7 +38,7 @@ struct tokenizer;
 
 /* path: a GGUF file (with or without weights), a tokenizer.json, SentencePiece's tokenizer.model, or a folder that holds
  * one, or vocab.json and merges.txt. tokenizer_config.json beside the latter three is read for BOS and EOS, config.json
- * for what that leaves open. */
+ * for what that leaves open. Tokens that only tokenizer_config.json or added_tokens.json adds are ERROR_INPUT. */
 int tokenizer_open(struct tokenizer **out, const char *path, struct error *e);
 int tokenizer_open_gguf(struct tokenizer **out, const struct gguf *g, struct error *e);
 void tokenizer_close(struct tokenizer *t);
@@ -78,7 +78,7 @@ bool tokenizer_adds_bos(const struct tokenizer *t); /* a prompt starts with BOS 
 /* SHA-256 of everything that decides the ids: kind, pieces, types, scores, merges, normalizer, pre-split, BOS rule. */
 const char *tokenizer_hash(const struct tokenizer *t);
 /* The tokenizer.ggml.* metadata that describe t; reading them back gives an equal tokenizer (same hash), but for the
- * normalizer of a bpe, for which there is no key. What else GGUF has no words for makes the writer fail, with the field
+ * NFC of a bpe, for which there is no key. What else GGUF has no words for makes the writer fail, with the field
  * that is missing. */
 void tokenizer_write_gguf(const struct tokenizer *t, struct gguf_writer *w);
 

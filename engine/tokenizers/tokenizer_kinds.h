@@ -94,6 +94,8 @@ int vocabulary_from_gguf(struct vocabulary *v, const struct gguf *g, struct erro
 /* The root of a tokenizer.json; then, where there is one, that of tokenizer_config.json. */
 int vocabulary_from_json(struct vocabulary *v, const json_t *root, struct error *e);
 int vocabulary_configure(struct vocabulary *v, const json_t *config, struct error *e);
+/* The root of added_tokens.json, {TOKEN: ID}: all must be in the vocabulary. */
+int vocabulary_configure_added(struct vocabulary *v, const json_t *added, struct error *e);
 /* The root of the model's config.json: ids of BOS and EOS where nothing else gave them. */
 int vocabulary_configure_model(struct vocabulary *v, const json_t *config, struct error *e);
 /* The bytes of SentencePiece's tokenizer.model. */

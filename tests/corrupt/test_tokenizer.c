@@ -1,4 +1,5 @@
 /* Broken vocabularies, one field at a time: each is refused in one line that names the field. */
+#include "engine/tokenizers/normalize.h"
 #include "tests/tokenizers/small.h"
 
 #include <math.h>
@@ -88,6 +89,10 @@ static const struct json_case json_cases[] = {
     {"post_processor", "{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{}},{\"Sequence\":{}}]}",
      "post_processor.single: ["},
     {"post_processor",
+     "{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{}},{\"SpecialToken\":{\"id\":\"<s>\"}},"
+     "{\"SpecialToken\":{\"id\":\"<s>\"}}],\"special_tokens\":{\"<s>\":{\"ids\":[261]}}}",
+     "post_processor.single: ["},
+    {"post_processor",
      "{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"<x>\"}},{\"Sequence\":{}}]}",
      "SpecialToken.id: \"<x>\""},
     {"post_processor",
@@ -161,6 +166,8 @@ static void broken_config(void **state)
         {"{\"add_eos_token\": true}", "add_eos_token: true"},
         {"{\"add_prefix_space\": true}", "add_prefix_space: true"},
         {"{\"bos_token\"", "line 1"},
+        {"{\"added_tokens_decoder\": {\"262\": {}, \"263\": {\"content\": \"<x>\"}}}",
+         "added_tokens_decoder.263: {\"content\":\"<x>\"}; it must be a token of the vocabulary"},
     };
     char *folder = folder_temporary();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -168,6 +175,15 @@ static void broken_config(void **state)
         struct tokenizer *t;
         free(file_put(folder, "tokenizer_config.json", cases[i][0], strlen(cases[i][0])));
         assert_error(small_open(&t, folder, small_json(), &e), &e, ERROR_INPUT, cases[i][1]);
+    }
+    free(file_put(folder, "tokenizer_config.json", "{}", 2));
+    static const char *const added[][2] = {{"{\"<tool>\": 262, \"<x>\": 263}", "added_tokens.json: \"<x>\": 263"},
+                                           {"[]", "added_tokens.json: added_tokens: []"}};
+    for (size_t i = 0; i < sizeof added / sizeof *added; i++) {
+        struct error e;
+        struct tokenizer *t;
+        free(file_put(folder, "added_tokens.json", added[i][0], strlen(added[i][0])));
+        assert_error(small_open(&t, folder, small_json(), &e), &e, ERROR_INPUT, added[i][1]);
     }
     folder_remove(folder);
 }
@@ -479,8 +495,21 @@ static void absent_pre_split(void **state)
 static void greedy_files(void **state)
 {
     (void)state;
-    static const char *const pre[] = {"(a+)+b", "(a|aa)+c", "(?:a*)*b", "(.*)*\\\\1x", "(?R)?a", "a{1,1000}{1,60}b"};
-    char text[30000], *folder = folder_temporary();
+    static const char eight[] = "()()()()()()()()";
+    char captures[256];
+    snprintf(captures, sizeof captures, "(?:%s%s%s%s(a|c))*[bd]", eight, eight, eight, eight);
+    const struct {
+        const char *pattern, *message; /* NULL: it may work */
+    } pre[] = {
+        {"(a+)+[bd]", "PCRE2's error -47"},
+        {"(a|aa)+[bd]", "PCRE2's error -47"},
+        {"(?:a*)*b", NULL},
+        {"(.*)*\\1x", NULL},
+        {"(?R)?a", NULL},
+        {"a{1,1000}{1,60}b", NULL},
+        {captures, "PCRE2's error -63"}, /* gigabytes of captures to go back to */
+    };
+    char text[200000], *folder = folder_temporary();
     memset(text, 'a', sizeof text);
     for (size_t i = 0; i < sizeof pre / sizeof *pre; i++) {
         struct error e;
@@ -489,10 +518,16 @@ static void greedy_files(void **state)
         json_t *root = small_json();
         json_object_set_new(root, "pre_tokenizer",
                             json_pack("{s:s, s:[{s:s, s:{s:s}, s:s}, {s:s, s:b, s:b}]}", "type", "Sequence",
-                                      "pretokenizers", "type", "Split", "pattern", "Regex", pre[i], "behavior",
+                                      "pretokenizers", "type", "Split", "pattern", "Regex", pre[i].pattern, "behavior",
                                       "Isolated", "type", "ByteLevel", "add_prefix_space", 0, "use_regex", 0));
-        if (small_open(&t, folder, root, &e)) continue;
-        tokenizer_encode(t, text, sizeof text, 0, &ids, &e);
+        const bool opened = !small_open(&t, folder, root, &e);
+        assert_true(opened || (e.code == ERROR_INPUT && !pre[i].message));
+        if (!opened) continue;
+        const int status = tokenizer_encode(t, text, sizeof text, 0, &ids, &e);
+        if (pre[i].message)
+            assert_error(status, &e, ERROR_INPUT, pre[i].message);
+        else
+            assert_true(!status || e.code == ERROR_INPUT);
         ids_free(&ids);
         tokenizer_close(t);
     }
@@ -511,12 +546,38 @@ static void greedy_files(void **state)
     folder_remove(folder);
 }
 
+/* A map of characters whose trie leads back into itself has a key as long as any text; and what it makes ends. */
+static void map_in_a_circle(void **state)
+{
+    (void)state;
+    struct {
+        uint32_t bytes, units[98];
+        char replacement[2];
+    } map = {4 * 98, {0}, "b"};
+    const size_t length = sizeof map.bytes + sizeof map.units + sizeof map.replacement;
+    char text[1024];
+    struct error e;
+    struct text out = {0};
+    memset(text, 'a', sizeof text);
+    map.units['a'] = 'a' << 10 | 1 << 8 | 'a'; /* its child by a is itself, its value the root's 0 */
+    assert_ok(charsmap_check((const char *)&map, length, &e), &e);
+    charsmap_apply((const char *)&map, length, text, sizeof text, SIZE_MAX, &out);
+    assert_string_equal(text_c(&out), "bbbb");
+    text_clear(&out);
+    charsmap_apply((const char *)&map, length, text, sizeof text, 1, &out);
+    assert_string_equal(text_c(&out), "bb");
+    text_clear(&out);
+    charsmap_apply_graphemes((const char *)&map, length, text, sizeof text, 1, &out);
+    assert_string_equal(text_c(&out), "bb");
+    text_free(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(broken_json),  cmocka_unit_test(broken_config),        cmocka_unit_test(no_tokenizer),
         cmocka_unit_test(broken_bpe),   cmocka_unit_test(broken_sentencepiece), cmocka_unit_test(absent_pre_split),
-        cmocka_unit_test(greedy_files),
+        cmocka_unit_test(greedy_files), cmocka_unit_test(map_in_a_circle),
     };
     return cmocka_run_group_tests_name("corrupt/tokenizer", tests, NULL, NULL);
 }
