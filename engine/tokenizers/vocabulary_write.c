@@ -66,6 +66,16 @@ static bool is_usual_unigram(const struct vocabulary *v)
     return !v->stage_count && !v->byte_fallback && !v->cuts_at_marks && !v->adds_space_once;
 }
 
+/* BPE of either kind has no normalizer in GGUF. NFC is the one that is left out: most texts are in that form. */
+static bool is_normalized(const struct vocabulary *v)
+{
+    const struct text *a, *b;
+    unsigned flags;
+    for (size_t i = 0; i < normalizer_length(v->normalizer); i++)
+        if (v->kind != &bpe_kind || normalizer_step(v->normalizer, i, &flags, &a, &b) != NORMAL_NFC) return true;
+    return false;
+}
+
 /* What GGUF has no words for: an error for whoever wants the file. */
 static int check_writable(const struct vocabulary *v, struct error *e)
 {
@@ -75,6 +85,9 @@ static int check_writable(const struct vocabulary *v, struct error *e)
         (v->kind == &unigram_kind && !is_usual_unigram(v)))
         return error_set(e, ERROR_INPUT,
                          "tokenizer.ggml.pre: GGUF has no name for the way in which this tokenizer prepares text");
+    if ((v->kind == &bpe_kind || v->kind == &sentencepiece_kind) && is_normalized(v))
+        return error_set(e, ERROR_INPUT,
+                         "tokenizer.ggml.model: GGUF has no name for the normalizer of this tokenizer's texts");
     return 0;
 }
 

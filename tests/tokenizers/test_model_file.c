@@ -104,6 +104,27 @@ static void broken_model(void **state)
     folder_remove(folder);
 }
 
+/* GGUF has no keys for what SentencePiece's BPE may do to a text beside its marks. */
+static void joined_spaces(void **state)
+{
+    (void)state;
+    struct error e;
+    struct tokenizer *t;
+    struct gguf_writer *w;
+    struct text bytes = {0};
+    char *folder = folder_temporary();
+    char *path = file_put(folder, "written.gguf", "", 0);
+    put_model(&bytes, 2, 0, 4, 1);
+    assert_ok(open_model(folder, &bytes, &t, &e), &e);
+    assert_ok(gguf_writer_open(&w, path, &e), &e);
+    tokenizer_write_gguf(t, w);
+    assert_error(gguf_writer_commit(&w, &e), &e, ERROR_INPUT, "GGUF has no name for the normalizer");
+    tokenizer_close(t);
+    text_free(&bytes);
+    free(path);
+    folder_remove(folder);
+}
+
 /* Cut off at each byte, and with each bit turned: an error, or a vocabulary that its kind takes or refuses. */
 static void mangled_model(void **state)
 {
@@ -141,6 +162,7 @@ static void mangled_model(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(broken_model), cmocka_unit_test(mangled_model)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(broken_model), cmocka_unit_test(joined_spaces),
+                                       cmocka_unit_test(mangled_model)};
     return cmocka_run_group_tests_name("tokenizers/model_file", tests, NULL, NULL);
 }

@@ -80,11 +80,17 @@ static void written(void **state)
         const char *part, *name, *kind;
         bool writable;
     } cases[] = {
-        {"patches", "plain", "bpe", true},         {"patches", "digits", "bpe", false},
-        {"patches", "bounds", "bpe", false},       {"files", "prepended", "sentencepiece", true},
-        {"files", "first", "sentencepiece", true}, {"files", "unprefixed", "sentencepiece", true},
-        {"files", "fused", "bpe", false},          {"files", "always", "bpe", false},
-        {"files", "bert", "wordpiece", false},     {"files", "unigram", "unigram", false},
+        {"patches", "plain", "bpe", true},
+        {"patches", "digits", "bpe", false},
+        {"patches", "bounds", "bpe", false},
+        {"patches", "lower", "bpe", false},
+        {"files", "prepended", "sentencepiece", true},
+        {"files", "first", "sentencepiece", true},
+        {"files", "unprefixed", "sentencepiece", true},
+        {"files", "fused", "bpe", false},
+        {"files", "always", "bpe", false},
+        {"files", "bert", "wordpiece", false},
+        {"files", "unigram", "unigram", false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct error e;
