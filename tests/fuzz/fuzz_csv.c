@@ -1,0 +1,37 @@
+#include "suites/reader.h"
+#include "tests/fuzz/targets.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int keep(void *user, json_t *doc, struct error *e)
+{
+    (void)e;
+    fuzz_demand(json_is_object(doc), "a document is an object");
+    ++*(size_t *)user;
+    return 0;
+}
+
+void fuzz_csv(const uint8_t *data, size_t size)
+{
+    static const struct {
+        const char *reader, *options;
+    } ways[] = {{"csv", "{\"header\": true}"},
+                {"csv", "{\"columns\": [\"a\", \"b\"]}"},
+                {"tsv", "{\"header\": true}"},
+                {"mmlu", NULL},
+                {"cola", NULL}};
+    if (!size) return;
+    const size_t way = data[0] % (sizeof ways / sizeof *ways);
+    size_t count = 0;
+    struct error e = {0};
+    json_t *options = ways[way].options ? json_loads(ways[way].options, 0, NULL) : NULL;
+    char *exact = malloc(size); /* a copy, so that the address sanitizer sees a read past the end */
+    fuzz_demand(exact != NULL, "memory");
+    memcpy(exact, data + 1, size - 1);
+    exact = realloc(exact, size > 1 ? size - 1 : 1);
+    const struct reader_source source = {"F", exact, size - 1, options};
+    fuzz_check(reader_find(ways[way].reader)->read(&source, keep, &count, &e), &e, "F: ");
+    free(exact);
+    json_decref(options);
+}
