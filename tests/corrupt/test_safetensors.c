@@ -33,6 +33,13 @@ static void test_headers(void **state)
         {"{" A "," A "}", "offset 0x8: header: line 1, column 60: duplicate object key"},
         {"{\"a\\u0000\":{}}", "offset 0x8: header: line 1"},
         {"{\"a\xff\":{}}", "offset 0x8: header: line 1"},
+        {"{\"\\ud800\":{}," A "," B "}", "offset 0x8: header: line 1, column "},
+        {"{" A ",\"b\":{\"dtype\":\"F16\",\"shape\":[1e999],\"data_offsets\":[16,18]}}", "real number overflow"},
+        {"{" A ",\"b\":{\"dtype\":\"F16\",\"shape\":[],\"shape\":[],\"data_offsets\":[16,18]}}",
+         "duplicate object key"},
+        {"{" A "," B ",\"__metadata__\":{},\"__metadata__\":{}}", "duplicate object key"},
+        {"{" A ",\"b\":{\"dtype\":\"F16\",\"shape\":[0,9223372036854775807],\"data_offsets\":[16,18]}}",
+         "tensor \"b\": data_offsets: [16, 18] is 2 bytes, but dtype and shape take 0"},
         {"{\"__metadata__\":[]," A "," B "}", "__metadata__: must be an object of strings"},
         {"{\"__metadata__\":{\"k\":1}," A "," B "}", "__metadata__: must be an object of strings"},
         {"{\"\":{\"dtype\":\"F16\",\"shape\":[9],\"data_offsets\":[0,18]}}", "tensor \"\": name: is empty"},
@@ -164,11 +171,64 @@ static void test_every_byte(void **state)
     folder_remove(folder);
 }
 
+/* Every bit of the header's length and of the header. */
+static void test_every_bit(void **state)
+{
+    (void)state;
+    char *folder = folder_temporary();
+    struct text t = {0};
+    struct error e;
+    size_t refused = 0;
+    put_safetensors(&t, valid, 18);
+    for (size_t i = 0; i < 8 * (t.length - 18); i++) {
+        t.bytes[i / 8] ^= (char)(1 << i % 8);
+        const int status = open_sample(folder, &t, &e);
+        t.bytes[i / 8] ^= (char)(1 << i % 8);
+        if (status) assert_error(status, &e, ERROR_INPUT, "x.safetensors: ");
+        refused += status != 0;
+    }
+    assert_in_range(refused, 900, 8 * (t.length - 18) - 8); /* names may be others */
+    assert_ok(open_sample(folder, &t, &e), &e);
+    text_free(&t);
+    folder_remove(folder);
+}
+
+/* Odd, and as the format allows. */
+static void test_oddities(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *header;
+        size_t size;
+    } cases[] = {
+        {"{}", 0},
+        {"{}                              ", 0},
+        {"{\"__metadata__\":{}}", 0},
+        {"{\"a\":{\"dtype\":\"F64\",\"shape\":[0],\"data_offsets\":[0,0]}}", 0},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[7,0,3],\"data_offsets\":[16,16]},\"b\":{\"dtype\":\"F32\",\"shape\":[4],"
+         "\"data_offsets\":[0,16]}}",
+         16},
+        {"{" B "," A "}", 18}, /* not in the order of the data */
+        {"{\"a\":{\"data_offsets\":[0,1],\"note\":[{}],\"shape\":[1],\"dtype\":\"U8\"}}", 1},
+        {"{\"\\ud83d\\ude00 \\n\":{\"dtype\":\"BOOL\",\"shape\":[],\"data_offsets\":[0,1]}}", 1},
+    };
+    char *folder = folder_temporary();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct text t = {0};
+        struct error e;
+        put_safetensors(&t, cases[i].header, cases[i].size);
+        assert_ok(open_sample(folder, &t, &e), &e);
+        text_free(&t);
+    }
+    folder_remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_headers),   cmocka_unit_test(test_header_length), cmocka_unit_test(test_deep_nesting),
-        cmocka_unit_test(test_truncated), cmocka_unit_test(test_every_byte),
+        cmocka_unit_test(test_truncated), cmocka_unit_test(test_every_byte),    cmocka_unit_test(test_every_bit),
+        cmocka_unit_test(test_oddities),
     };
     return cmocka_run_group_tests_name("corrupt/safetensors", tests, NULL, NULL);
 }
