@@ -54,11 +54,23 @@ static json_t *open_object(const struct checkpoint *c, const char *name, struct 
     return object;
 }
 
-/* Opens the shard with this name unless it is open; its number, -1 with an error. */
+/* Whether the folder has an entry of this name. A link that leads nowhere counts: whoever opens it says so. */
+static int has(const struct checkpoint *c, const char *name, bool *there, struct error *e)
+{
+    struct stat st;
+    *there = false;
+    char *path = path_join(c->path, name, e);
+    if (!path) return ERROR_IO;
+    *there = lstat(path, &st) == 0;
+    int status = *there || errno == ENOENT ? 0 : error_errno(e, path, "look for");
+    free(path);
+    return status;
+}
+
+/* Opens the shard with this name; its number, -1 with an error. */
 static int64_t open_shard(struct checkpoint *c, const char *name, struct error *e)
 {
     int64_t number = (int64_t)c->shard_count;
-    if (table_find(&c->shard_names, name, strlen(name), &number)) return number;
     if (memory_reserve((void **)&c->shards, &c->shard_capacity, c->shard_count + 1, sizeof *c->shards, "shards", e))
         return -1;
     struct shard *shard = &c->shards[c->shard_count];
@@ -97,7 +109,18 @@ static int open_mapped(struct checkpoint *c, const char *name, const char *shard
     if (!*shard || *shard == '.' || strchr(shard, '/'))
         return error_set(e, ERROR_INPUT, "%s/%s: weight_map: \"%.128s\": \"%.128s\" is not a plain file name", c->path,
                          c->weights_name, name, shard);
-    int64_t number = open_shard(c, shard, e);
+    int64_t number;
+    if (!table_find(&c->shard_names, shard, strlen(shard), &number)) {
+        bool there;
+        int status = has(c, shard, &there, e);
+        if (status) return status;
+        if (!there)
+            return error_set(
+                e, ERROR_INPUT,
+                "%s/%s: weight_map: \"%.128s\": %.128s is not in the folder: get it from where the others came",
+                c->path, c->weights_name, name, shard);
+        number = open_shard(c, shard, e);
+    }
     if (number < 0) return (int)e->code;
     const struct tensor *t = safetensors_tensor(c->shards[number].file, name);
     if (!t)
@@ -123,19 +146,6 @@ static int open_sharded(struct checkpoint *c, struct error *e)
     return 0;
 }
 
-/* Whether the folder has an entry of this name. A link that leads nowhere counts: whoever opens it says so. */
-static int has(const struct checkpoint *c, const char *name, bool *there, struct error *e)
-{
-    struct stat st;
-    *there = false;
-    char *path = path_join(c->path, name, e);
-    if (!path) return ERROR_IO;
-    *there = lstat(path, &st) == 0;
-    int status = *there || errno == ENOENT ? 0 : error_errno(e, path, "look for");
-    free(path);
-    return status;
-}
-
 /* Files whose names end this way, hidden ones left out: how many, the last one's name (to be freed), all in `list`. */
 static int find_ending(const struct checkpoint *c, const char *end, size_t *count, char **name, struct text *list,
                        struct error *e)
@@ -152,6 +162,7 @@ static int find_ending(const struct checkpoint *c, const char *end, size_t *coun
         if (!(*name = memory_string(f->d_name, e))) status = ERROR_IO;
     }
     closedir(folder);
+    if (!status && list->failed) status = error_set(e, ERROR_IO, "%s: out of memory for a list of its files", c->path);
     return status;
 }
 

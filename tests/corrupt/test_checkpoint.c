@@ -33,8 +33,8 @@ static int open_path(const char *path, struct error *e)
 
 #define MAP(text) "{\"weight_map\":{" text "}}"
 
-/* Folders by their config.json and index, beside a shard "s.safetensors" that has the tensor "a", a FIFO "fifo" and a
- * folder "folder"; NULL where the file is not there. */
+/* Folders by their config.json and index, beside shards "s.safetensors" and "swapped.safetensors" that have the tensor
+ * "a", a FIFO, a folder, a link that leads nowhere and one that leads to itself; NULL where the file is not there. */
 static void test_folders(void **state)
 {
     (void)state;
@@ -58,7 +58,18 @@ static void test_folders(void **state)
         {"{}", MAP("\"a\":\"../s.safetensors\""), ERROR_INPUT, "\"../s.safetensors\" is not a plain file name"},
         {"{}", MAP("\"a\":\"/etc/passwd\""), ERROR_INPUT, "\"/etc/passwd\" is not a plain file name"},
         {"{}", MAP("\"a\":\"folder/s.safetensors\""), ERROR_INPUT, "is not a plain file name"},
-        {"{}", MAP("\"a\":\"gone.safetensors\""), ERROR_IO, "/gone.safetensors: open: No such file or directory"},
+        {"{}", MAP("\"a\":\"gone.safetensors\""), ERROR_INPUT,
+         "/model.safetensors.index.json: weight_map: \"a\": gone.safetensors is not in the folder"},
+        {"{}", MAP("\"a\":\"s.safetensors\",\"b\":\"gone.safetensors\""), ERROR_INPUT,
+         "\"b\": gone.safetensors is not in"},
+        {"{}", MAP("\"a\":\"dangling\""), ERROR_IO, "/dangling: open: No such file or directory"},
+        {"{}", MAP("\"a\":\"loop\""), ERROR_IO, "/loop: open: Too many levels of symbolic links"},
+        {"{}", MAP("\"a\":\"s\\u0000.safetensors\""), ERROR_INPUT, "/model.safetensors.index.json: line 1, column "},
+        {"{}", MAP("\"a\":\"s.safetensors\",\"c\":\"swapped.safetensors\""), ERROR_INPUT,
+         "weight_map: \"c\" is not in swapped.safetensors"},
+        {"{}", MAP("\"a\":null"), ERROR_INPUT, "weight_map: \"a\": must be a file name"},
+        {"{}", MAP("\"a\":[\"s.safetensors\"]"), ERROR_INPUT, "weight_map: \"a\": must be a file name"},
+        {"{}", "{\"weight_map\":null}", ERROR_INPUT, "/model.safetensors.index.json: weight_map: must be an object"},
         {"{}", MAP("\"a\":\"fifo\""), ERROR_INPUT, "/fifo: is a device, pipe or socket, not a regular file"},
         {"{}", MAP("\"a\":\"folder\""), ERROR_INPUT, "/folder: is a folder, not a regular file"},
         {"{}", MAP("\"a\":\"config.json\""), ERROR_INPUT, "/config.json: offset 0x0: header length"},
@@ -70,7 +81,11 @@ static void test_folders(void **state)
     struct text t = {0};
     put_safetensors(&t, one, 1);
     free(put_file(folder, "s.safetensors", &t));
+    free(put_file(folder, "swapped.safetensors", &t));
     text_free(&t);
+    char *dangling = path_join(folder, "dangling", &e), *loop = path_join(folder, "loop", &e);
+    assert_int_equal(symlink("nowhere", dangling), 0);
+    assert_int_equal(symlink("loop", loop), 0);
     char *fifo = path_join(folder, "fifo", &e), *inner = path_join(folder, "folder", &e);
     assert_int_equal(mkfifo(fifo, 0600), 0);
     assert_int_equal(mkdir(inner, 0700), 0);
@@ -84,6 +99,8 @@ static void test_folders(void **state)
         put_text(folder, "model.safetensors.index.json", cases[i].index);
         assert_error(open_path(folder, &e), &e, cases[i].code, cases[i].says);
     }
+    free(dangling);
+    free(loop);
     free(fifo);
     free(inner);
     folder_remove(folder);
