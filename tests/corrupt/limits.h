@@ -44,6 +44,7 @@ static inline void assert_costs(limited *open, const char *path, enum error_code
     e.text[n] = 0;
     assert_int_equal(wait4(child, &status, 0, &used), child);
     if (WIFSIGNALED(status)) fail_msg("%s: signal %d", path, WTERMSIG(status));
+    if (code && !WEXITSTATUS(status)) fail_msg("%s: was read, but is due: %s", path, says);
     if (code)
         assert_error(WEXITSTATUS(status), &e, code, says);
     else
