@@ -214,9 +214,9 @@ static void test_corpus(void **state)
         {"tokenizer/bytelevel.json", read_tokenizer, false, 300},
         {"gguf/bpe.gguf", read_tokenizer, false, 10},
         {"gguf/sentencepiece.gguf", read_tokenizer, false, 10},
-        {"suite/rolling.yaml", read_suite, false, 100},
-        {"suite/choice.yaml", read_suite, false, 100},
-        {"csv/mmlu", read_csv, false, 10},
+        {"suite/rolling.yaml", read_suite, false, 50},
+        {"suite/choice.yaml", read_suite, false, 50},
+        {"csv/mmlu", read_csv, false, 3},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char path[128];
