@@ -15,7 +15,7 @@ struct evaluate_options {
     const char *math;    /* as given, or NULL */
     const char *out;
     bool fresh;
-    bool chat_template; /* asked for, which is refused */
+    bool chat_template;                 /* asked for, which is refused */
     struct profiling_options profiling; /* profiling_check() */
     struct aids aids;                   /* aids_free() */
     /* Of the machine, where there is a profile: measured behind the first subject's run. */
