@@ -3,8 +3,25 @@
  * what metadata says is in the hyper-parameters. */
 #include "engine/models/internal.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+const struct key_map decoder_keys[] = {
+    {"context_length", "max_position_embeddings", NAN, NULL},
+    {"embedding_length", "hidden_size", NAN, NULL},
+    {"block_count", "num_hidden_layers", NAN, NULL},
+    {"feed_forward_length", "intermediate_size", NAN, NULL},
+    {"attention.head_count", "num_attention_heads", NAN, NULL},
+    {"attention.head_count_kv", "num_key_value_heads", NAN, "attention.head_count"},
+    {"attention.key_length", "head_dim", 0, NULL},
+    {"attention.layer_norm_rms_epsilon", "rms_norm_eps", NAN, NULL},
+    {"rope.dimension_count", NULL, 0, NULL},
+    {"rope.share", "partial_rotary_factor|rope_parameters.partial_rotary_factor", 1, NULL},
+    {"rope.freq_base", "rope_theta|rope_parameters.rope_theta", 10000, NULL},
+    {"vocab_size", "vocab_size", 0, NULL},
+    {NULL, NULL, 0, NULL},
+};
 
 /* --- loading --- */
 

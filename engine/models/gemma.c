@@ -3,38 +3,9 @@
  * and logits, a window in every other layer, and a scale of scores of its own. */
 #include "engine/models/internal.h"
 
-#include <math.h>
 #include <stddef.h>
 
-static const struct key_map keys[] = {
-    {"context_length", "max_position_embeddings", NAN, NULL},
-    {"embedding_length", "hidden_size", NAN, NULL},
-    {"block_count", "num_hidden_layers", NAN, NULL},
-    {"feed_forward_length", "intermediate_size", NAN, NULL},
-    {"attention.head_count", "num_attention_heads", NAN, NULL},
-    {"attention.head_count_kv", "num_key_value_heads", NAN, "attention.head_count"},
-    {"attention.key_length", "head_dim", 0, NULL},
-    {"attention.layer_norm_rms_epsilon", "rms_norm_eps", NAN, NULL},
-    {"rope.dimension_count", NULL, 0, NULL},
-    {"rope.share", "partial_rotary_factor|rope_parameters.partial_rotary_factor", 1, NULL},
-    {"rope.freq_base", "rope_theta|rope_parameters.rope_theta", 10000, NULL},
-    {"vocab_size", "vocab_size", 0, NULL},
-    {NULL, NULL, 0, NULL},
-};
-
 static const struct key_map keys2[] = {
-    {"context_length", "max_position_embeddings", NAN, NULL},
-    {"embedding_length", "hidden_size", NAN, NULL},
-    {"block_count", "num_hidden_layers", NAN, NULL},
-    {"feed_forward_length", "intermediate_size", NAN, NULL},
-    {"attention.head_count", "num_attention_heads", NAN, NULL},
-    {"attention.head_count_kv", "num_key_value_heads", NAN, "attention.head_count"},
-    {"attention.key_length", "head_dim", 0, NULL},
-    {"attention.layer_norm_rms_epsilon", "rms_norm_eps", NAN, NULL},
-    {"rope.dimension_count", NULL, 0, NULL},
-    {"rope.share", "partial_rotary_factor|rope_parameters.partial_rotary_factor", 1, NULL},
-    {"rope.freq_base", "rope_theta|rope_parameters.rope_theta", 10000, NULL},
-    {"vocab_size", "vocab_size", 0, NULL},
     {"attention.sliding_window", "sliding_window", 4096, NULL},
     {"attention.scale", "query_pre_attn_scalar", 0, NULL},
     {"attn_logit_softcapping", "attn_logit_softcapping", 0, NULL},
@@ -98,7 +69,7 @@ const struct architecture architecture_gemma = {.name = "gemma",
                                                 .folder_types = "gemma",
                                                 .eps_key = "attention.layer_norm_rms_epsilon",
                                                 .prefix = "model.",
-                                                .keys = keys,
+                                                .keys = decoder_keys,
                                                 .names = names,
                                                 .guards = guards,
                                                 .ignored = ignored,
@@ -113,7 +84,8 @@ const struct architecture architecture_gemma2 = {.name = "gemma2",
                                                  .folder_types = "gemma2",
                                                  .eps_key = "attention.layer_norm_rms_epsilon",
                                                  .prefix = "model.",
-                                                 .keys = keys2,
+                                                 .keys = decoder_keys,
+                                                 .more_keys = keys2,
                                                  .names = names2,
                                                  .guards = guards,
                                                  .ignored = ignored,

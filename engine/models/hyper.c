@@ -38,13 +38,6 @@ static const struct {
             {"final_logit_softcapping", offsetof(struct hyper, logit_cap)}};
 enum { CAPS = sizeof caps / sizeof *caps };
 
-static bool has_key(const struct architecture *a, const char *key)
-{
-    const struct key_map *k = a->keys;
-    while (k->key && strcmp(k->key, key)) k++;
-    return k->key != NULL;
-}
-
 static int64_t number_at(const struct hyper *h, size_t i)
 {
     return *(const int64_t *)((const char *)h + numbers[i].offset);
@@ -102,7 +95,7 @@ static int read_numbers(struct model *m, struct error *e)
 {
     for (size_t i = 0; i < NUMBERS; i++) {
         int64_t *to = (int64_t *)((char *)&m->hyper + numbers[i].offset);
-        if (!has_key(m->architecture, numbers[i].key)) continue;
+        if (!architecture_key(m->architecture, numbers[i].key)) continue;
         int status = source_i64(m->source, numbers[i].key, numbers[i].low, numbers[i].high, to, e);
         if (status) return status;
     }
@@ -113,9 +106,9 @@ static int read_numbers(struct model *m, struct error *e)
 static void derive_experts(struct hyper *h, const struct architecture *a)
 {
     if (!h->experts) return;
-    const bool own = has_key(a, "expert_feed_forward_length"); /* else all of the width is one expert's */
+    const bool own = architecture_key(a, "expert_feed_forward_length"); /* else all of the width is one expert's */
     if (!h->expert_ffn) h->expert_ffn = own ? h->ffn / (h->experts_used ? h->experts_used : 1) : h->ffn;
-    if (!h->shared_ffn && has_key(a, "expert_shared_feed_forward_length")) h->shared_ffn = h->ffn;
+    if (!h->shared_ffn && architecture_key(a, "expert_shared_feed_forward_length")) h->shared_ffn = h->ffn;
 }
 
 static int derive_sizes(struct model *m, struct error *e)
@@ -137,9 +130,9 @@ static int read_rotation(struct model *m, struct error *e)
     struct hyper *h = &m->hyper;
     double share = 1;
     h->rope_base = 10000;
-    if (!has_key(m->architecture, "rope.freq_base")) return 0;
+    if (!architecture_key(m->architecture, "rope.freq_base")) return 0;
     int status = source_f64(m->source, "rope.freq_base", &h->rope_base, e);
-    if (!status && !source_has(m->source, "rope.dimension_count") && has_key(m->architecture, "rope.share"))
+    if (!status && !source_has(m->source, "rope.dimension_count") && architecture_key(m->architecture, "rope.share"))
         status = source_f64(m->source, "rope.share", &share, e);
     if (!status && !(share > 0 && share <= 1)) {
         char key[SOURCE_KEY];
@@ -158,7 +151,7 @@ static int read_scales(struct model *m, struct error *e)
     int status = 0;
     double v = 0;
     for (size_t i = 0; i < CAPS && !status; i++) {
-        if (!has_key(m->architecture, caps[i].key)) continue;
+        if (!architecture_key(m->architecture, caps[i].key)) continue;
         status = source_f64(m->source, caps[i].key, &v, e);
         char key[SOURCE_KEY];
         if (!status && v < 0)
@@ -166,7 +159,7 @@ static int read_scales(struct model *m, struct error *e)
                                source_key(m->source, caps[i].key, key), v);
         *(float *)((char *)h + caps[i].offset) = (float)v;
     }
-    if (status || !has_key(m->architecture, "attention.scale")) return status;
+    if (status || !architecture_key(m->architecture, "attention.scale")) return status;
     /* A folder has the width whose root divides scores, a GGUF file the factor; where it has none Gemma 2's largest, of
      * 46 layers, goes by the width of the model, as llama.cpp has it. */
     bool folder = !checkpoint_gguf(source_checkpoint(m->source));
@@ -208,7 +201,7 @@ static int read_switches(struct model *m, struct error *e)
     h->gates_in_one = style && style->one_gate_up;
     h->window_period = style && style->every_other ? 2 : 1;
     int status = 0;
-    if (has_key(m->architecture, "use_parallel_residual"))
+    if (architecture_key(m->architecture, "use_parallel_residual"))
         status = source_bool(m->source, "use_parallel_residual", &h->parallel, e);
     if (!status && h->experts) status = source_bool(m->source, "expert_weights_norm", &h->experts_norm, e);
     return status ? status : check_layer_types(m, e);
@@ -250,16 +243,19 @@ void hyper_write(const struct model *m, struct gguf_writer *w)
     char key[128];
     for (size_t i = 0; i < NUMBERS; i++) {
         int64_t value = numbers[i].offset == offsetof(struct hyper, context) ? m->rope.claimed : number_at(h, i);
-        if (has_key(a, numbers[i].key) && value) gguf_write_u32(w, full_key(m, numbers[i].key, key), (uint32_t)value);
+        if (architecture_key(a, numbers[i].key) && value)
+            gguf_write_u32(w, full_key(m, numbers[i].key, key), (uint32_t)value);
     }
     if (h->head * h->heads != h->width)
         gguf_write_u32(w, full_key(m, "attention.value_length", key), (uint32_t)h->head);
     gguf_write_f32(w, full_key(m, a->eps_key, key), h->norm_eps);
     if (h->rope_dims) gguf_write_f32(w, full_key(m, "rope.freq_base", key), (float)h->rope_base);
     for (size_t i = 0; i < CAPS; i++)
-        if (has_key(a, caps[i].key) && cap_at(h, i) > 0) gguf_write_f32(w, full_key(m, caps[i].key, key), cap_at(h, i));
-    if (has_key(a, "attention.scale")) gguf_write_f32(w, full_key(m, "attention.scale", key), h->attn_scale);
-    if (has_key(a, "use_parallel_residual")) gguf_write_bool(w, full_key(m, "use_parallel_residual", key), h->parallel);
+        if (architecture_key(a, caps[i].key) && cap_at(h, i) > 0)
+            gguf_write_f32(w, full_key(m, caps[i].key, key), cap_at(h, i));
+    if (architecture_key(a, "attention.scale")) gguf_write_f32(w, full_key(m, "attention.scale", key), h->attn_scale);
+    if (architecture_key(a, "use_parallel_residual"))
+        gguf_write_bool(w, full_key(m, "use_parallel_residual", key), h->parallel);
     if (h->experts) gguf_write_bool(w, full_key(m, "expert_weights_norm", key), h->experts_norm);
     rope_write(m, w);
 }

@@ -165,6 +165,7 @@ static inline int64_t window_of(const struct hyper *h, int64_t layer)
 }
 
 /* --- decoder.c --- */
+extern const struct key_map decoder_keys[]; /* what most of its architectures are told by */
 int decoder_load(struct model *m, struct error *e);
 int64_t decoder_room(const struct hyper *h);
 void decoder_layer(struct pass *p, int64_t i);

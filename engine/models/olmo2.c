@@ -1,24 +1,7 @@
 /* OLMo 2 (OLMo Team 2024): norms behind the blocks and none before, and norms of all heads of q and of k as one. */
 #include "engine/models/internal.h"
 
-#include <math.h>
 #include <stddef.h>
-
-static const struct key_map keys[] = {
-    {"context_length", "max_position_embeddings", NAN, NULL},
-    {"embedding_length", "hidden_size", NAN, NULL},
-    {"block_count", "num_hidden_layers", NAN, NULL},
-    {"feed_forward_length", "intermediate_size", NAN, NULL},
-    {"attention.head_count", "num_attention_heads", NAN, NULL},
-    {"attention.head_count_kv", "num_key_value_heads", NAN, "attention.head_count"},
-    {"attention.key_length", "head_dim", 0, NULL},
-    {"attention.layer_norm_rms_epsilon", "rms_norm_eps", NAN, NULL},
-    {"rope.dimension_count", NULL, 0, NULL},
-    {"rope.share", "partial_rotary_factor|rope_parameters.partial_rotary_factor", 1, NULL},
-    {"rope.freq_base", "rope_theta|rope_parameters.rope_theta", 10000, NULL},
-    {"vocab_size", "vocab_size", 0, NULL},
-    {NULL, NULL, 0, NULL},
-};
 
 static const struct name_map names[] = {
     {"token_embd.weight", "model.embed_tokens.weight", AS_IS},
@@ -54,7 +37,7 @@ const struct architecture architecture_olmo2 = {.name = "olmo2",
                                                 .folder_types = "olmo2",
                                                 .eps_key = "attention.layer_norm_rms_epsilon",
                                                 .prefix = "model.",
-                                                .keys = keys,
+                                                .keys = decoder_keys,
                                                 .names = names,
                                                 .guards = guards,
                                                 .ignored = ignored,

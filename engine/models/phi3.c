@@ -1,22 +1,9 @@
 /* Phi-3 (Abdin et al. 2024): Llama with q, k and v in one matrix and gate and up in another. */
 #include "engine/models/internal.h"
 
-#include <math.h>
 #include <stddef.h>
 
 static const struct key_map keys[] = {
-    {"context_length", "max_position_embeddings", NAN, NULL},
-    {"embedding_length", "hidden_size", NAN, NULL},
-    {"block_count", "num_hidden_layers", NAN, NULL},
-    {"feed_forward_length", "intermediate_size", NAN, NULL},
-    {"attention.head_count", "num_attention_heads", NAN, NULL},
-    {"attention.head_count_kv", "num_key_value_heads", NAN, "attention.head_count"},
-    {"attention.key_length", "head_dim", 0, NULL},
-    {"attention.layer_norm_rms_epsilon", "rms_norm_eps", NAN, NULL},
-    {"rope.dimension_count", NULL, 0, NULL},
-    {"rope.share", "partial_rotary_factor|rope_parameters.partial_rotary_factor", 1, NULL},
-    {"rope.freq_base", "rope_theta|rope_parameters.rope_theta", 10000, NULL},
-    {"vocab_size", "vocab_size", 0, NULL},
     {"attention.sliding_window", "sliding_window", 0, NULL},
     {NULL, NULL, 0, NULL},
 };
@@ -51,7 +38,8 @@ const struct architecture architecture_phi3 = {.name = "phi3",
                                                .folder_types = "phi3",
                                                .eps_key = "attention.layer_norm_rms_epsilon",
                                                .prefix = "model.",
-                                               .keys = keys,
+                                               .keys = decoder_keys,
+                                               .more_keys = keys,
                                                .names = names,
                                                .guards = guards,
                                                .ignored = ignored,

@@ -87,11 +87,13 @@ const json_t *source_config(const struct source *s, const char *keys)
     return found;
 }
 
-static const struct key_map *find_key(const struct source *s, const char *key)
+const struct key_map *architecture_key(const struct architecture *a, const char *key)
 {
-    const struct key_map *k = s->architecture->keys;
-    while (k->key && strcmp(k->key, key)) k++;
-    return k->key ? k : NULL;
+    const struct key_map *const tables[] = {a->keys, a->more_keys};
+    for (int i = 0; i < 2; i++)
+        for (const struct key_map *k = tables[i]; k && k->key; k++)
+            if (strcmp(k->key, key) == 0) return k;
+    return NULL;
 }
 
 /* Keys of GGUF files that change the arithmetic of every architecture that does not have them in its table. */
@@ -190,7 +192,7 @@ int source_open(struct source **out, const char *path, struct error *e)
     for (const struct guard *g = status ? NULL : s->architecture->guards; g && g->allowed && !status; g++)
         status = check_guard(s, g, e);
     for (const struct guard *g = everywhere; g->allowed && !status; g++)
-        if (!find_key(s, g->key)) status = check_guard(s, g, e);
+        if (!architecture_key(s->architecture, g->key)) status = check_guard(s, g, e);
     if (!status) status = read_quantization(s, e);
     size_t n = status ? 0 : checkpoint_count(s->checkpoint);
     if (!status && !(s->used = memory_new(n, sizeof *s->used, "a checkpoint", e))) status = ERROR_IO;
@@ -217,7 +219,7 @@ void source_close(struct source *s)
 
 const char *source_key(const struct source *s, const char *key, char shown[SOURCE_KEY])
 {
-    const struct key_map *map = find_key(s, key);
+    const struct key_map *map = architecture_key(s->architecture, key);
     if (checkpoint_gguf(s->checkpoint))
         snprintf(shown, SOURCE_KEY, "%s.%s", s->architecture->name, key);
     else {
@@ -230,7 +232,7 @@ const char *source_key(const struct source *s, const char *key, char shown[SOURC
 /* *given tells whether the file has the key or the value is the fallback. */
 static int look_up(const struct source *s, const char *key, double *out, bool *given, struct error *e)
 {
-    const struct key_map *map = find_key(s, key);
+    const struct key_map *map = architecture_key(s->architecture, key);
     char shown[SOURCE_KEY];
     bool number = false;
     if (checkpoint_gguf(s->checkpoint)) {
@@ -273,7 +275,7 @@ int source_i64(const struct source *s, const char *key, int64_t low, int64_t hig
 
 int source_bool(const struct source *s, const char *key, bool *out, struct error *e)
 {
-    const struct key_map *map = find_key(s, key);
+    const struct key_map *map = architecture_key(s->architecture, key);
     char shown[SOURCE_KEY];
     bool told = false;
     *out = map && map->fallback != 0;
@@ -291,7 +293,7 @@ int source_bool(const struct source *s, const char *key, bool *out, struct error
 
 bool source_has(const struct source *s, const char *key)
 {
-    const struct key_map *map = find_key(s, key);
+    const struct key_map *map = architecture_key(s->architecture, key);
     const json_t *v = map ? source_config(s, map->folder_key) : NULL;
     return source_gguf(s, key) || (v && !json_is_null(v));
 }

@@ -42,15 +42,16 @@ struct hyper;
 struct pass;
 struct style;
 struct architecture {
-    const char *name;             /* MUST: GGUF's general.architecture */
-    const char *folder_types;     /* MUST: values of config.json's model_type, '|' between */
-    const char *eps_key;          /* MUST: the key of the norms' epsilon */
-    const char *prefix;           /* MUST: what a folder's tensor names may begin with or lack ("transformer.") */
-    const struct key_map *keys;   /* MUST: NULL key ends */
-    const struct name_map *names; /* MUST: NULL name ends */
-    const struct guard *guards;   /* MUST: NULL allowed ends */
-    const char *const *ignored;   /* MUST: endings of tensor names that carry no weights, NULL-terminated */
-    const struct style *style;    /* MUST where decoder.c computes it: what its layers are made of */
+    const char *name;                /* MUST: GGUF's general.architecture */
+    const char *folder_types;        /* MUST: values of config.json's model_type, '|' between */
+    const char *eps_key;             /* MUST: the key of the norms' epsilon */
+    const char *prefix;              /* MUST: what a folder's tensor names may begin with or lack ("transformer.") */
+    const struct key_map *keys;      /* MUST: NULL key ends */
+    const struct key_map *more_keys; /* MAY: likewise, beside a table that architectures share */
+    const struct name_map *names;    /* MUST: NULL name ends */
+    const struct guard *guards;      /* MUST: NULL allowed ends */
+    const char *const *ignored;      /* MUST: endings of tensor names that carry no weights, NULL-terminated */
+    const struct style *style;       /* MUST where decoder.c computes it: what its layers are made of */
     bool rope_interleaved_in_gguf;
     bool ties_by_default;                          /* tie_word_embeddings of a config.json that does not say */
     int (*load)(struct model *m, struct error *e); /* MUST: fills hyper-parameters and layers from m->source */
@@ -58,6 +59,8 @@ struct architecture {
     void (*layer)(struct pass *p, int64_t i);      /* MUST: p->x through layer i */
     void (*finish)(struct pass *p);                /* MUST: the last norm */
 };
+/* Of both tables; NULL: the architecture has no such key. */
+const struct key_map *architecture_key(const struct architecture *a, const char *key);
 
 struct source;
 int source_open(struct source **out, const char *path, struct error *e);
