@@ -31,10 +31,10 @@ static void name_weights(struct contender *c, const struct tally *t)
     size_t most = 0;
     for (size_t i = 0; i <= DTYPE_LIMIT; i++)
         if (t->bytes[i] > t->bytes[most]) most = i;
-    const char *own = c->subject.stored && t->own ? t->own->name : c->subject.how.spec;
-    snprintf(w->weights, sizeof w->weights, "%s", most < DTYPE_LIMIT ? dtype_of((int)most)->name : own);
-    for (char *s = w->weights; *s && most < DTYPE_LIMIT; s++)
-        if (*s >= 'A' && *s <= 'Z') *s = (char)(*s - 'A' + 'a');
+    if (most < DTYPE_LIMIT)
+        dtype_lower_name((enum dtype_id)most, w->weights);
+    else
+        snprintf(w->weights, sizeof w->weights, "%s", c->subject.stored && t->own ? t->own->name : c->subject.how.spec);
     w->quantized = most != DTYPE_F32 && most != DTYPE_F16 && most != DTYPE_BF16;
 }
 

@@ -35,3 +35,11 @@ bool tensor_bytes(enum dtype_id type, int n_dims, const int64_t *shape, size_t *
     if (last % d->block) return false;
     return !__builtin_mul_overflow((size_t)(n / d->block), d->block_bytes, bytes) && *bytes <= PTRDIFF_MAX;
 }
+
+void dtype_lower_name(enum dtype_id type, char out[DTYPE_NAME])
+{
+    size_t i = 0;
+    for (const char *from = dtype_of((int)type)->name; from[i] && i < DTYPE_NAME - 1; i++)
+        out[i] = (char)(from[i] >= 'A' && from[i] <= 'Z' ? from[i] - 'A' + 'a' : from[i]);
+    out[i] = 0;
+}

@@ -64,6 +64,9 @@ struct dtype {
 
 /* NULL for a number that is no type (retired or never given). */
 const struct dtype *dtype_of(int id);
+enum { DTYPE_NAME = 16 };
+/* A type's name in small letters, as users write it: "q4_k". */
+void dtype_lower_name(enum dtype_id type, char out[DTYPE_NAME]);
 /* The number of the type with this name, in any case; -1 where there is none. */
 int dtype_named(const char *name);
 

@@ -57,20 +57,12 @@ static const struct settings *settings_of(const struct backend_options *o) { ret
 
 /* --- settings --- */
 
-static void lower_name(enum dtype_id type, char out[16])
-{
-    size_t i = 0;
-    for (const char *from = dtype_of((int)type)->name; from[i] && i < 15; i++)
-        out[i] = (char)(from[i] >= 'A' && from[i] <= 'Z' ? from[i] - 'A' + 'a' : from[i]);
-    out[i] = 0;
-}
-
 static int parse_type(const struct backend_spec *spec, const char *name, enum dtype_id *type, struct error *e)
 {
     char lower[TYPES][16];
     const char *known[TYPES];
     for (size_t i = 0; i < TYPES; i++) {
-        lower_name(types[i], lower[i]);
+        dtype_lower_name(types[i], lower[i]);
         known[i] = lower[i];
         if (strcmp(name, known[i]) == 0) return *type = types[i], 0;
     }
@@ -111,13 +103,13 @@ static int configure(struct backend_options *o, const struct backend_spec *spec,
             status = add_override(s, spec, spec->settings[i].value, &used, e);
     if (status) return status;
     char name[16];
-    lower_name(s->variant->type, name);
+    dtype_lower_name(s->variant->type, name);
     if (s->pure && s->variant->mixes && gguf_variant(name) && !gguf_variant(name)->mixes)
         s->variant = gguf_variant(name); /* q4_k_m,pure is q4_k */
     s->pure = s->pure && s->variant->mixes;
     snprintf(o->spec, sizeof o->spec, "gguf:%s%s", s->variant->name, s->pure ? ",pure" : "");
     for (uint32_t i = 0; i < s->n_overrides; i++) {
-        lower_name((enum dtype_id)s->overrides[i].type, name);
+        dtype_lower_name((enum dtype_id)s->overrides[i].type, name);
         spec_add(o, ",tensor=%s:%s", s->patterns + s->overrides[i].pattern, name); /* no longer than the spec was */
     }
     return 0;

@@ -313,10 +313,10 @@ const struct watch *model_watched(const struct model *m) { return m->watch; }
 static void name_weights(const struct model *m, const struct matrix *w, char out[BACKEND_SPEC])
 {
     const bool stored = strcmp(m->facts.backend, "stored") == 0, own = w->backend->tile;
-    const char *name = !own ? dtype_of((int)w->type)->name : stored ? w->backend->name : m->facts.backend;
-    snprintf(out, BACKEND_SPEC, "%s", name);
-    for (char *s = out; *s && !own; s++)
-        if (*s >= 'A' && *s <= 'Z') *s = (char)(*s - 'A' + 'a');
+    if (own)
+        snprintf(out, BACKEND_SPEC, "%s", stored ? w->backend->name : m->facts.backend);
+    else
+        dtype_lower_name(w->type, out);
 }
 
 /* Behind what there is, with a comma between. */
