@@ -128,8 +128,8 @@ static double cost_l3(const struct report_per_token *t) { return t->l3_misses; }
 static double cost_energy(const struct report_per_token *t) { return t->energy_joules; }
 
 static const struct cost costs[] = {
-    {"Processor ms", "", cost_clock}, {"Bytes of weights", "", cost_bytes}, {"Instructions", "", cost_instructions},
-    {"L1 data misses", "", cost_l1d}, {"L2 misses", "", cost_l2},           {"L3 misses", "", cost_l3},
+    {"Processor ms", "", cost_clock}, {"Bytes read", "", cost_bytes}, {"Instructions", "", cost_instructions},
+    {"L1 data misses", "", cost_l1d}, {"L2 misses", "", cost_l2},     {"L3 misses", "", cost_l3},
     {"Joules", "", cost_energy}};
 enum { TOKEN_COSTS = sizeof costs / sizeof *costs };
 

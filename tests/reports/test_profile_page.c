@@ -90,6 +90,7 @@ static void test_numbers(void **state)
     assert_part(section, "<td>73.3 G</td>");      /* instructions that were all seen */
     assert_part(section, "0.42% of it</span></summary>");
     assert_int_equal(count(section, ">Instructions</th>"), 1 + 2); /* not in the other subject's tables */
+    assert_int_equal(count(section, ">Bytes read</th>"), 1);       /* with keys and values: not of weights alone */
     free(section);
     free(page);
     json_decref(v);
