@@ -189,7 +189,8 @@ struct model_options subject_options(const struct subject *s, const struct aids 
 
 void subject_notes(const struct subject *s, const struct facts *f)
 {
-    if (f->warning[0]) note("warning: %s", f->warning);
+    for (const char *line = f->warning; *line; line += strcspn(line, "\n"), line += *line == '\n')
+        note("warning: %.*s", (int)strcspn(line, "\n"), line);
     if (f->fell_back)
         note("note: %s: %lld matrices have columns that do not divide into the type's blocks and took another type",
              s->name, (long long)f->fell_back);

@@ -99,6 +99,7 @@ static int run(int argc, char **argv, bool help, struct error *e)
     if (!status) status = model_path(operands[0], &path, e);
     if (!status) status = tokenizer_open(&t, path, e);
     k.t = t;
+    if (!status && *tokenizer_warning(t)) note("warning: %s: %s", path, tokenizer_warning(t));
     if (!status && file)
         status = print_file(&k, file, e);
     else if (!status && !*operands[1])

@@ -139,7 +139,7 @@ static bool is_key(const struct gguf_value *v, const char *key)
     return v->key.length == strlen(key) && memcmp(v->key.bytes, key, v->key.length) == 0;
 }
 
-static int write_folder_metadata(const struct exporting *x, struct gguf_writer *w, struct error *e)
+static int write_folder_metadata(struct exporting *x, struct gguf_writer *w, struct error *e)
 {
     gguf_write_string(w, "general.architecture", x->m->architecture->name);
     char *path = memory_string(x->m->facts.path, e);
@@ -151,6 +151,7 @@ static int write_folder_metadata(const struct exporting *x, struct gguf_writer *
     struct tokenizer *t;
     int status = tokenizer_open(&t, x->m->facts.path, e);
     if (status) return status;
+    warn_of_tokenizer(x->m, t);
     tokenizer_write_gguf(t, w);
     tokenizer_close(t);
     return 0;
@@ -179,7 +180,7 @@ static void write_packing(const struct exporting *x, struct gguf_writer *w)
     if (imatrix_chunks(im)) gguf_write_u32(w, "quantize.imatrix.chunks_count", imatrix_chunks(im));
 }
 
-static int write_metadata(const struct exporting *x, struct gguf_writer *w, struct error *e)
+static int write_metadata(struct exporting *x, struct gguf_writer *w, struct error *e)
 {
     const struct gguf *g = checkpoint_gguf(source_checkpoint(x->m->source));
     bool packs = x->options->how || !g;
@@ -325,6 +326,7 @@ int model_export(const char *path, const struct model_options *options, const ch
     if (!status) status = list_tensors(&x, e);
     if (!status) status = gguf_writer_open(&w, out_path, e);
     if (!status) status = write_all(&x, w, progress, e);
+    if (!status) warn_of_zeros(x.m);
     if (!status) status = gguf_writer_commit(&w, e);
     gguf_writer_abandon(&w);
     if (!status && facts) *facts = x.m->facts, facts->path = path;

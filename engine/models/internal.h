@@ -126,7 +126,7 @@ void model_name(const char *pattern, int64_t layer, char full[MODEL_NAME]);
 /* --- loading: each counts what it loads in m->facts --- */
 int load_matrix(struct model *m, const char *name, int64_t layer, int64_t rows, int64_t cols, struct matrix *out,
                 struct error *e);
-/* A GPTQ matrix as it is stored; notes in m->facts what its zero points look like. */
+/* A GPTQ matrix as it is stored; its zero points are looked at for warn_of_zeros(). */
 int load_stored_parts(struct model *m, struct gptq_stored *w, int64_t rows, int64_t cols, struct matrix *out,
                       struct error *e);
 /* The matrix, whose name ends in ".weight" and lives on, and where `bias` says so the vector ".bias" beside it. */
@@ -148,12 +148,18 @@ int load_experts(struct model *m, const char *name, int64_t layer, int64_t rows,
 bool is_experts(const char *name);
 /* block_count, embedding_length, heads, ... and their sanity; key names as in GGUF. */
 int load_hyper(struct model *m, struct error *e);
+/* --- warn.c: each adds lines to facts.warning --- */
+void model_warn(struct model *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A general.file_type that is not known. */
+void warn_of_file_type(struct model *m);
+/* What the zero points of all GPTQ matrices that were loaded look like. */
+void warn_of_zeros(struct model *m);
+void warn_of_tokenizer(struct model *m, const struct tokenizer *t);
+
 /* All of them as a GGUF file has them, for a checkpoint that is none. */
 void hyper_write(const struct model *m, struct gguf_writer *w);
 /* What scales the rotary positions, refused by name where it is not known; may lower hyper.context. */
 int rope_load(struct model *m, struct error *e);
-/* Adds to facts.warning that it did. */
-void rope_warn(struct model *m);
 void rope_free(struct rope *r);
 void rope_write(const struct model *m, struct gguf_writer *w);
 /* The i-th tensor of divisors, as GGUF has them; NULL past the end. */

@@ -126,9 +126,8 @@ int load_stored_parts(struct model *m, struct gptq_stored *w, int64_t rows, int6
     if (given && given->zeros) w->zeros = given->zeros;
     int status = gptq_adopt(out, w, rows, cols, e);
     if (status) return status;
-    source_warn(m->source, w, out, m->facts.warning);
-    rope_warn(m);
-    return status;
+    source_look(m->source, w, out);
+    return 0;
 }
 
 /* A GPTQ matrix as it is stored or, packed another way, as the floats that it stands for. */

@@ -31,6 +31,7 @@ int model_prepare(struct model *m, const char *path, struct error *e)
     m->architecture = source_architecture(m->source);
     m->facts.architecture = m->architecture->name;
     m->facts.path = checkpoint_path(source_checkpoint(m->source));
+    warn_of_file_type(m);
     status = load_hyper(m, e);
     if (!status) status = open_imatrix(m, e);
     if (status) return status;
@@ -65,7 +66,10 @@ static int load(struct model *m, const char *path, struct error *e)
     if (!status && (int64_t)tokenizer_size(m->tokenizer) > m->hyper.vocab)
         status = error_set(e, ERROR_INPUT, "%s: the tokenizer has %zu tokens, the embedding only %" PRId64 " rows",
                            path, tokenizer_size(m->tokenizer), m->hyper.vocab);
-    return status;
+    if (status) return status;
+    warn_of_zeros(m);
+    warn_of_tokenizer(m, m->tokenizer);
+    return 0;
 }
 
 int model_open(struct model **out, const char *path, const struct model_options *options, struct error *e)

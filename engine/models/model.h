@@ -62,7 +62,7 @@ struct facts {
     } calibration;
     char imatrix_hash[HASH_HEX]; /* of the importance matrix; "" where none was used */
     int64_t unweighted;          /* matrices of layers that it has no entry for */
-    char warning[512];           /* something about the checkpoint that its user must know, or "" */
+    char warning[1024];          /* what its user must know about the checkpoint, "FILE: WORDS" a line, or "" */
 };
 
 /* The matrices of a layer, one list for all architectures: what one has not stays empty. */

@@ -340,17 +340,10 @@ static void shorten(const struct scaling *s)
     struct model *m = s->m;
     if (s->kind != LONGROPE || s->original >= (double)m->hyper.context) return;
     m->hyper.context = (int64_t)s->original;
-    rope_warn(m);
-}
-
-void rope_warn(struct model *m)
-{
-    if (m->hyper.context >= m->rope.claimed) return;
-    const size_t n = strlen(m->facts.warning);
-    snprintf(m->facts.warning + n, sizeof m->facts.warning - n,
-             "%s%.200s: longrope: the context is taken as %" PRId64 " of %" PRId64
-             " positions: divisors for longer sequences are not supported by this version",
-             n ? "; " : "", m->facts.path, m->hyper.context, m->rope.claimed);
+    model_warn(m,
+               "longrope: the context is taken as %" PRId64 " of %" PRId64
+               " positions: divisors for longer sequences are not supported by this version",
+               m->hyper.context, m->rope.claimed);
 }
 
 int rope_load(struct model *m, struct error *e)

@@ -110,9 +110,11 @@ bool source_has_parts(const struct source *s);
  * source's, its name only until the next call. */
 int source_parts(struct source *s, const char *name, int64_t layer, int64_t cols, bool *there, struct gptq_stored *out,
                  struct error *e);
-/* Looks at a matrix that was adopted: what the user must know of all that were looked at, or "". */
-enum { SOURCE_WARNING = 512 };
-void source_warn(struct source *s, const struct gptq_stored *w, const struct matrix *m, char warning[SOURCE_WARNING]);
+/* Looks at the zero points of a matrix that was adopted. */
+void source_look(struct source *s, const struct gptq_stored *w, const struct matrix *m);
+/* What the user must know of all that were looked at, or "". */
+enum { SOURCE_WARNING = 256 };
+void source_warning(const struct source *s, char warning[SOURCE_WARNING]);
 /* A vector of n finite floats in new memory. */
 float *source_vector(struct source *s, const char *name, int64_t layer, int64_t n, struct error *e);
 /* ERROR_INPUT naming a tensor that nobody asked for: the model would not be the one in the file. */

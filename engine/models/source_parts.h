@@ -16,7 +16,8 @@ struct source {
     struct gptq_config gptq, first; /* what all places say together, and what the first of them says */
     char part_of[NAME];             /* name of the matrix whose parts were found last */
     struct gptq_evidence evidence;
-    int64_t expert; /* whose matrices names of all experts mean; -1: those of all as one tensor */
+    enum gptq_zeros zeros_taken; /* how the zero points that it is of were taken */
+    int64_t expert;              /* whose matrices names of all experts mean; -1: those of all as one tensor */
 };
 
 static inline const char *path_of(const struct source *s) { return checkpoint_path(s->checkpoint); }

@@ -267,13 +267,15 @@ int source_parts(struct source *s, const char *name, int64_t layer, int64_t cols
     return check_settings(s, out, cols, e);
 }
 
-void source_warn(struct source *s, const struct gptq_stored *w, const struct matrix *m, char warning[SOURCE_WARNING])
+void source_look(struct source *s, const struct gptq_stored *w, const struct matrix *m)
 {
-    char what[256];
     gptq_evidence_add(&s->evidence, w, m);
-    *warning = 0;
-    if (gptq_evidence_contradicts(&s->evidence, w->zeros, what, sizeof what))
-        snprintf(warning, SOURCE_WARNING, "%.200s: %s", path_of(s), what);
+    s->zeros_taken = w->zeros;
+}
+
+void source_warning(const struct source *s, char warning[SOURCE_WARNING])
+{
+    if (!gptq_evidence_contradicts(&s->evidence, s->zeros_taken, warning, SOURCE_WARNING)) *warning = 0;
 }
 
 /* A matrix in parts as floats. */

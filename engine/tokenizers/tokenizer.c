@@ -4,6 +4,7 @@
 #include "engine/base/json.h"
 #include "engine/base/memory.h"
 #include "engine/tokenizers/tokenizer_kinds.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@ struct tokenizer {
     struct specials specials, normalized; /* looked for in the text, in the normalized text */
     void *state;                          /* the kind's */
     char hash[HASH_HEX];
+    char warning[256];
 };
 
 int ids_add(struct ids *ids, int32_t id, struct error *e)
@@ -26,6 +28,19 @@ void ids_free(struct ids *ids)
 {
     free(ids->at);
     *ids = (struct ids){0};
+}
+
+static void warn_of_repeats(struct tokenizer *t)
+{
+    const struct vocabulary *v = &t->vocabulary;
+    if (!v->repeats) return;
+    const struct gguf_string piece = vocabulary_piece(v, v->repeated);
+    char more[64] = "";
+    int64_t last = 0;
+    table_find(&v->ids, piece.bytes, piece.length, &last);
+    if (v->repeats > 1) snprintf(more, sizeof more, ", and %zu more are", v->repeats - 1);
+    snprintf(t->warning, sizeof t->warning, "tokens: \"%.*s\" is there twice, as %d and as %d%s: text becomes the last",
+             shown(piece), piece.bytes, v->repeated, (int)last, more);
 }
 
 /* Takes the vocabulary over, also on failure. */
@@ -43,6 +58,7 @@ static int finish(struct tokenizer **out, struct vocabulary *v, struct error *e)
         tokenizer_close(t);
         return e->code;
     }
+    warn_of_repeats(t);
     *out = t;
     return 0;
 }
@@ -259,6 +275,7 @@ enum token_type tokenizer_type(const struct tokenizer *t, int32_t id)
 int32_t tokenizer_bos(const struct tokenizer *t) { return t->vocabulary.bos; }
 int32_t tokenizer_eos(const struct tokenizer *t) { return t->vocabulary.eos; }
 bool tokenizer_adds_bos(const struct tokenizer *t) { return t->vocabulary.adds_bos; }
+const char *tokenizer_warning(const struct tokenizer *t) { return t->warning; }
 const char *tokenizer_hash(const struct tokenizer *t) { return t->hash; }
 void tokenizer_write_gguf(const struct tokenizer *t, struct gguf_writer *w)
 {

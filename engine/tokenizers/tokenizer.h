@@ -75,6 +75,9 @@ enum token_type tokenizer_type(const struct tokenizer *t, int32_t id);
 int32_t tokenizer_bos(const struct tokenizer *t); /* -1 where there is none */
 int32_t tokenizer_eos(const struct tokenizer *t);
 bool tokenizer_adds_bos(const struct tokenizer *t); /* a prompt starts with BOS */
+/* Something about the vocabulary that its user must know, or "": pieces that are there twice. The file is the caller's
+ * to name. */
+const char *tokenizer_warning(const struct tokenizer *t);
 /* SHA-256 of everything that decides the ids: kind, pieces, types, scores, merges, normalizer, pre-split, BOS rule. */
 const char *tokenizer_hash(const struct tokenizer *t);
 /* The tokenizer.ggml.* metadata that describe t; reading them back gives an equal tokenizer (same hash), but for the

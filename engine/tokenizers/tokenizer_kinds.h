@@ -26,7 +26,9 @@ struct vocabulary {
     struct text bytes;         /* the pieces, one after the other */
     size_t *starts;            /* [size + 1] into bytes */
     uint8_t *types;            /* [size], enum token_type */
-    struct table ids;          /* piece to id, of the types that kind->indexed names */
+    struct table ids;          /* piece to id, of the types that kind->indexed names; of equal ones the last */
+    size_t repeats;            /* pieces of those types that are there again under a higher id */
+    int32_t repeated;          /* the first of them; says nothing where there is none */
     float *scores;             /* [size], finite; NULL unless kind->has_scores */
     struct merge_rule *merges; /* first is first; none unless kind->has_merges */
     size_t merge_count, merge_capacity;

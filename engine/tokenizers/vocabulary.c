@@ -26,15 +26,14 @@ void vocabulary_add(struct vocabulary *v, const char *piece, size_t n, enum toke
 int vocabulary_index(struct vocabulary *v, struct error *e)
 {
     if (v->bytes.failed) return error_set(e, ERROR_IO, "out of memory for the pieces");
-    for (int32_t id = 0; (size_t)id < v->size; id++) {
+    for (int32_t id = (int32_t)v->size - 1; id >= 0; id--) {
         const struct gguf_string piece = vocabulary_piece(v, id);
         if (!(v->kind->indexed >> v->types[id] & 1) || !piece.length) continue;
         bool was_there;
         if (table_add(&v->ids, piece.bytes, piece.length, id, &was_there, e)) return e->code;
-        int64_t other = 0;
-        if (was_there && table_find(&v->ids, piece.bytes, piece.length, &other))
-            return error_set(e, ERROR_INPUT, "tokens: \"%.*s\" is there twice, as %d and as %d", shown(piece),
-                             piece.bytes, (int)other, id);
+        if (!was_there) continue;
+        v->repeated = id;
+        v->repeats++;
     }
     return 0;
 }

@@ -95,3 +95,13 @@ for name in gpt-2 llama-spm; do
 done
 [ "$failures" -gt 0 ] || [ "$checked" -gt 0 ] || skip "all but the vocabularies passed: there are none at $shared/data/tokenizers"
 finish
+
+# a piece that is there again is told, and text becomes the last
+cat >"$folder/twice.json" <<'JSON'
+{"model": {"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0], ["a", -1], ["b", -2], ["a", -3]]}}
+JSON
+run tokenize "$folder/twice.json" ab
+expect_status 0
+expect_equal "a piece twice" "3 2" "$(cat "$kept/stdout")"
+expect_equal "its warning" "warning: $folder/twice.json: tokens: \"a\" is there twice, as 1 and as 3: text becomes the last" \
+    "$(cat "$kept/stderr")"

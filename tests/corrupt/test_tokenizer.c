@@ -303,7 +303,6 @@ static void put_no_strings(struct gguf_writer *w, const char *key, const struct 
     {                                                                                                                  \
         put_changed(w, key, old, i, s, sizeof s - 1);                                                                  \
     }
-CHANGED(put_a_twice, 'b', "a")
 CHANGED(put_long_byte, 'b', "bbb")
 CHANGED(put_one_word, 2, "hell")
 CHANGED(put_three_words, 2, "he l l")
@@ -341,7 +340,6 @@ static const struct gguf_case bpe_cases[] = {
     {"tokens", put_word, "tokenizer.ggml.tokens: type "},
     {"tokens", put_integers, "tokenizer.ggml.tokens: an array of "},
     {"tokens", put_no_strings, "tokens: 0 pieces"},
-    {"tokens", put_a_twice, "tokens: \"a\" is there twice"},
     {"tokens", put_long_byte, "tokens: \"b\", the piece of byte 0x62, is missing"},
     {"tokens", put_long_special, "tokens[261]: a special token of 2000 bytes"},
     {"token_type", put_nothing, "tokenizer.ggml.token_type: is missing"},

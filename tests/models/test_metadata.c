@@ -1,5 +1,6 @@
 /* Metadata of GGUF files: what changes the arithmetic is computed or refused by name. */
 #include "engine/formats/gguf.h"
+#include "engine/models/internal.h"
 #include "tests/models/tiny_models.h"
 
 /* A setting as a writer has it; one of the values counts, by type. */
@@ -141,8 +142,54 @@ static void test_scaling_types(void **state)
     json_decref(expected);
 }
 
+/* Values of general.file_type that nobody knows are told and change nothing. */
+static void unknown_file_types(void **state)
+{
+    (void)state;
+    static const struct {
+        struct setting setting;
+        const char *says; /* NULL: nothing */
+    } cases[] = {
+        {{"llama", "general.file_type", GGUF_U32, 15, NULL, NULL}, NULL},
+        {{"llama", "general.file_type", GGUF_U32, 1024 + 2, NULL, NULL}, NULL},
+        {{"llama", "general.file_type", GGUF_U32, 999, NULL, NULL}, "/with.gguf: general.file_type: 999 is not known"},
+        {{"llama", "general.file_type", GGUF_STRING, 0, "Q4", NULL}, "general.file_type: is no integer"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error e;
+        struct model *m;
+        assert_ok(open_with(&cases[i].setting, &m, &e), &e);
+        const char *warning = model_facts(m)->warning;
+        if (cases[i].says)
+            assert_non_null(strstr(warning, cases[i].says));
+        else
+            assert_string_equal(warning, "");
+        model_close(m);
+    }
+}
+
+/* Several warnings are a line each, whatever bytes are in them. */
+static void lines_of_warnings(void **state)
+{
+    (void)state;
+    struct error e;
+    char *folder = tiny_folder("llama", NULL);
+    struct model *m;
+    assert_ok(model_open(&m, folder, NULL, &e), &e);
+    assert_string_equal(m->facts.warning, "");
+    model_warn(m, "tokens: \"%s\"", "a\nb");
+    model_warn(m, "%s", "more");
+    char wanted[1024];
+    snprintf(wanted, sizeof wanted, "%s: tokens: \"a\\nb\"\n%s: more", m->facts.path, m->facts.path);
+    assert_string_equal(m->facts.warning, wanted);
+    for (int i = 0; i < 100; i++) model_warn(m, "again"); /* what has no room is cut */
+    model_close(m);
+    folder_remove(folder);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_settings), cmocka_unit_test(test_scaling_types)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_settings), cmocka_unit_test(test_scaling_types),
+                                       cmocka_unit_test(unknown_file_types), cmocka_unit_test(lines_of_warnings)};
     return cmocka_run_group_tests_name("models/metadata", tests, NULL, NULL);
 }

@@ -305,6 +305,39 @@ static void large_texts(void **state)
     tokenizer_close(t);
 }
 
+/* Pieces that are there again are no fault: text becomes the last, each gives its bytes, and a warning says so. */
+static void pieces_there_again(void **state)
+{
+    (void)state;
+    struct error e;
+    struct tokenizer *t;
+    struct gguf_writer *w;
+    struct text out = {0};
+    char *folder = folder_temporary(), *path = file_put(folder, "twice.gguf", "", 0);
+    for (size_t n = 3; n <= 5; n++) {
+        assert_ok(gguf_writer_open(&w, path, &e), &e);
+        small_sentencepiece(w, (const char *[]){"\xE2\x96\x81", "a", "b", "a", "b"}, NULL,
+                            (const float[]){-1, -2, -3, -4, -5}, n);
+        assert_ok(gguf_writer_commit(&w, &e), &e);
+        assert_ok(tokenizer_open(&t, path, &e), &e);
+        static const char *const says[] = {
+            "", "tokens: \"a\" is there twice, as 260 and as 262: text becomes the last",
+            "tokens: \"a\" is there twice, as 260 and as 262, and 1 more are: text becomes the last"};
+        assert_string_equal(tokenizer_warning(t), says[n - 3]);
+        struct ids ids = encode(t, "a", 1, 0);
+        assert_int_equal(ids.count, 2);
+        assert_int_equal(ids.at[1], n > 3 ? 262 : 260);
+        text_clear(&out);
+        assert_ok(tokenizer_decode(t, (const int32_t[]){259, 260, 260}, 3, 0, &out, &e), &e);
+        assert_string_equal(text_c(&out), "aa");
+        ids_free(&ids);
+        tokenizer_close(t);
+    }
+    text_free(&out);
+    free(path);
+    folder_remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,7 +346,7 @@ int main(void)
         cmocka_unit_test(special_tokens),      cmocka_unit_test(decoding),
         cmocka_unit_test(properties),          cmocka_unit_test(as_defined),
         cmocka_unit_test(cut_or_whole),        cmocka_unit_test(random_bytes),
-        cmocka_unit_test(large_texts),
+        cmocka_unit_test(large_texts),         cmocka_unit_test(pieces_there_again),
     };
     return cmocka_run_group_tests_name("tokenizers/sentencepiece", tests, NULL, NULL);
 }
