@@ -134,7 +134,7 @@ static int add_window(const struct maker *k, size_t index, size_t at, const stru
 static int make_document(const struct maker *k, const struct item *item, size_t index, struct error *e)
 {
     struct requests *r = k->r;
-    struct windowing how = {k->suite->protocol, r->context, r->stride, 0};
+    struct windowing how = {k->suite->protocol, r->context, r->stride, 0, tokenizer_adds_bos(k->t)};
     const size_t at = r->pool.count;
     int status = windowing_check(&how, e);
     if (!status) status = stream_encode(k->t, how.protocol, item->targets[0], &r->pool, e);

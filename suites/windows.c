@@ -37,7 +37,7 @@ static bool rolling_window(const struct windowing *how, int64_t i, struct window
 static bool chunked_window(const struct windowing *how, int64_t i, struct window *w)
 {
     const int64_t first = i * how->context, end = first + how->context;
-    return end <= how->tokens && window_of(w, first, first + how->context / 2 + 1, end, true);
+    return end <= how->tokens && window_of(w, first, first + how->context / 2 + 1, end, how->reopens);
 }
 
 static bool strided_window(const struct windowing *how, int64_t i, struct window *w)
@@ -80,12 +80,12 @@ int windowing_check(const struct windowing *how, struct error *e)
 int stream_encode(const struct tokenizer *t, enum protocol protocol, const char *text, struct ids *out, struct error *e)
 {
     if (protocol == PROTOCOL_STRIDED) return tokenizer_encode_prompt(t, text, strlen(text), out, e);
+    const bool chunked = protocol == PROTOCOL_CHUNKED, opens = !chunked || tokenizer_adds_bos(t);
     const int32_t opening = tokenizer_opening(t);
-    if (opening < 0)
+    if (opens && opening < 0)
         return error_set(e, ERROR_INPUT, "scoring a document needs a BOS or EOS token, and the tokenizer has none");
-    int status = ids_add(out, opening, e);
-    const unsigned flags = protocol == PROTOCOL_CHUNKED ? TOKENIZER_PLAIN : 0;
-    return status ? status : tokenizer_encode(t, text, strlen(text), flags, out, e);
+    const int status = opens ? ids_add(out, opening, e) : 0;
+    return status ? status : tokenizer_encode(t, text, strlen(text), chunked ? TOKENIZER_PLAIN : 0, out, e);
 }
 
 int64_t words_from(const char *s, size_t n, size_t from)

@@ -1,5 +1,5 @@
 /* How a document that is scored whole becomes windows, since no model sees more than its context at once. A stream is
- * the opening token (BOS, else EOS) and the document's tokens.
+ * the opening token (BOS, else EOS) and the document's tokens, if nothing else is said.
  *
  *     const struct windowing how = {.protocol = PROTOCOL_STRIDED, .context = 512, .stride = 256, .tokens = n};
  *     struct window w;
@@ -9,9 +9,10 @@
  * - rolling, as lm-evaluation-harness has it: disjoint windows behind one token of context; the last window reaches back
  *   to full length for more context. Every token but the opening one is scored once, and a document is an outcome.
  *
- * - chunked, as llama.cpp's perplexity tool has it: windows of `context` tokens whose first is replaced by the opening
- *   token; the tokens at positions context/2 + 1 .. context - 1 are scored; a shorter last window is dropped. Control
- *   tokens that the text spells out are text. A window is an outcome.
+ * - chunked, as llama.cpp's perplexity tool has it: windows of `context` tokens, of which those at positions
+ *   context/2 + 1 .. context - 1 are scored; a shorter last window is dropped. Where the tokenizer adds a BOS to prompts,
+ *   the stream begins with one, and each window's first token gives way to one; where it does not, the stream is the
+ *   text's tokens and nothing else. Control tokens that the text spells out are text. A window is an outcome.
  *
  * - strided, as the guide "Perplexity of fixed-length models" of Hugging Face's Transformers has it: a window of `context`
  *   tokens begins every `stride` tokens and scores what no window before it has scored; the last one ends where the
@@ -41,6 +42,7 @@ struct windowing {
     int64_t context; /* tokens of a window */
     int64_t stride;  /* of strided: 1 to context */
     int64_t tokens;  /* of the stream */
+    bool reopens;    /* of chunked: the tokenizer adds a BOS to prompts */
 };
 
 struct window {

@@ -152,7 +152,7 @@ static int write_folder_metadata(struct exporting *x, struct gguf_writer *w, str
     int status = tokenizer_open(&t, x->m->facts.path, e);
     if (status) return status;
     warn_of_tokenizer(x->m, t);
-    tokenizer_write_gguf(t, w);
+    tokenizer_write_gguf(t, (size_t)x->m->hyper.vocab, w);
     tokenizer_close(t);
     return 0;
 }

@@ -316,7 +316,7 @@ static void write_metadata(const struct synth_plan *p, struct gguf_writer *w)
     gguf_write_string(w, "general.name", synth_name(p->s, name));
     gguf_write_string(w, "general.description", "random weights, to measure speed with");
     write_hyper(p->s, w);
-    vocabulary_write_gguf(&p->vocabulary, w);
+    vocabulary_write_gguf(&p->vocabulary, 0, w);
     if (blocked) gguf_write_u32(w, "general.quantization_version", 2);
     gguf_write_u32(w, "general.file_type", how->backend->file_type ? how->backend->file_type(how) : plain);
 }

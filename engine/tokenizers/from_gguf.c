@@ -69,14 +69,26 @@ static int read_type(const struct gguf *g, const struct gguf_value *types, uint6
     return 0;
 }
 
+/* Without the pieces at the end that only say that a row of the embedding has no token. */
+static size_t count_tokens(const struct gguf_value *types, const struct gguf_string *pieces, size_t n)
+{
+    for (int64_t type; n && gguf_element_i64(types, n - 1, &type) && type == TOKEN_UNUSED; n--) {
+        char piece[PADDING_SIZE];
+        const struct gguf_string padding = padding_piece(n - 1, piece);
+        if (padding.length != pieces[n - 1].length || memcmp(piece, pieces[n - 1].bytes, padding.length) != 0) break;
+    }
+    return n;
+}
+
 static int read_pieces(struct vocabulary *v, const struct gguf *g, const struct tokenizer_kind *kind, struct error *e)
 {
     const struct gguf_value *tokens = NULL, *types = NULL;
     struct gguf_string *pieces = NULL;
     if (find_strings(g, "tokens", &tokens, &pieces, e)) return e->code;
-    int status = vocabulary_open(v, kind, tokens->count, e);
-    if (!status) status = find_array(g, "token_type", tokens->count, &types, e);
-    for (uint64_t i = 0; !status && i < tokens->count; i++) {
+    int status = find_array(g, "token_type", tokens->count, &types, e);
+    const size_t n = status ? 0 : count_tokens(types, pieces, tokens->count);
+    if (!status) status = vocabulary_open(v, kind, n, e);
+    for (size_t i = 0; !status && i < n; i++) {
         enum token_type type = TOKEN_NORMAL;
         status = read_type(g, types, i, &type, e);
         if (!status) vocabulary_add(v, pieces[i].bytes, pieces[i].length, type);
@@ -89,7 +101,7 @@ static int read_scores(struct vocabulary *v, const struct gguf *g, struct error 
 {
     const struct gguf_value *scores = NULL;
     if (!v->kind->has_scores) return 0;
-    if (find_array(g, "scores", v->size, &scores, e)) return e->code;
+    if (find_array(g, "scores", find(g, "tokens")->count, &scores, e)) return e->code;
     if (scores->element != GGUF_F32)
         return wrong(g, scores, e, ": an array of %s, but must be one of f32", gguf_type_name(scores->element));
     for (size_t i = 0; i < v->size; i++) {

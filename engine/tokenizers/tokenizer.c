@@ -277,9 +277,9 @@ int32_t tokenizer_eos(const struct tokenizer *t) { return t->vocabulary.eos; }
 bool tokenizer_adds_bos(const struct tokenizer *t) { return t->vocabulary.adds_bos; }
 const char *tokenizer_warning(const struct tokenizer *t) { return t->warning; }
 const char *tokenizer_hash(const struct tokenizer *t) { return t->hash; }
-void tokenizer_write_gguf(const struct tokenizer *t, struct gguf_writer *w)
+void tokenizer_write_gguf(const struct tokenizer *t, size_t rows, struct gguf_writer *w)
 {
-    vocabulary_write_gguf(&t->vocabulary, w);
+    vocabulary_write_gguf(&t->vocabulary, rows, w);
 }
 
 int32_t tokenizer_opening(const struct tokenizer *t)

@@ -81,7 +81,11 @@ int vocabulary_add_merge_words(struct vocabulary *v, struct gguf_string words, s
 /* What must hold whatever the source: BOS there if it is added, lengths. */
 int vocabulary_check(const struct vocabulary *v, struct error *e);
 void vocabulary_close(struct vocabulary *v);
-void vocabulary_write_gguf(const struct vocabulary *v, struct gguf_writer *w);
+/* rows: of the embedding; GGUF has a piece for each, and where there is no token one that says so. */
+void vocabulary_write_gguf(const struct vocabulary *v, size_t rows, struct gguf_writer *w);
+/* "[PAD7]" of type TOKEN_UNUSED, for id 7: what llama.cpp's converter calls a row of the embedding without a token. */
+enum { PADDING_SIZE = 32 };
+struct gguf_string padding_piece(size_t id, char piece[PADDING_SIZE]);
 int vocabulary_hash(const struct vocabulary *v, char hex[HASH_HEX], struct error *e);
 
 static inline struct gguf_string vocabulary_piece(const struct vocabulary *v, int32_t id)

@@ -1,5 +1,6 @@
 #include "engine/base/memory.h"
 #include "engine/tokenizers/tokenizer_kinds.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,6 +132,11 @@ void vocabulary_close(struct vocabulary *v)
     free(v->scores);
     free(v->merges);
     *v = (struct vocabulary){0};
+}
+
+struct gguf_string padding_piece(size_t id, char piece[PADDING_SIZE])
+{
+    return (struct gguf_string){piece, (size_t)snprintf(piece, PADDING_SIZE, "[PAD%zu]", id)};
 }
 
 void text_unmarked(struct text *out, struct gguf_string piece)

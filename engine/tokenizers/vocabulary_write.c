@@ -25,20 +25,36 @@ static int write_merges(const struct vocabulary *v, struct gguf_writer *w, struc
     return ok ? 0 : ERROR_IO;
 }
 
-static int write_pieces(const struct vocabulary *v, struct gguf_writer *w, struct error *e)
+static int write_pieces(const struct vocabulary *v, size_t rows, struct gguf_writer *w, struct error *e)
 {
-    struct gguf_string *pieces = memory_new(v->size, sizeof *pieces, "pieces", e);
-    int32_t *types = memory_new(v->size, sizeof *types, "types of pieces", e);
-    const bool ok = pieces && types;
-    for (int32_t id = 0; ok && (size_t)id < v->size; id++) {
-        pieces[id] = vocabulary_piece(v, id);
+    struct gguf_string *pieces = memory_new(rows, sizeof *pieces, "pieces", e);
+    int32_t *types = memory_new(rows, sizeof *types, "types of pieces", e);
+    char(*paddings)[PADDING_SIZE] = memory_new(rows - v->size, sizeof *paddings, "pieces of no token", e);
+    const bool ok = pieces && types && paddings;
+    for (size_t id = 0; ok && id < v->size; id++) {
+        pieces[id] = vocabulary_piece(v, (int32_t)id);
         types[id] = v->types[id];
     }
-    if (ok) gguf_write_strings(w, "tokenizer.ggml.tokens", pieces, v->size);
-    if (ok) gguf_write_i32s(w, "tokenizer.ggml.token_type", types, v->size);
+    for (size_t id = v->size; ok && id < rows; id++) {
+        pieces[id] = padding_piece(id, paddings[id - v->size]);
+        types[id] = TOKEN_UNUSED;
+    }
+    if (ok) gguf_write_strings(w, "tokenizer.ggml.tokens", pieces, rows);
+    if (ok) gguf_write_i32s(w, "tokenizer.ggml.token_type", types, rows);
     free(pieces);
     free(types);
+    free(paddings);
     return ok ? 0 : ERROR_IO;
+}
+
+static int write_scores(const struct vocabulary *v, size_t rows, struct gguf_writer *w, struct error *e)
+{
+    static const float none = -10000;
+    float *scores = memory_new(rows, sizeof *scores, "scores", e);
+    for (size_t id = 0; scores && id < rows; id++) scores[id] = id < v->size ? v->scores[id] : none;
+    if (scores) gguf_write_f32s(w, "tokenizer.ggml.scores", scores, rows);
+    free(scores);
+    return scores ? 0 : ERROR_IO;
 }
 
 /* Whether text is prepared as every program that reads "bert" in GGUF does it. */
@@ -130,17 +146,19 @@ static void write_settings(const struct vocabulary *v, struct gguf_writer *w)
     gguf_write_bool(w, "tokenizer.ggml.add_space_prefix", v->adds_space);
 }
 
-void vocabulary_write_gguf(const struct vocabulary *v, struct gguf_writer *w)
+void vocabulary_write_gguf(const struct vocabulary *v, size_t rows, struct gguf_writer *w)
 {
     struct error e = {0};
+    if (rows < v->size) rows = v->size;
     if (check_writable(v, &e)) {
         gguf_writer_fail(w, &e);
         return;
     }
     gguf_write_string(w, "tokenizer.ggml.model", v->kind->gguf_model);
     gguf_write_string(w, "tokenizer.ggml.pre", v->split ? v->split : "default");
-    if (write_pieces(v, w, &e) || (v->kind->has_merges && write_merges(v, w, &e))) gguf_writer_fail(w, &e);
-    if (v->kind->has_scores) gguf_write_f32s(w, "tokenizer.ggml.scores", v->scores, v->size);
+    if (write_pieces(v, rows, w, &e) || (v->kind->has_merges && write_merges(v, w, &e)) ||
+        (v->kind->has_scores && write_scores(v, rows, w, &e)))
+        gguf_writer_fail(w, &e);
     write_settings(v, w);
     if (v->traits) write_traits(v, w, &e);
     if (v->adds_space_once) gguf_write_bool(w, "kerf.tokenizer.space_once", true);

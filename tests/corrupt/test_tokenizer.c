@@ -422,7 +422,7 @@ static void broken_bpe(void **state)
     char *whole = file_put(folder, "whole.gguf", "", 0);
     assert_ok(small_open(&t, folder, small_json(), &e), &e);
     assert_ok(gguf_writer_open(&w, whole, &e), &e);
-    tokenizer_write_gguf(t, w);
+    tokenizer_write_gguf(t, 0, w);
     assert_ok(gguf_writer_commit(&w, &e), &e);
     tokenizer_close(t);
     assert_cases(folder, whole, bpe_cases, sizeof bpe_cases / sizeof *bpe_cases);
@@ -471,7 +471,7 @@ static void absent_pre_split(void **state)
         char *path = file_put(folder, "absent.gguf", "", 0);
         assert_ok(gguf_writer_open(&w, whole, &e), &e);
         gguf_write_string(w, "general.architecture", architectures[i]);
-        tokenizer_write_gguf(t, w);
+        tokenizer_write_gguf(t, 0, w);
         assert_ok(gguf_writer_commit(&w, &e), &e);
         write_case(path, whole, &absent);
         const int status = tokenizer_open(&again, path, &e);

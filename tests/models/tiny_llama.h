@@ -28,7 +28,7 @@ static inline void tiny_metadata(struct gguf_writer *w, int64_t width, int64_t f
     gguf_write_u32(w, "llama.attention.head_count", 1);
     gguf_write_f32(w, "llama.attention.layer_norm_rms_epsilon", 1e-5f);
     assert_ok(tokenizer_open(&t, "datasets/millbrook/llama", &e), &e);
-    tokenizer_write_gguf(t, w);
+    tokenizer_write_gguf(t, 0, w);
     tokenizer_close(t);
 }
 

@@ -1,6 +1,6 @@
 /* How documents become windows: against loops that follow the sources step by step, and what words and bytes count. */
 #include "suites/windows.h"
-#include "tests/testing.h"
+#include "tests/tokenizers/small.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +29,7 @@ static void test_rolling(void **state)
     int scored[MOST];
     for (int64_t context = 1; context < 12; context++) {
         for (int64_t tokens = 1; tokens < MOST; tokens++) {
-            const struct windowing how = {PROTOCOL_ROLLING, context, 0, tokens};
+            const struct windowing how = {PROTOCOL_ROLLING, context, 0, tokens, false};
             const int64_t n = walk(&how, scored);
             assert_int_equal(n, (tokens - 1 + context - 1) / context);
             assert_int_equal(scored[0], 0);
@@ -46,12 +46,43 @@ static void test_chunked(void **state)
     int scored[MOST];
     for (int64_t context = 4; context < 12; context++) {
         for (int64_t tokens = 1; tokens < MOST; tokens++) {
-            const struct windowing how = {PROTOCOL_CHUNKED, context, 0, tokens};
+            const struct windowing how = {PROTOCOL_CHUNKED, context, 0, tokens, false};
             const int64_t n = walk(&how, scored);
             assert_int_equal(n, tokens / context);
             for (int64_t i = 0; i < tokens; i++)
                 assert_int_equal(scored[i], i < n * context && i % context > context / 2);
         }
+    }
+}
+
+/* As in llama.cpp's tool: no BOS is put anywhere unless the tokenizer puts it before prompts. */
+static void test_chunked_streams(void **state)
+{
+    (void)state;
+    static const char text[] = "hello to all who are here";
+    for (int opens = 0; opens < 2; opens++) {
+        struct error e;
+        struct tokenizer *t;
+        struct ids stream = {0}, plain = {0};
+        char *folder = folder_temporary();
+        if (opens)
+            assert_ok(tokenizer_open(&t, "datasets/millbrook/llama", &e), &e);
+        else
+            assert_ok(small_open(&t, folder, small_json(), &e), &e);
+        assert_int_equal(tokenizer_adds_bos(t), opens);
+        assert_ok(stream_encode(t, PROTOCOL_CHUNKED, text, &stream, &e), &e);
+        assert_ok(tokenizer_encode(t, text, strlen(text), TOKENIZER_PLAIN, &plain, &e), &e);
+        assert_int_equal(stream.count, plain.count + (size_t)opens);
+        if (opens) assert_int_equal(stream.at[0], tokenizer_bos(t));
+        assert_memory_equal(stream.at + opens, plain.at, plain.count * sizeof *plain.at);
+        const struct windowing how = {PROTOCOL_CHUNKED, 4, 0, (int64_t)stream.count, opens};
+        struct window w;
+        assert_true(window_at(&how, 0, &w));
+        assert_int_equal(w.reopened, opens);
+        ids_free(&stream);
+        ids_free(&plain);
+        tokenizer_close(t);
+        folder_remove(folder);
     }
 }
 
@@ -79,7 +110,7 @@ static void test_strided(void **state)
     for (int64_t context = 2; context < 12; context++)
         for (int64_t stride = 1; stride <= context; stride++)
             for (int64_t tokens = 1; tokens < MOST; tokens++) {
-                const struct windowing how = {PROTOCOL_STRIDED, context, stride, tokens};
+                const struct windowing how = {PROTOCOL_STRIDED, context, stride, tokens, false};
                 assert_int_equal(walk(&how, scored), guide(context, stride, tokens, wanted));
                 assert_memory_equal(scored, wanted, (size_t)tokens * sizeof *scored);
                 for (int64_t i = 0; i < tokens; i++)
@@ -94,13 +125,14 @@ static void test_refusals(void **state)
     static const struct {
         struct windowing how;
         const char *words;
-    } cases[] = {{{PROTOCOL_CHUNKED, 3, 0, 9}, "a context of 3 is too short for the chunked protocol: it needs 4"},
-                 {{PROTOCOL_STRIDED, 1, 1, 9}, "too short for the strided protocol: it needs 2"},
-                 {{PROTOCOL_STRIDED, 8, 9, 9}, "stride: 9 is not between 1 and the window of 8"},
-                 {{PROTOCOL_STRIDED, 8, 0, 9}, "stride: 0 is not"}};
+    } cases[] = {
+        {{PROTOCOL_CHUNKED, 3, 0, 9, false}, "a context of 3 is too short for the chunked protocol: it needs 4"},
+        {{PROTOCOL_STRIDED, 1, 1, 9, false}, "too short for the strided protocol: it needs 2"},
+        {{PROTOCOL_STRIDED, 8, 9, 9, false}, "stride: 9 is not between 1 and the window of 8"},
+        {{PROTOCOL_STRIDED, 8, 0, 9, false}, "stride: 0 is not"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_error(windowing_check(&cases[i].how, &e), &e, ERROR_INPUT, cases[i].words);
-    assert_ok(windowing_check(&(struct windowing){PROTOCOL_STRIDED, 8, 8, 9}, &e), &e);
+    assert_ok(windowing_check(&(struct windowing){PROTOCOL_STRIDED, 8, 8, 9, false}, &e), &e);
     enum protocol p;
     for (int i = 0; i < PROTOCOLS; i++) {
         assert_true(protocol_find(protocol_name((enum protocol)i), &p));
@@ -130,7 +162,7 @@ static void assert_shared_out(const char *path, const char *text)
     assert_ok(tokenizer_open(&t, path, &e), &e);
     assert_ok(stream_encode(t, PROTOCOL_STRIDED, text, &ids, &e), &e);
     for (int64_t context = 2; context < 9; context++) {
-        const struct windowing how = {PROTOCOL_STRIDED, context, 1 + context / 3, (int64_t)ids.count};
+        const struct windowing how = {PROTOCOL_STRIDED, context, 1 + context / 3, (int64_t)ids.count, false};
         struct window w;
         struct extent sum = {0, 0}, x;
         for (int64_t i = 0; window_at(&how, i, &w); i++) {
@@ -167,12 +199,10 @@ static void test_extents_sentencepiece(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rolling),
-                                       cmocka_unit_test(test_chunked),
-                                       cmocka_unit_test(test_strided),
-                                       cmocka_unit_test(test_refusals),
-                                       cmocka_unit_test(test_words),
-                                       cmocka_unit_test(test_extents_bpe),
-                                       cmocka_unit_test(test_extents_sentencepiece)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rolling),         cmocka_unit_test(test_chunked),
+        cmocka_unit_test(test_chunked_streams), cmocka_unit_test(test_strided),
+        cmocka_unit_test(test_refusals),        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_extents_bpe),     cmocka_unit_test(test_extents_sentencepiece)};
     return cmocka_run_group_tests_name("suites/windows", tests, NULL, NULL);
 }

@@ -106,25 +106,55 @@ static inline void assert_round_trip(const struct tokenizer *t, const char *text
     ids_free(&ids);
 }
 
+/* The file's pieces are as many as the embedding's rows, those of no token named as llama.cpp's converter names them. */
+static inline void assert_pieces(const char *path, size_t size, size_t rows)
+{
+    struct error e;
+    struct gguf *g;
+    int64_t type;
+    assert_ok(gguf_open(&g, path, &e), &e);
+    const struct gguf_value *tokens = gguf_find(g, "tokenizer.ggml.tokens"),
+                            *types = gguf_find(g, "tokenizer.ggml.token_type"),
+                            *scores = gguf_find(g, "tokenizer.ggml.scores");
+    assert_int_equal(tokens->count, rows);
+    assert_int_equal(types->count, rows);
+    if (scores) assert_int_equal(scores->count, rows);
+    struct gguf_string *pieces = gguf_strings(g, tokens, &e);
+    for (size_t id = size; id < rows; id++) {
+        char name[32];
+        const size_t n = (size_t)snprintf(name, sizeof name, "[PAD%zu]", id);
+        assert_int_equal(pieces[id].length, n);
+        assert_memory_equal(pieces[id].bytes, name, n);
+        assert_true(gguf_element_i64(types, id, &type) && type == TOKEN_UNUSED);
+    }
+    free(pieces);
+    gguf_close(g);
+}
+
 /* What tokenizer_write_gguf() writes opens as an equal tokenizer. */
 static inline void assert_written_equal(const struct tokenizer *t)
 {
-    struct error e;
-    struct gguf_writer *w;
-    struct tokenizer *again;
-    char *folder = folder_temporary();
-    char *path = file_put(folder, "written.gguf", "", 0);
-    assert_ok(gguf_writer_open(&w, path, &e), &e);
-    tokenizer_write_gguf(t, w);
-    assert_ok(gguf_writer_commit(&w, &e), &e);
-    assert_ok(tokenizer_open(&again, path, &e), &e);
-    assert_string_equal(tokenizer_hash(again), tokenizer_hash(t));
-    assert_string_equal(tokenizer_kind_name(again), tokenizer_kind_name(t));
-    assert_int_equal(tokenizer_bos(again), tokenizer_bos(t));
-    assert_int_equal(tokenizer_eos(again), tokenizer_eos(t));
-    tokenizer_close(again);
-    free(path);
-    folder_remove(folder);
+    const size_t size = tokenizer_size(t);
+    for (size_t rows = size; rows < size + 20; rows += 11) {
+        struct error e;
+        struct gguf_writer *w;
+        struct tokenizer *again;
+        char *folder = folder_temporary();
+        char *path = file_put(folder, "written.gguf", "", 0);
+        assert_ok(gguf_writer_open(&w, path, &e), &e);
+        tokenizer_write_gguf(t, rows, w);
+        assert_ok(gguf_writer_commit(&w, &e), &e);
+        assert_pieces(path, size, rows);
+        assert_ok(tokenizer_open(&again, path, &e), &e);
+        assert_int_equal(tokenizer_size(again), size);
+        assert_string_equal(tokenizer_hash(again), tokenizer_hash(t));
+        assert_string_equal(tokenizer_kind_name(again), tokenizer_kind_name(t));
+        assert_int_equal(tokenizer_bos(again), tokenizer_bos(t));
+        assert_int_equal(tokenizer_eos(again), tokenizer_eos(t));
+        tokenizer_close(again);
+        free(path);
+        folder_remove(folder);
+    }
 }
 
 #endif

@@ -117,7 +117,7 @@ static void joined_spaces(void **state)
     put_model(&bytes, 2, 0, 4, 1);
     assert_ok(open_model(folder, &bytes, &t, &e), &e);
     assert_ok(gguf_writer_open(&w, path, &e), &e);
-    tokenizer_write_gguf(t, w);
+    tokenizer_write_gguf(t, 0, w);
     assert_error(gguf_writer_commit(&w, &e), &e, ERROR_INPUT, "GGUF has no name for the normalizer");
     tokenizer_close(t);
     text_free(&bytes);

@@ -100,7 +100,7 @@ static void written(void **state)
         char *folder = folder_temporary();
         char *path = file_put(folder, "written.gguf", "", 0);
         assert_ok(gguf_writer_open(&w, path, &e), &e);
-        tokenizer_write_gguf(t, w);
+        tokenizer_write_gguf(t, 0, w);
         const int status = gguf_writer_commit(&w, &e);
         if (cases[i].writable)
             assert_written_equal(t);
