@@ -31,7 +31,7 @@ static int load_attention(struct model *m, int64_t i, struct error *e)
     const struct style *s = m->architecture->style;
     struct layer *l = &m->layers[i];
     const int64_t q = h->heads * h->head, kv = h->kv_heads * h->head, width = h->width;
-    const bool bias = s->qkv_biases || s->all_biases;
+    const bool bias = s->qkv_biases || s->all_biases || h->attn_biases;
     int status = 0;
     if (s->one_qkv) {
         status = load_linear(m, "blk.%d.attn_qkv.weight", bias, i, q + 2 * kv, width, &l->w[LINEAR_QKV], e);
@@ -45,7 +45,8 @@ static int load_attention(struct model *m, int64_t i, struct error *e)
         status = load_vector(m, "blk.%d.attn_q_norm.weight", i, whole ? q : h->head, &l->q_norm, e);
     if (s->qk_norms && !status)
         status = load_vector(m, "blk.%d.attn_k_norm.weight", i, whole ? kv : h->head, &l->k_norm, e);
-    if (!status) status = load_linear(m, "blk.%d.attn_output.weight", s->all_biases, i, width, q, &l->w[LINEAR_O], e);
+    const bool o_bias = s->all_biases || h->attn_biases;
+    if (!status) status = load_linear(m, "blk.%d.attn_output.weight", o_bias, i, width, q, &l->w[LINEAR_O], e);
     return status;
 }
 
@@ -56,7 +57,7 @@ static int load_ffn(struct model *m, int64_t i, struct error *e)
     struct linear *w = m->layers[i].w;
     if (h->experts) return experts_load(m, i, e);
     const int64_t ups = s->one_gate_up ? 2 * h->ffn : h->ffn;
-    const bool bias = s->all_biases;
+    const bool bias = s->all_biases || h->ffn_biases;
     int status = 0;
     if (!s->one_gate_up && !s->ungated)
         status = load_linear(m, "blk.%d.ffn_gate.weight", bias, i, h->ffn, h->width, &w[LINEAR_GATE], e);
@@ -190,9 +191,9 @@ static void feed_forward(struct pass *p, int64_t i, const struct buffers *b, con
             pass_linears(p, i, x, s->ungated ? gate_up + 1 : gate_up, s->ungated ? 1 : 2);
         if (p->stopped) return;
         if (s->ungated)
-            pass_activate(p, s->activation, b->up, h->ffn);
+            pass_activate(p, h->activation, b->up, h->ffn);
         else
-            pass_gate(p, s->activation, b->gate, b->up, s->one_gate_up ? 2 * h->ffn : h->ffn, p->n, h->ffn, b->middle);
+            pass_gate(p, h->activation, b->gate, b->up, s->one_gate_up ? 2 * h->ffn : h->ffn, p->n, h->ffn, b->middle);
         pass_linear(p, i, LINEAR_DOWN, b->middle, y);
     }
     if (l->ffn_post_norm.weight && !p->stopped) pass_norm(p, &l->ffn_post_norm, y, y);

@@ -114,7 +114,7 @@ static void run_expert(const struct pass *p, int64_t layer, int64_t expert, cons
     const struct product gate_up[] = {{&l->experts[EXPERT_GATE][expert].m, mix->gate},
                                       {&l->experts[EXPERT_UP][expert].m, mix->up}};
     pass_products(p, gate_up, 2, mix->seen, n, PART_GATE_UP);
-    pass_gate(p, p->m->architecture->style->activation, mix->gate, mix->up, h->expert_ffn, n, h->expert_ffn, mix->gate);
+    pass_gate(p, p->m->hyper.activation, mix->gate, mix->up, h->expert_ffn, n, h->expert_ffn, mix->gate);
     tell(p, layer, EXPERT_DOWN, expert, mix->gate, n);
     pass_products(p, &(struct product){&l->experts[EXPERT_DOWN][expert].m, mix->out}, 1, mix->gate, n, PART_DOWN);
     for (int64_t i = 0; i < n; i++) {
@@ -139,8 +139,7 @@ static void run_shared(struct pass *p, int64_t i, const float *x, const struct m
     const struct linear_output gate_up[] = {{LINEAR_GATE, mix->gate}, {LINEAR_UP, mix->up}};
     pass_linears(p, i, x, gate_up, 2);
     if (p->stopped) return;
-    pass_gate(p, p->m->architecture->style->activation, mix->gate, mix->up, h->shared_ffn, p->n, h->shared_ffn,
-              mix->gate);
+    pass_gate(p, p->m->hyper.activation, mix->gate, mix->up, h->shared_ffn, p->n, h->shared_ffn, mix->gate);
     pass_linear(p, i, LINEAR_DOWN, mix->gate, mix->out);
     if (p->stopped) return;
 #pragma omp parallel for schedule(static)

@@ -101,9 +101,8 @@ static int list_tensors(struct exporting *x, struct error *e)
             e, ERROR_USAGE,
             "%s: GGUF has no type for GPTQ matrices as they are stored: say which they become, as in @gguf:q4_k",
             x->m->facts.path);
-    if (x->m->rope.ramps_between)
-        return error_set(e, ERROR_INPUT, "%s: config.json: rope_scaling.truncate: false: GGUF has no key for it",
-                         x->m->facts.path);
+    const char *lost = hyper_lost(x->m);
+    if (lost) return error_set(e, ERROR_INPUT, "%s: config.json: %s: GGUF has no key for it", x->m->facts.path, lost);
     int status = add_rope(x, e);
     return status ? status : model_list(x->m, &(struct recorder){x, add_entry}, e);
 }

@@ -8,8 +8,8 @@
 static const struct key_map keys2[] = {
     {"attention.sliding_window", "sliding_window", 4096, NULL},
     {"attention.scale", "query_pre_attn_scalar", 0, NULL},
-    {"attn_logit_softcapping", "attn_logit_softcapping", 0, NULL},
-    {"final_logit_softcapping", "final_logit_softcapping", 0, NULL},
+    {"attn_logit_softcapping", "attn_logit_softcapping", 50, NULL}, /* of both kinds that do not say */
+    {"final_logit_softcapping", "final_logit_softcapping", 30, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -48,10 +48,10 @@ static const struct name_map names2[] = {
 };
 
 static const struct guard guards[] = {
-    {NULL, "hidden_activation", "null|\"gelu_pytorch_tanh\""},
-    {NULL, "hidden_act", "null|\"gelu\"|\"gelu_pytorch_tanh\""},
+    {NULL, "hidden_activation", "\"gelu_pytorch_tanh\""},
+    {NULL, "hidden_act", "\"gelu\"|\"gelu_pytorch_tanh\""},
     {NULL, "attention_bias", "false"},
-    {NULL, "use_bidirectional_attention", "null|false"},
+    {NULL, "use_bidirectional_attention", "false"},
     {NULL, NULL, NULL},
 };
 

@@ -13,6 +13,7 @@ static const struct key_map keys[] = {
     {"feed_forward_length", "n_inner", 0, NULL},
     {"attention.head_count", "n_head", NAN, NULL},
     {"attention.layer_norm_epsilon", "layer_norm_epsilon", NAN, NULL},
+    {"hidden_activation", "activation_function", GELU_TANH, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -38,7 +39,6 @@ static const struct name_map names[] = {
 };
 
 static const struct guard guards[] = {
-    {NULL, "activation_function", "\"gelu_new\"|\"gelu_pytorch_tanh\""},
     {NULL, "scale_attn_weights", "true"},
     {NULL, "scale_attn_by_inverse_layer_idx", "false"},
     {NULL, "add_cross_attention", "false"},
@@ -99,7 +99,7 @@ static void layer_forward(struct pass *p, int64_t i)
     pass_add(p, b->y);
     pass_layer_norm(p, &l->ffn_norm, p->x, b->y);
     pass_linear(p, i, LINEAR_UP, b->y, b->up);
-    pass_activate(p, GELU_TANH, b->up, p->m->hyper.ffn);
+    pass_activate(p, p->m->hyper.activation, b->up, p->m->hyper.ffn);
     pass_linear(p, i, LINEAR_DOWN, b->up, b->y);
     pass_add(p, b->y);
     pass_layer_done(p, i);

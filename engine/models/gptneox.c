@@ -1,5 +1,5 @@
 /* GPT-NeoX (Black et al. 2022) and Pythia (Biderman et al. 2023): LayerNorm, biases everywhere, attention and the
- * feed-forward part in parallel, GELU with the error function, positions that turn only part of a head. */
+ * feed-forward part in parallel, GELU with the error function or, of 20B, in its tanh form, positions that turn only part of a head. */
 #include "engine/models/internal.h"
 
 #include <math.h>
@@ -19,6 +19,7 @@ static const struct key_map keys[] = {
     {"rope.freq_base", "rotary_emb_base|rope_theta|rope_parameters.rope_theta", 10000, NULL},
     {"vocab_size", "vocab_size", 0, NULL},
     {"use_parallel_residual", "use_parallel_residual", 1, NULL},
+    {"hidden_activation", "hidden_act", GELU_ERF, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -43,19 +44,14 @@ static const struct name_map names[] = {
 };
 
 static const struct guard guards[] = {
-    {NULL, "hidden_act", "\"gelu\""},
     {NULL, "attention_bias", "true"},
     {NULL, NULL, NULL},
 };
 
 static const char *const ignored[] = {".attention.bias", ".attention.masked_bias", ".rotary_emb.inv_freq", NULL};
 
-static const struct style style = {.layer_norms = true,
-                                   .all_biases = true,
-                                   .one_qkv = true,
-                                   .qkv_by_head = true,
-                                   .ungated = true,
-                                   .activation = GELU_ERF};
+static const struct style style = {
+    .layer_norms = true, .all_biases = true, .one_qkv = true, .qkv_by_head = true, .ungated = true};
 
 extern const struct architecture architecture_gptneox;
 

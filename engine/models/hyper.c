@@ -153,6 +153,7 @@ static int read_scales(struct model *m, struct error *e)
     for (size_t i = 0; i < CAPS && !status; i++) {
         if (!architecture_key(m->architecture, caps[i].key)) continue;
         status = source_f64(m->source, caps[i].key, &v, e);
+        if (source_null(m->source, caps[i].key)) v = 0;
         char key[SOURCE_KEY];
         if (!status && v < 0)
             status = error_set(e, ERROR_INPUT, "%s: %s: %g must not be negative", m->facts.path,
@@ -164,6 +165,7 @@ static int read_scales(struct model *m, struct error *e)
      * 46 layers, goes by the width of the model, as llama.cpp has it. */
     bool folder = !checkpoint_gguf(source_checkpoint(m->source));
     status = source_f64(m->source, "attention.scale", &v, e);
+    if (!status && folder && !source_has(m->source, "attention.scale")) v = 256;
     char key[SOURCE_KEY];
     if (!status && v < 0)
         status = error_set(e, ERROR_INPUT, "%s: %s: %g must not be negative", m->facts.path,
@@ -173,22 +175,109 @@ static int read_scales(struct model *m, struct error *e)
     return status;
 }
 
-/* What some configurations tell layer by layer must be what is computed. */
-static int check_layer_types(const struct model *m, struct error *e)
+/* --- windows --- */
+
+/* A folder's window. transformers has one where a Mistral's config.json does not say, none where it says null, and
+ * reads none of a Llama's. Qwen's counts where a switch says so. */
+static int read_window(struct model *m, struct error *e)
 {
-    const struct hyper *h = &m->hyper;
+    struct hyper *h = &m->hyper;
+    const json_t *type = source_config(m->source, "model_type");
+    const bool qwen = architecture_key(m->architecture, "use_sliding_window");
+    const char *name = json_is_string(type) ? json_string_value(type) : "";
+    const json_t *given = source_config(m->source, "sliding_window");
+    bool used = true;
+    int status = qwen ? source_bool(m->source, "use_sliding_window", &used, e) : 0;
+    if (status || !json_is_object(checkpoint_config(source_checkpoint(m->source)))) return status;
+    if (!used || json_is_null(given) || strcmp(name, "llama") == 0) return h->window = 0, 0;
+    if (!given && (qwen || strcmp(name, "mistral") == 0)) h->window = 4096;
+    return qwen && given ? source_i64(m->source, "sliding_window", 0, INT32_MAX, &h->window, e) : 0;
+}
+
+/* Whether the architecture has its window in this layer where nothing says so. */
+static bool has_window(const struct model *m, int64_t layer, int64_t first)
+{
+    const struct style *style = m->architecture->style;
+    return layer >= first && !(style && style->every_other && layer % 2);
+}
+
+/* Layers that have the window: as config.json lists them, else as the architecture has it. */
+static int read_layers(struct model *m, struct error *e)
+{
+    struct hyper *h = &m->hyper;
     const json_t *types = source_config(m->source, "layer_types");
-    if (!json_is_array(types)) return 0;
+    int64_t first = 0;
+    int status = read_window(m, e);
+    if (!status && h->window && architecture_key(m->architecture, "max_window_layers"))
+        status = source_i64(m->source, "max_window_layers", 0, INT32_MAX, &first, e);
+    uint8_t *windows = status ? NULL : memory_new((size_t)h->layers, sizeof *windows, "layers", e);
+    if (!windows) return status ? status : ERROR_IO;
+    h->windows = windows;
     for (int64_t i = 0; i < h->layers; i++) {
         const char *is = json_string_value(json_array_get(types, (size_t)i));
-        const char *wanted = window_of(h, i) < INT64_MAX ? "sliding_attention" : "full_attention";
-        if (!is || strcmp(is, wanted))
-            return error_set(e, ERROR_INPUT,
-                             "%s: config.json: layer_types: \"%.40s\" of layer %" PRId64
-                             " is not supported by this version (only \"%s\" there)",
-                             m->facts.path, is ? is : "", i, wanted);
+        const bool sliding = is && strcmp(is, "sliding_attention") == 0;
+        windows[i] = json_is_array(types) ? sliding : has_window(m, i, first);
+        if (!json_is_array(types) || (is && strcmp(is, "full_attention") == 0) || (sliding && h->window)) continue;
+        return error_set(e, ERROR_INPUT,
+                         "%s: config.json: layer_types: \"%.40s\" of layer %" PRId64
+                         " is not supported by this version (only \"full_attention\"%s)",
+                         m->facts.path, is ? is : "", i,
+                         h->window ? ", \"sliding_attention\"" : ": there is no sliding_window");
     }
     return 0;
+}
+
+/* --- switches --- */
+
+static const struct {
+    const char *name;
+    enum activation is;
+} activations[] = {
+    {"gelu", GELU_ERF}, {"gelu_new", GELU_TANH}, {"gelu_fast", GELU_TANH}, {"gelu_pytorch_tanh", GELU_TANH}};
+enum { ACTIVATIONS = sizeof activations / sizeof *activations };
+
+/* By the style, or by name where the architecture has such a key. A GGUF file that does not say means the fallback:
+ * llama.cpp writes and reads no such key for these, and computes the tanh form for all of them. */
+static int read_activation(struct model *m, struct error *e)
+{
+    static const char key[] = "hidden_activation";
+    const struct key_map *map = architecture_key(m->architecture, key);
+    if (!map) return m->hyper.activation = m->architecture->style->activation, 0;
+    const struct gguf_value *value = source_gguf(m->source, key);
+    const json_t *v = source_config(m->source, map->folder_key);
+    struct gguf_string string = {.bytes = json_string_value(v), .length = json_string_length(v)};
+    m->hyper.activation = map->fallback == GELU_ERF ? GELU_ERF : GELU_TANH;
+    if (!value && (!v || json_is_null(v))) return 0;
+    if (value && !gguf_as_string(value, &string)) string.length = 0;
+    for (size_t i = 0; i < ACTIVATIONS; i++) {
+        if (strlen(activations[i].name) != string.length) continue;
+        if (memcmp(activations[i].name, string.bytes, string.length)) continue;
+        m->hyper.activation = activations[i].is;
+        return 0;
+    }
+    char shown[SOURCE_KEY];
+    return error_set(e, ERROR_INPUT,
+                     "%s: %s: \"%.*s\" is not supported by this version (only gelu, gelu_new, gelu_fast, "
+                     "gelu_pytorch_tanh)",
+                     m->facts.path, source_key(m->source, key, shown), (int)(string.length < 40 ? string.length : 40),
+                     string.bytes ? string.bytes : "");
+}
+
+/* What config.json says, or that the file has such a tensor. */
+static int read_biases(struct model *m, struct error *e)
+{
+    static const char *const keys[] = {"attention_bias", "mlp_bias"};
+    static const char *const tensors[] = {"blk.%d.attn_q.bias", "blk.%d.ffn_up.bias"};
+    bool *const out[] = {&m->hyper.attn_biases, &m->hyper.ffn_biases};
+    int status = 0;
+    for (size_t i = 0; i < 2 && !status; i++) {
+        if (!architecture_key(m->architecture, keys[i])) continue;
+        if (checkpoint_gguf(source_checkpoint(m->source)))
+            *out[i] = source_there(m->source, tensors[i], 0);
+        else
+            status = source_bool(m->source, keys[i], out[i], e);
+    }
+    return status;
 }
 
 static int read_switches(struct model *m, struct error *e)
@@ -199,12 +288,12 @@ static int read_switches(struct model *m, struct error *e)
     h->rope_interleaved = m->architecture->rope_interleaved_in_gguf && gguf;
     h->qkv_by_head = style && style->qkv_by_head && !gguf;
     h->gates_in_one = style && style->one_gate_up;
-    h->window_period = style && style->every_other ? 2 : 1;
-    int status = 0;
-    if (architecture_key(m->architecture, "use_parallel_residual"))
+    int status = read_activation(m, e);
+    if (!status) status = read_biases(m, e);
+    if (!status && architecture_key(m->architecture, "use_parallel_residual"))
         status = source_bool(m->source, "use_parallel_residual", &h->parallel, e);
     if (!status && h->experts) status = source_bool(m->source, "expert_weights_norm", &h->experts_norm, e);
-    return status ? status : check_layer_types(m, e);
+    return status;
 }
 
 int load_hyper(struct model *m, struct error *e)
@@ -220,6 +309,7 @@ int load_hyper(struct model *m, struct error *e)
     if (!status) status = read_scales(m, e);
     if (!status) status = read_switches(m, e);
     if (!status) status = check_hyper(m, e);
+    if (!status) status = read_layers(m, e);
     const struct gguf_value *v = status ? NULL : source_gguf(m->source, "attention.value_length");
     char key[SOURCE_KEY];
     if (v && gguf_as_f64(v, &value_length) && value_length != (double)h->head)
@@ -229,6 +319,20 @@ int load_hyper(struct model *m, struct error *e)
 }
 
 /* --- writing --- */
+
+const char *hyper_lost(const struct model *m)
+{
+    const struct hyper *h = &m->hyper;
+    bool any = false, as_known = true;
+    if (m->rope.ramps_between) return "rope_scaling.truncate: false";
+    if (checkpoint_gguf(source_checkpoint(m->source)) || !h->window) return NULL;
+    for (int64_t i = 0; i < h->layers; i++) {
+        any |= h->windows[i];
+        as_known &= h->windows[i] == has_window(m, i, 0);
+    }
+    if (any && !architecture_key(m->architecture, "attention.sliding_window")) return "use_sliding_window: true";
+    return as_known ? NULL : "layer_types: another order than the architecture's";
+}
 
 static const char *full_key(const struct model *m, const char *key, char full[128])
 {
@@ -251,11 +355,14 @@ void hyper_write(const struct model *m, struct gguf_writer *w)
     gguf_write_f32(w, full_key(m, a->eps_key, key), h->norm_eps);
     if (h->rope_dims) gguf_write_f32(w, full_key(m, "rope.freq_base", key), (float)h->rope_base);
     for (size_t i = 0; i < CAPS; i++)
-        if (architecture_key(a, caps[i].key) && cap_at(h, i) > 0)
+        if (architecture_key(a, caps[i].key)) /* 0, too: a file that does not say means another */
             gguf_write_f32(w, full_key(m, caps[i].key, key), cap_at(h, i));
     if (architecture_key(a, "attention.scale")) gguf_write_f32(w, full_key(m, "attention.scale", key), h->attn_scale);
     if (architecture_key(a, "use_parallel_residual"))
         gguf_write_bool(w, full_key(m, "use_parallel_residual", key), h->parallel);
+    const struct key_map *map = architecture_key(a, "hidden_activation");
+    if (map && (double)h->activation != map->fallback)
+        gguf_write_string(w, full_key(m, "hidden_activation", key), h->activation == GELU_ERF ? "gelu" : "gelu_new");
     if (h->experts) gguf_write_bool(w, full_key(m, "expert_weights_norm", key), h->experts_norm);
     rope_write(m, w);
 }

@@ -20,7 +20,6 @@ struct linear {
 };
 
 /* What the layers of decoder.c are made of beyond what metadata says. */
-enum activation { SILU, GELU_TANH, GELU_ERF };
 enum qk_norms { QK_PLAIN, QK_BY_HEAD, QK_WHOLE }; /* RMSNorm of each head of q and k, or of all heads as one */
 struct style {
     bool layer_norms;  /* LayerNorm with biases, else RMSNorm */
@@ -158,6 +157,8 @@ void warn_of_tokenizer(struct model *m, const struct tokenizer *t);
 
 /* All of them as a GGUF file has them, for a checkpoint that is none. */
 void hyper_write(const struct model *m, struct gguf_writer *w);
+/* What of a folder's settings GGUF has no key for, so that a file would compute something else; NULL: nothing. */
+const char *hyper_lost(const struct model *m);
 /* What scales the rotary positions, refused by name where it is not known; may lower hyper.context. */
 int rope_load(struct model *m, struct error *e);
 void rope_free(struct rope *r);
@@ -167,7 +168,7 @@ const float *rope_tensor(const struct model *m, size_t i, const char **name);
 /* Positions that a query of this layer sees, its own counted. */
 static inline int64_t window_of(const struct hyper *h, int64_t layer)
 {
-    return h->window && layer % h->window_period == 0 ? h->window : INT64_MAX;
+    return h->window && h->windows[layer] ? h->window : INT64_MAX;
 }
 
 /* --- decoder.c --- */

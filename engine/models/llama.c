@@ -23,6 +23,8 @@ static const struct key_map keys[] = {
     {"expert_weights_norm", NULL, 1, NULL},
     {"rope.freq_base", "rope_theta|rope_parameters.rope_theta", 10000, NULL},
     {"vocab_size", "vocab_size", 0, NULL},
+    {"attention_bias", "attention_bias", 0, NULL},
+    {"mlp_bias", "mlp_bias", 0, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -32,13 +34,20 @@ static const struct name_map names[] = {
     {"output.weight", "lm_head.weight", AS_IS},
     {"blk.%d.attn_norm.weight", "model.layers.%d.input_layernorm.weight", AS_IS},
     {"blk.%d.attn_q.weight", "model.layers.%d.self_attn.q_proj.weight", ROPE_ROWS},
+    {"blk.%d.attn_q.bias", "model.layers.%d.self_attn.q_proj.bias", ROPE_ROWS},
     {"blk.%d.attn_k.weight", "model.layers.%d.self_attn.k_proj.weight", ROPE_ROWS},
+    {"blk.%d.attn_k.bias", "model.layers.%d.self_attn.k_proj.bias", ROPE_ROWS},
     {"blk.%d.attn_v.weight", "model.layers.%d.self_attn.v_proj.weight", AS_IS},
+    {"blk.%d.attn_v.bias", "model.layers.%d.self_attn.v_proj.bias", AS_IS},
     {"blk.%d.attn_output.weight", "model.layers.%d.self_attn.o_proj.weight", AS_IS},
+    {"blk.%d.attn_output.bias", "model.layers.%d.self_attn.o_proj.bias", AS_IS},
     {"blk.%d.ffn_norm.weight", "model.layers.%d.post_attention_layernorm.weight", AS_IS},
     {"blk.%d.ffn_gate.weight", "model.layers.%d.mlp.gate_proj.weight", AS_IS},
+    {"blk.%d.ffn_gate.bias", "model.layers.%d.mlp.gate_proj.bias", AS_IS},
     {"blk.%d.ffn_up.weight", "model.layers.%d.mlp.up_proj.weight", AS_IS},
+    {"blk.%d.ffn_up.bias", "model.layers.%d.mlp.up_proj.bias", AS_IS},
     {"blk.%d.ffn_down.weight", "model.layers.%d.mlp.down_proj.weight", AS_IS},
+    {"blk.%d.ffn_down.bias", "model.layers.%d.mlp.down_proj.bias", AS_IS},
     {"blk.%d.ffn_gate_inp.weight", "model.layers.%d.block_sparse_moe.gate.weight", AS_IS},
     {"blk.%d.ffn_gate_exps.weight", "model.layers.%d.block_sparse_moe.experts.%d.w1.weight", AS_IS},
     {"blk.%d.ffn_up_exps.weight", "model.layers.%d.block_sparse_moe.experts.%d.w3.weight", AS_IS},
@@ -47,12 +56,10 @@ static const struct name_map names[] = {
 };
 
 static const struct guard guards[] = {
-    {NULL, "hidden_act", "\"silu\""},
-    {NULL, "attention_bias", "false"},
-    {NULL, "mlp_bias", "false"},
-    {NULL, "rope_interleaved", "null|false"},
-    {NULL, "partial_rotary_factor", "null|1|1.0"},
-    {NULL, "rope_parameters.partial_rotary_factor", "null|1|1.0"},
+    {NULL, "hidden_act", "\"silu\"|\"swish\""},
+    {NULL, "rope_interleaved", "false"},
+    {NULL, "partial_rotary_factor", "1|1.0"},
+    {NULL, "rope_parameters.partial_rotary_factor", "1|1.0"},
     {NULL, NULL, NULL},
 };
 

@@ -133,6 +133,7 @@ void model_close(struct model *m)
         experts_free(m, l);
     }
     rope_free(&m->rope);
+    free((void *)(uintptr_t)m->hyper.windows);
     free(m->layers);
     if (m->work) free(m->work->memory);
     free(m->work);

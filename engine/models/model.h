@@ -20,6 +20,9 @@
 
 struct model;
 
+/* SiLU; GELU in its tanh form, and with the error function. */
+enum activation { SILU, GELU_TANH, GELU_ERF };
+
 struct hyper {
     int64_t layers, width, vocab, context;
     int64_t heads, kv_heads, head; /* head: dimensions of one head */
@@ -27,21 +30,23 @@ struct hyper {
     int64_t rope_dims; /* dimensions of a head that turn; 0: none */
     double rope_base;
     float norm_eps;
-    bool rope_interleaved; /* pairs are (2i, 2i+1) as GGUF stores llama, else (i, i + dims/2) as Hugging Face does */
-    bool gates_in_one;     /* gate and up are one matrix */
-    bool qkv_by_head;      /* a matrix for q, k and v has them head by head, as Hugging Face stores GPT-NeoX */
-    int64_t window;        /* most positions that attention sees, its own counted; 0: all */
-    int64_t window_period; /* ... in every so manieth layer, from the first on */
-    float attn_scale;      /* of scores, 1 / sqrt(head) */
-    float attn_cap;        /* scores are cap tanh(score / cap); 0: as they are */
-    float logit_cap;       /* logits likewise */
-    float embed_scale;     /* of embeddings, 1 */
-    bool parallel;         /* attention and the feed-forward part read the same input */
-    int64_t experts;       /* feed-forward parts that a router chooses from; 0: there is one, without a router */
-    int64_t experts_used;  /* by each token */
-    int64_t expert_ffn;    /* rows of an expert's matrices */
-    int64_t shared_ffn;    /* of the one that every token uses; 0: there is none */
-    bool experts_norm;     /* what the router gives to those chosen is made to sum to 1 */
+    bool rope_interleaved;  /* pairs are (2i, 2i+1) as GGUF stores llama, else (i, i + dims/2) as Hugging Face does */
+    bool gates_in_one;      /* gate and up are one matrix */
+    bool qkv_by_head;       /* a matrix for q, k and v has them head by head, as Hugging Face stores GPT-NeoX */
+    int64_t window;         /* most positions that attention sees, its own counted; 0: all */
+    const uint8_t *windows; /* [layers], the model's: 1 where a layer has that window */
+    float attn_scale;       /* of scores, 1 / sqrt(head) */
+    float attn_cap;         /* scores are cap tanh(score / cap); 0: as they are */
+    float logit_cap;        /* logits likewise */
+    float embed_scale;      /* of embeddings, 1 */
+    enum activation activation;
+    bool attn_biases, ffn_biases; /* of Llamas whose metadata says so */
+    bool parallel;                /* attention and the feed-forward part read the same input */
+    int64_t experts;              /* feed-forward parts that a router chooses from; 0: there is one, without a router */
+    int64_t experts_used;         /* by each token */
+    int64_t expert_ffn;           /* rows of an expert's matrices */
+    int64_t shared_ffn;           /* of the one that every token uses; 0: there is none */
+    bool experts_norm;            /* what the router gives to those chosen is made to sum to 1 */
 };
 
 struct facts {
@@ -75,8 +80,9 @@ enum expert_part { EXPERT_GATE, EXPERT_UP, EXPERT_DOWN, EXPERT_PARTS };
 struct model_options {
     const struct backend_options *how; /* NULL: as stored */
     enum math math;
-    const char *calibration;   /* text for backends that calibrate; NULL: ERROR_USAGE where one does */
-    const char *imatrix;       /* a file of importances, or NULL; not opened for backends that do not weigh errors */
+    const char *calibration; /* text for backends that calibrate; NULL: ERROR_USAGE where one does */
+    int64_t context;         /* positions that it is opened for, which only longrope asks about; 0: as few as it has */
+    const char *imatrix;     /* a file of importances, or NULL; not opened for backends that do not weigh errors */
     const struct watch *watch; /* MAY: told of phases and passes; the model keeps it, see model_watch() */
     void *user;
     /* MAY: told what takes long, "packing" matrix by matrix and "calibrating"; false ends with ERROR_INTERRUPTED. */

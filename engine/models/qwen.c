@@ -5,7 +5,16 @@
 
 #include <stddef.h>
 
+/* A window in the layers behind the first max_window_layers, for which GGUF has no key. */
+static const struct key_map dense_keys[] = {
+    {"use_sliding_window", "use_sliding_window", 0, NULL},
+    {"max_window_layers", "max_window_layers", 28, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
 static const struct key_map moe2_keys[] = {
+    {"use_sliding_window", "use_sliding_window", 0, NULL},
+    {"max_window_layers", "max_window_layers", 28, NULL},
     {"expert_count", "num_experts", 0, NULL},
     {"expert_used_count", "num_experts_per_tok", 0, NULL},
     {"expert_feed_forward_length", "moe_intermediate_size", 0, NULL},
@@ -103,21 +112,26 @@ static const struct name_map moe3_names[] = {
     {NULL, NULL, AS_IS},
 };
 
-static const struct guard guards[] = {
+static const struct guard guards2[] = {
     {NULL, "hidden_act", "\"silu\""},
-    {NULL, "attention_bias", "false"},
-    {NULL, "use_sliding_window", "false|null"},
     {NULL, NULL, NULL},
 };
 
-static const struct guard moe_guards[] = {
+static const struct guard guards3[] = {
     {NULL, "hidden_act", "\"silu\""},
     {NULL, "attention_bias", "false"},
-    {NULL, "use_sliding_window", "false|null"},
-    {NULL, "qkv_bias", "true"},
-    {NULL, "decoder_sparse_step", "1|null"},
-    {NULL, "mlp_only_layers", "[]|null"},
     {NULL, NULL, NULL},
+};
+
+static const struct guard moe2_guards[] = {
+    {NULL, "hidden_act", "\"silu\""}, {NULL, "qkv_bias", "true"}, {NULL, "decoder_sparse_step", "1"},
+    {NULL, "mlp_only_layers", "[]"},  {NULL, NULL, NULL},
+};
+
+/* Versions of transformers disagree on which layers of Qwen3-MoE a window is in; no published model has one. */
+static const struct guard moe3_guards[] = {
+    {NULL, "hidden_act", "\"silu\""},   {NULL, "attention_bias", "false"}, {NULL, "use_sliding_window", "false"},
+    {NULL, "decoder_sparse_step", "1"}, {NULL, "mlp_only_layers", "[]"},   {NULL, NULL, NULL},
 };
 
 static const char *const ignored[] = {".rotary_emb.inv_freq", NULL};
@@ -131,8 +145,9 @@ const struct architecture architecture_qwen2 = {.name = "qwen2",
                                                 .eps_key = "attention.layer_norm_rms_epsilon",
                                                 .prefix = "model.",
                                                 .keys = decoder_keys,
+                                                .more_keys = dense_keys,
                                                 .names = names2,
-                                                .guards = guards,
+                                                .guards = guards2,
                                                 .ignored = ignored,
                                                 .style = &style2,
                                                 .load = decoder_load,
@@ -145,8 +160,9 @@ const struct architecture architecture_qwen3 = {.name = "qwen3",
                                                 .eps_key = "attention.layer_norm_rms_epsilon",
                                                 .prefix = "model.",
                                                 .keys = decoder_keys,
+                                                .more_keys = dense_keys,
                                                 .names = names3,
-                                                .guards = guards,
+                                                .guards = guards3,
                                                 .ignored = ignored,
                                                 .style = &style3,
                                                 .load = decoder_load,
@@ -161,7 +177,7 @@ const struct architecture architecture_qwen2moe = {.name = "qwen2moe",
                                                    .keys = decoder_keys,
                                                    .more_keys = moe2_keys,
                                                    .names = moe2_names,
-                                                   .guards = moe_guards,
+                                                   .guards = moe2_guards,
                                                    .ignored = ignored,
                                                    .style = &style2,
                                                    .load = decoder_load,
@@ -176,7 +192,7 @@ const struct architecture architecture_qwen3moe = {.name = "qwen3moe",
                                                    .keys = decoder_keys,
                                                    .more_keys = moe3_keys,
                                                    .names = moe3_names,
-                                                   .guards = moe_guards,
+                                                   .guards = moe3_guards,
                                                    .ignored = ignored,
                                                    .style = &style3,
                                                    .load = decoder_load,

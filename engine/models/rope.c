@@ -8,8 +8,10 @@
  *               0.1 ln(factor) + 1 (Peng et al. 2023)
  *     llama3    the same by wave lengths, without a factor of cosines (Llama 3.1; Dubey et al. 2024)
  *     longrope  divisors for each pair from the file, others for sequences longer than the first context, and a factor
- *               of cosines sqrt(1 + ln(s) / ln(original)) (Ding et al. 2024). Which of the two hold for a token would
- *               depend on tokens behind it: the context ends where the first do.
+ *               of cosines sqrt(1 + ln(s) / ln(original)) (Ding et al. 2024). transformers chooses by the length of each
+ *               sequence, so that what follows a token would change it, llama.cpp by the context that it was started
+ *               with. So here: a model that is opened for more positions than the first context has the others, for all
+ *               sequences; any other model has the first, and its context ends with them.
  *
  * Folders: "rope_scaling", or "rope_parameters", an object. GGUF: ARCHITECTURE.rope.scaling.*, and the divisors of
  * llama3 and longrope as tensors. */
@@ -301,17 +303,25 @@ static int make_divisors(const struct scaling *s, float **out, struct error *e)
     return *out ? 0 : ERROR_IO;
 }
 
+/* Whether the model is opened for more positions than the first divisors are for. */
+static bool is_long(const struct scaling *s)
+{
+    const struct model_options *o = s->m->options;
+    return s->kind == LONGROPE && s->m->rope.long_divisors && o && (double)o->context > s->original;
+}
+
 static int fill(struct scaling *s, bool gguf, struct error *e)
 {
     struct model *m = s->m;
     struct rope *r = &m->rope;
     const int64_t half = m->hyper.rope_dims / 2;
+    const float *divisors = is_long(s) ? r->long_divisors : r->divisors;
     r->frequencies = memory_new((size_t)half, sizeof *r->frequencies, "rotary positions", e);
     if (!r->frequencies) return ERROR_IO;
     for (int64_t i = 0; i < half; i++) {
         const double plain = 1.0 / pow(m->hyper.rope_base, (double)(2 * i) / (double)m->hyper.rope_dims);
         const double speed = speed_of(s, i, plain);
-        r->frequencies[i] = (float)(r->divisors ? speed / (double)r->divisors[i] : speed);
+        r->frequencies[i] = (float)(divisors ? speed / (double)divisors[i] : speed);
     }
     r->factor = (float)factor_of(s, gguf);
     bool finite = isfinite(r->factor) && r->factor > 0;
@@ -338,11 +348,11 @@ static void note(const struct scaling *s)
 static void shorten(const struct scaling *s)
 {
     struct model *m = s->m;
-    if (s->kind != LONGROPE || s->original >= (double)m->hyper.context) return;
+    if (s->kind != LONGROPE || s->original >= (double)m->hyper.context || is_long(s)) return;
     m->hyper.context = (int64_t)s->original;
     model_warn(m,
                "longrope: the context is taken as %" PRId64 " of %" PRId64
-               " positions: divisors for longer sequences are not supported by this version",
+               " positions, those of its divisors for short sequences: open it for more to use the others",
                m->hyper.context, m->rope.claimed);
 }
 

@@ -146,7 +146,7 @@ static int check_guard(const struct source *s, const struct guard *guard, struct
     } else {
         key = guard->folder_key;
         const json_t *v = key ? source_config(s, key) : NULL;
-        char *dump = v ? json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+        char *dump = v && !json_is_null(v) ? json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
         if (dump) text_add(&value, dump);
         free(dump);
     }
@@ -289,6 +289,12 @@ int source_bool(const struct source *s, const char *key, bool *out, struct error
     }
     if (told) return 0;
     return error_set(e, ERROR_INPUT, "%s: %s: must be true or false", path_of(s), source_key(s, key, shown));
+}
+
+bool source_null(const struct source *s, const char *key)
+{
+    const struct key_map *map = architecture_key(s->architecture, key);
+    return json_is_null(source_config(s, map ? map->folder_key : key));
 }
 
 bool source_has(const struct source *s, const char *key)

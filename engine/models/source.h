@@ -31,7 +31,7 @@ struct key_map {
     const char *like;             /* or the fallback is the value of this other key */
 };
 
-/* A setting that changes the arithmetic, and its values under which ours is right. */
+/* A setting that changes the arithmetic, and its values under which ours is right; null is as good as absent. */
 struct guard {
     const char *key, *folder_key; /* either may be NULL */
     const char *allowed;          /* values as JSON or GGUF text, '|' between */
@@ -77,6 +77,8 @@ const struct gguf_value *source_gguf(const struct source *s, const char *key);
 const json_t *source_config(const struct source *s, const char *folder_keys);
 /* Whether the file itself has this key of the architecture's table, and not null. */
 bool source_has(const struct source *s, const char *key);
+/* Whether config.json has the key, and as null: for settings whose absence means something else. */
+bool source_null(const struct source *s, const char *key);
 int source_bool(const struct source *s, const char *key, bool *out, struct error *e);
 int source_f64(const struct source *s, const char *key, double *out, struct error *e);
 /* A whole number in [low, high], or the fallback. */

@@ -187,9 +187,46 @@ static void lines_of_warnings(void **state)
     folder_remove(folder);
 }
 
+/* A Gemma 2 file that says no caps has those that all of them were made with, as in llama.cpp: 50 and 30. */
+static void test_caps(void **state)
+{
+    (void)state;
+    struct error e;
+    json_t *capped = json_pack("{s:f, s:f}", "attn_logit_softcapping", 50., "final_logit_softcapping", 30.);
+    const struct setting dropped[] = {{"gemma2", "gemma2.attn_logit_softcapping", GGUF_U8, 0, NULL, NULL},
+                                      {"gemma2", "gemma2.final_logit_softcapping", GGUF_U8, 0, NULL, NULL}};
+    char *folder = tiny_folder("gemma2", capped), *out = folder_temporary();
+    char *path = path_join(out, "model.gguf", &e);
+    assert_ok(model_export(folder, NULL, path, NULL, NULL, &e), &e);
+    int64_t n;
+    json_t *expected = tiny_expected("gemma2");
+    int32_t *ids = tiny_ids(expected, &n);
+    struct model *m;
+    float *logits[3];
+    size_t bytes = 0;
+    for (size_t i = 0; i < 3; i++) {
+        char *with = i ? with_setting(out, path, &dropped[i - 1]) : NULL;
+        assert_ok(model_open(&m, with ? with : path, NULL, &e), &e);
+        bytes = (size_t)(n * model_hyper(m)->vocab) * sizeof **logits;
+        logits[i] = tiny_logits(m, ids, n);
+        model_close(m);
+        free(with);
+    }
+    assert_memory_equal(logits[0], logits[1], bytes);
+    assert_memory_equal(logits[0], logits[2], bytes);
+    for (size_t i = 0; i < 3; i++) free(logits[i]);
+    free(ids);
+    free(path);
+    folder_remove(folder);
+    folder_remove(out);
+    json_decref(expected);
+    json_decref(capped);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_settings), cmocka_unit_test(test_scaling_types),
-                                       cmocka_unit_test(unknown_file_types), cmocka_unit_test(lines_of_warnings)};
+                                       cmocka_unit_test(unknown_file_types), cmocka_unit_test(lines_of_warnings),
+                                       cmocka_unit_test(test_caps)};
     return cmocka_run_group_tests_name("models/metadata", tests, NULL, NULL);
 }

@@ -13,8 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const tiny_names[] = {"llama", "qwen2",   "qwen3",   "phi3",     "gemma",   "gemma2",
-                                         "olmo2", "gptneox", "mixtral", "qwen2moe", "qwen3moe"};
+static const char *const tiny_names[] = {"llama", "qwen2",   "qwen3",   "phi3",     "gemma",    "gemma2",
+                                         "olmo2", "gptneox", "mixtral", "qwen2moe", "qwen3moe", "biased"};
 enum { TINY_MODELS = sizeof tiny_names / sizeof *tiny_names };
 
 /* A folder with the model's weights under its configuration with these settings in it, to be removed. */

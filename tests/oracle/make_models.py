@@ -98,7 +98,8 @@ def speeds(dims, base, scaling, c):
     if kind == "longrope":
         original = c["original_max_position_embeddings"]
         factor = math.sqrt(1 + math.log(context / original) / math.log(original))
-        return plain / torch.tensor(scaling["short_factor"], dtype=D), factor
+        which = "long_factor" if c.get("in use", 0) > original else "short_factor"
+        return plain / torch.tensor(scaling[which], dtype=D), factor
     factor, original = scaling["factor"], scaling.get("original_max_position_embeddings", context)
     if kind == "llama3":
         low, high = scaling["low_freq_factor"], scaling["high_freq_factor"]
@@ -152,6 +153,18 @@ def attend(q, k, v, scale, window=None, cap=None):
     return torch.einsum("hij,jhd->ihd", weights, v).reshape(n, -1)
 
 
+def window_of(c, layer):
+    """What Hugging Face's configurations make of their settings, for each family."""
+    kind, window = c["model_type"], c.get("sliding_window")
+    if kind == "llama" or (kind.startswith("qwen") and not c.get("use_sliding_window")):
+        return None
+    if c.get("layer_types"):
+        return window if c["layer_types"][layer] == "sliding_attention" else None
+    if kind == "gemma2":
+        return window if layer % 2 == 0 else None
+    return None if kind.startswith("qwen") and layer < c["max_window_layers"] else window
+
+
 def mixture(x, w, prefix, router, names, c, normed):
     """Every token's best experts, weighed by the router's softmax over all."""
     shares = (x @ w[router].T).softmax(-1)
@@ -185,19 +198,19 @@ def head_of(c):
     return c.get("head_dim") or c["hidden_size"] // c["num_attention_heads"]
 
 
-def attention_weights(m, p, c, bias=False, norms=None):
+def attention_weights(m, p, c, bias=False, norms=None, out_bias=False):
     q, kv = c["num_attention_heads"] * head_of(c), c["num_key_value_heads"] * head_of(c)
     for name, rows in (("q", q), ("k", kv), ("v", kv)):
         m.linear(f"{p}self_attn.{name}_proj", rows, WIDTH, bias)
-    m.linear(f"{p}self_attn.o_proj", WIDTH, q)
+    m.linear(f"{p}self_attn.o_proj", WIDTH, q, out_bias)
     if norms:
         m.norm(f"{p}self_attn.q_norm", q if norms == "whole" else head_of(c))
         m.norm(f"{p}self_attn.k_norm", kv if norms == "whole" else head_of(c))
 
 
-def mlp_weights(m, p, ffn):
+def mlp_weights(m, p, ffn, bias=False):
     for name, rows, cols in (("gate", ffn, WIDTH), ("up", ffn, WIDTH), ("down", WIDTH, ffn)):
-        m.linear(f"{p}.{name}_proj", rows, cols)
+        m.linear(f"{p}.{name}_proj", rows, cols, bias)
 
 
 def frame_weights(m, c, mean=1.0):
@@ -224,7 +237,8 @@ def llama_weights(m, c):
             m.linear(p + "mlp.gate_up_proj", 2 * c["intermediate_size"], WIDTH)
             m.linear(p + "mlp.down_proj", WIDTH, c["intermediate_size"])
             continue
-        attention_weights(m, p, c, bias=kind.startswith("qwen2"), norms=norms)
+        all_biases = c.get("attention_bias", False)
+        attention_weights(m, p, c, bias=kind.startswith("qwen2") or all_biases, norms=norms, out_bias=all_biases)
         if kind == "mixtral":
             m.matrix(p + "block_sparse_moe.gate.weight", c["num_local_experts"], WIDTH)
             for e in range(c["num_local_experts"]):
@@ -240,11 +254,11 @@ def llama_weights(m, c):
                 mlp_weights(m, p + "mlp.shared_expert", c["shared_expert_intermediate_size"])
                 m.matrix(p + "mlp.shared_expert_gate.weight", 1, WIDTH)
         else:
-            mlp_weights(m, p + "mlp", c["intermediate_size"])
+            mlp_weights(m, p + "mlp", c["intermediate_size"], c.get("mlp_bias", False))
     return frame
 
 
-def llama_attention(x, w, p, c, turns):
+def llama_attention(x, w, p, c, turns, window):
     heads, kv, head, n = c["num_attention_heads"], c["num_key_value_heads"], head_of(c), x.shape[0]
     p += "self_attn."
     if p + "qkv_proj.weight" in w:
@@ -257,13 +271,15 @@ def llama_attention(x, w, p, c, turns):
     q, k, v = q.view(n, heads, head), k.view(n, kv, head), v.view(n, kv, head)
     if c["model_type"].startswith("qwen3"):
         q, k = rms_norm(q, w[p + "q_norm.weight"], eps), rms_norm(k, w[p + "k_norm.weight"], eps)
-    y = attend(rotate(q, turns), rotate(k, turns), v, head**-0.5, c.get("sliding_window"))
-    return y @ w[p + "o_proj.weight"].T
+    y = attend(rotate(q, turns), rotate(k, turns), v, head**-0.5, window)
+    return y @ w[p + "o_proj.weight"].T + w.get(p + "o_proj.bias", 0)
 
 
 def swiglu(x, w, p):
-    gate, up = x @ w[p + ".gate_proj.weight"].T, x @ w[p + ".up_proj.weight"].T
-    return (F.silu(gate) * up) @ w[p + ".down_proj.weight"].T
+    def linear(x, name):
+        return x @ w[f"{p}.{name}_proj.weight"].T + w.get(f"{p}.{name}_proj.bias", 0)
+
+    return linear(F.silu(linear(x, "gate")) * linear(x, "up"), "down")
 
 
 def llama_ffn(x, w, p, c):
@@ -287,20 +303,21 @@ def llama_ffn(x, w, p, c):
 def llama_forward(w, c, ids):
     eps = c["rms_norm_eps"]
     theta, scaling = c["rope_theta"], c.get("rope_scaling")
-    if "rope_parameters" in c:
+    if c.get("rope_parameters"):
         scaling = c["rope_parameters"]
         theta = scaling["rope_theta"]
-    dims = int(head_of(c) * c.get("partial_rotary_factor", 1.0))
+    dims = int(head_of(c) * (c.get("partial_rotary_factor") or 1.0))
     turns = speeds(dims, theta, scaling, c)
     x = w["model.embed_tokens.weight"][ids]
     for i in range(LAYERS):
         p = f"model.layers.{i}."
         behind = w[p + "post_attention_layernorm.weight"]
         if c["model_type"] == "olmo2":
-            x = x + rms_norm(llama_attention(x, w, p, c, turns), behind, eps)
+            x = x + rms_norm(llama_attention(x, w, p, c, turns, None), behind, eps)
             x = x + rms_norm(llama_ffn(x, w, p, c), w[p + "post_feedforward_layernorm.weight"], eps)
         else:
-            x = x + llama_attention(rms_norm(x, w[p + "input_layernorm.weight"], eps), w, p, c, turns)
+            y = rms_norm(x, w[p + "input_layernorm.weight"], eps)
+            x = x + llama_attention(y, w, p, c, turns, window_of(c, i))
             x = x + llama_ffn(rms_norm(x, behind, eps), w, p, c)
     x = rms_norm(x, w["model.norm.weight"], eps)
     return x @ w["model.embed_tokens.weight" if c["tie_word_embeddings"] else "lm_head.weight"].T
@@ -334,7 +351,7 @@ def gemma_forward(w, c, ids):
         y = norm(x, p + "input_layernorm")
         q, k, v = (y @ w[f"{p}self_attn.{m}_proj.weight"].T for m in "qkv")
         q, k = rotate(q.view(n, heads, head), turns), rotate(k.view(n, kv, head), turns)
-        window = c["sliding_window"] if two and i % 2 == 0 else None
+        window = window_of(c, i) if two else None
         y = attend(q, k, v.view(n, kv, head), scale, window, c["attn_logit_softcapping"] if two else None)
         y = y @ w[p + "self_attn.o_proj.weight"].T
         x = x + (norm(y, p + "post_attention_layernorm") if two else y)
@@ -361,11 +378,17 @@ def neox_weights(m, c):
     m.matrix("embed_out.weight", VOCAB, WIDTH)
 
 
+def fast_gelu(x):
+    """0.7978845608 = sqrt(2 / pi); Hugging Face's gelu_fast, gelu_new and gelu_pytorch_tanh are all this."""
+    return 0.5 * x * (1 + torch.tanh(x * 0.7978845608 * (1 + 0.044715 * x * x)))
+
+
 def neox_forward(w, c, ids):
     heads, n, eps = c["num_attention_heads"], len(ids), c["layer_norm_eps"]
     head = WIDTH // heads
     turns = speeds(int(head * c["rotary_pct"]), c["rotary_emb_base"], c.get("rope_scaling"), c)
     x = w["gpt_neox.embed_in.weight"][ids]
+    gelu = {"gelu": F.gelu, "gelu_fast": fast_gelu}
 
     def norm(x, name):
         return layer_norm(x, w[name + ".weight"], w[name + ".bias"], eps)
@@ -379,12 +402,18 @@ def neox_forward(w, c, ids):
         q, k, v = qkv[..., :head], qkv[..., head : 2 * head], qkv[..., 2 * head :]
         a = linear(attend(rotate(q, turns), rotate(k, turns), v, head**-0.5), p + "attention.dense")
         y = norm(x if c["use_parallel_residual"] else x + a, p + "post_attention_layernorm")
-        y = linear(F.gelu(linear(y, p + "mlp.dense_h_to_4h")), p + "mlp.dense_4h_to_h")
+        y = gelu[c["hidden_act"]](linear(y, p + "mlp.dense_h_to_4h"))
+        y = linear(y, p + "mlp.dense_4h_to_h")
         x = x + a + y
     return norm(x, "gpt_neox.final_layer_norm") @ w["embed_out.weight"].T
 
 
-# --- what is made: folder, configuration, variants (settings that replace the configuration's) ---
+# --- what is made: folder, configuration, variants (settings that replace the configuration's; "in use": none, but the
+# context that the model is opened for) ---
+
+NULLS = {k: None for k in ("rope_scaling", "rope_parameters", "sliding_window", "head_dim", "quantization_config",
+                           "pad_token_id", "attention_bias", "mlp_bias", "rope_interleaved", "partial_rotary_factor",
+                           "layer_types")}
 
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16}
 LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
@@ -406,7 +435,11 @@ MODELS = [
     ("llama", config("llama"), llama_weights, llama_forward, {
         "plain": {},
         "tied": {"tie_word_embeddings": True},
+        "nulls": NULLS,
         "mistral": {"model_type": "mistral", "sliding_window": 5},
+        "mistral, layers": {"model_type": "mistral", "sliding_window": 5,
+                            "layer_types": ["full_attention", "sliding_attention"]},
+        "not mistral": {"sliding_window": 5},
         "linear": {"rope_scaling": {"type": "linear", "factor": 2.5}},
         "dynamic": {"rope_scaling": {"rope_type": "dynamic", "factor": 2.0}},
         "yarn": {"rope_theta": 10.0, "rope_scaling": YARN},
@@ -417,24 +450,45 @@ MODELS = [
         "llama3": {"rope_scaling": LLAMA3},
         "rope_parameters": {"rope_theta": None, "rope_parameters": LLAMA3 | {"rope_theta": 500.0}},
     }),
-    ("qwen2", config("qwen2", tie_word_embeddings=True), llama_weights, llama_forward, {"plain": {}}),
-    ("qwen3", config("qwen3", head_dim=16), llama_weights, llama_forward, {"plain": {}}),
+    ("qwen2", config("qwen2", tie_word_embeddings=True), llama_weights, llama_forward, {
+        "plain": {},
+        "unused window": {"use_sliding_window": False, "sliding_window": 5, "max_window_layers": 0},
+        "window": {"use_sliding_window": True, "sliding_window": 5, "max_window_layers": 1},
+        "null window": {"use_sliding_window": True, "sliding_window": None, "max_window_layers": 0},
+    }),
+    ("qwen3", config("qwen3", head_dim=16), llama_weights, llama_forward, {
+        "plain": {},
+        "window": {"use_sliding_window": True, "sliding_window": 6, "max_window_layers": 0},
+        "layers": {"use_sliding_window": True, "sliding_window": 6, "max_window_layers": 28,
+                   "layer_types": ["sliding_attention", "full_attention"]},
+    }),
     ("phi3", config("phi3", tie_word_embeddings=True), llama_weights, llama_forward, {
         "plain": {},
         "window": {"sliding_window": 6},
         "partial": {"partial_rotary_factor": 0.5},
         "longrope": {"rope_scaling": LONG, "original_max_position_embeddings": 32},
+        "longrope, short": {"rope_scaling": LONG, "original_max_position_embeddings": 32, "in use": 32},
+        "longrope, long": {"rope_scaling": LONG, "original_max_position_embeddings": 32, "in use": 33},
     }),
     ("gemma", config("gemma", **GEMMA), gemma_weights, gemma_forward, {"plain": {}}),
-    ("gemma2", config("gemma2", **GEMMA2), gemma_weights, gemma_forward, {"plain": {}}),
+    ("gemma2", config("gemma2", **GEMMA2), gemma_weights, gemma_forward, {
+        "plain": {},
+        "no caps": {"attn_logit_softcapping": None, "final_logit_softcapping": None},
+        "layers": {"layer_types": ["sliding_attention", "full_attention"]},
+        "other layers": {"layer_types": ["full_attention", "sliding_attention"]},
+    }),
     ("olmo2", config("olmo2", tie_word_embeddings=True), llama_weights, llama_forward, {"plain": {}}),
-    ("gptneox", NEOX, neox_weights, neox_forward, {"plain": {}, "in series": {"use_parallel_residual": False}}),
+    ("gptneox", NEOX, neox_weights, neox_forward, {
+        "plain": {}, "in series": {"use_parallel_residual": False}, "gelu_fast": {"hidden_act": "gelu_fast"}}),
     ("mixtral", config("mixtral", num_local_experts=4, num_experts_per_tok=2,
                        tie_word_embeddings=True), llama_weights, llama_forward,
      {"plain": {}, "one": {"num_experts_per_tok": 1}}),
-    ("qwen2moe", config("qwen2_moe", **MOE2), llama_weights, llama_forward, {"plain": {}}),
+    ("qwen2moe", config("qwen2_moe", **MOE2), llama_weights, llama_forward, {
+        "plain": {}, "window": {"use_sliding_window": True, "sliding_window": 5, "max_window_layers": 1}}),
     ("qwen3moe", config("qwen3_moe", **MOE3), llama_weights, llama_forward,
      {"plain": {}, "not normalised": {"norm_topk_prob": False}}),
+    ("biased", config("llama", head_dim=16, attention_bias=True, mlp_bias=True, tie_word_embeddings=True), llama_weights,
+     llama_forward, {"plain": {}, "mistral": {"model_type": "mistral", "sliding_window": None}}),
 ]
 
 
@@ -455,7 +509,8 @@ def main():
         for variant, patch in variants.items():
             logits = forward(w, c | patch, ids)
             rows = [[float(f"{v:.7g}") for v in logits[p].tolist()[::STEP]] for p in POSITIONS]
-            made.append({"name": variant, "config": patch, "logits": rows})
+            settings = {k: v for k, v in patch.items() if k != "in use"}
+            made.append({"name": variant, "config": settings, "context": patch.get("in use", 0), "logits": rows})
         lines = ",\n  ".join(json.dumps(v) for v in made)
         text = f'{{"ids": {ids}, "positions": {POSITIONS}, "step": {STEP},\n "variants": [\n  {lines}]}}\n'
         (folder / "expected.json").write_text(text)
