@@ -25,6 +25,7 @@ static const struct guard guards[] = {
     {NULL, "hidden_act", "\"silu\""},
     {NULL, "attention_bias", "false"},
     {NULL, "mlp_bias", "false"},
+    {NULL, "lm_head_bias", "false"},
     {NULL, NULL, NULL},
 };
 

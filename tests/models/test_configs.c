@@ -1,0 +1,189 @@
+/* config.json of models that people download (tests/goldens/configs.json), each with the sizes of a tiny checkpoint of its
+ * architecture in the place of its own: all are understood, with the settings that they mean. */
+#include "engine/models/internal.h"
+#include "tests/models/tiny_models.h"
+
+#include <math.h>
+
+/* What the tiny checkpoint decides. Arrays are cut to its size. */
+static const char *const sizes[] = {"hidden_size",
+                                    "num_hidden_layers",
+                                    "num_attention_heads",
+                                    "num_key_value_heads",
+                                    "intermediate_size",
+                                    "vocab_size",
+                                    "head_dim",
+                                    "moe_intermediate_size",
+                                    "shared_expert_intermediate_size",
+                                    "num_experts",
+                                    "num_local_experts",
+                                    "num_experts_per_tok",
+                                    "n_embd",
+                                    "n_layer",
+                                    "n_head",
+                                    "n_inner",
+                                    "n_positions",
+                                    "n_ctx",
+                                    "bos_token_id",
+                                    "eos_token_id"};
+
+static void link_to(const char *folder, const char *name, const char *from)
+{
+    struct error e;
+    char here[2048], target[4096];
+    assert_non_null(getcwd(here, sizeof here));
+    snprintf(target, sizeof target, "%s/%s", here, from);
+    char *to = path_join(folder, name, &e);
+    assert_int_equal(symlink(target, to), 0);
+    free(to);
+}
+
+/* A folder of the tiny checkpoint under this configuration. */
+static char *folder_like(const char *like, json_t *config)
+{
+    const bool gpt2 = strcmp(like, "gpt2") == 0;
+    char path[128], model[256];
+    snprintf(path, sizeof path, gpt2 ? "datasets/millbrook/%s" : "tests/goldens/models/%s", like);
+    snprintf(model, sizeof model, "%s/model.safetensors", path);
+    strcat(path, "/config.json");
+    json_t *own = golden(path);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        json_object_del(config, sizes[i]);
+        json_t *v = json_object_get(own, sizes[i]);
+        if (v) json_object_set(config, sizes[i], v);
+    }
+    static const char *const biases[] = {"attention_bias", "mlp_bias"};
+    for (size_t i = 0; i < 2 && strcmp(like, "biased") == 0; i++) json_object_set_new(config, biases[i], json_true());
+    if (json_is_true(json_object_get(own, "tie_word_embeddings")) &&
+        json_is_false(json_object_get(config, "tie_word_embeddings")))
+        json_object_set_new(config, "tie_word_embeddings", json_true()); /* the tiny one has no other matrix */
+    json_decref(own);
+    char *folder = folder_temporary(), *text = json_dumps(config, 0);
+    assert_non_null(text);
+    link_to(folder, "model.safetensors", model);
+    link_to(folder, "tokenizer.json",
+            gpt2 ? "datasets/millbrook/gpt2/tokenizer.json" : "tests/goldens/models/tokenizer.json");
+    free(file_put(folder, "config.json", text, strlen(text)));
+    free(text);
+    return folder;
+}
+
+static double number(const json_t *expect, const char *key, double otherwise)
+{
+    const json_t *v = json_object_get(expect, key);
+    return v ? json_number_value(v) : otherwise;
+}
+
+static void assert_setting(const char *name, const char *key, double is, double wanted)
+{
+    if (!(fabs(is - wanted) <= 1e-6 * fabs(wanted))) fail_msg("%s: %s is %.9g instead of %.9g", name, key, is, wanted);
+}
+
+static void assert_layers(const char *name, const struct hyper *h, const json_t *expect)
+{
+    const json_t *windows = json_object_get(expect, "windows"), *caps = json_object_get(expect, "caps");
+    for (int64_t i = 0; i < h->layers; i++) {
+        const double has = windows ? json_number_value(json_array_get(windows, (size_t)i)) : 1;
+        const int64_t window = has != 0 && h->window ? h->window : INT64_MAX;
+        if (window_of(h, i) != window)
+            fail_msg("%s: layer %lld sees %lld positions", name, (long long)i, (long long)window_of(h, i));
+    }
+    assert_setting(name, "cap of scores", (double)h->attn_cap, json_number_value(json_array_get(caps, 0)));
+    assert_setting(name, "cap of logits", (double)h->logit_cap, json_number_value(json_array_get(caps, 1)));
+}
+
+static void assert_model(const char *name, const struct model *m, const json_t *expect)
+{
+    const struct hyper *h = model_hyper(m);
+    const double head = number(expect, "head", (double)(h->width / h->heads));
+    assert_setting(name, "context", (double)h->context, number(expect, "context", 0));
+    assert_setting(name, "base", h->rope_base, number(expect, "base", 10000));
+    assert_setting(name, "epsilon", (double)h->norm_eps, number(expect, "eps", 0));
+    assert_setting(name, "window", (double)h->window, number(expect, "window", 0));
+    assert_setting(name, "head", (double)h->head, head);
+    assert_setting(name, "scale", (double)h->attn_scale, number(expect, "scale", 1 / sqrt(head)));
+    if (json_object_get(expect, "base"))
+        assert_setting(name, "turning dimensions", (double)h->rope_dims, number(expect, "turned", head));
+    assert_setting(name, "experts", (double)h->experts_used, number(expect, "experts", 0));
+    if (h->experts) assert_int_equal(h->experts_norm, json_is_true(json_object_get(expect, "normed")));
+    assert_int_equal(h->parallel, json_is_true(json_object_get(expect, "parallel")));
+    const bool told = json_is_true(source_config(m->source, "tie_word_embeddings"));
+    assert_int_equal(!m->output.backend, told || json_is_true(json_object_get(expect, "tied")));
+    assert_int_equal(m->rope.divisors != NULL, json_is_true(json_object_get(expect, "divided")));
+    const char *scaling = json_string_value(json_object_get(expect, "scaling"));
+    assert_string_equal(m->rope.scaling ? m->rope.scaling : "none", scaling ? scaling : "none");
+    const char *act = json_string_value(json_object_get(expect, "activation"));
+    const enum activation wanted = !act ? SILU : strcmp(act, "tanh") == 0 ? GELU_TANH : GELU_ERF;
+    assert_int_equal(h->activation, wanted);
+    assert_layers(name, h, expect);
+}
+
+static void test_known(void **state)
+{
+    (void)state;
+    json_t *all = golden("tests/goldens/configs.json"), *row;
+    size_t i;
+    assert_true(json_array_size(all) >= 40);
+    json_array_foreach(all, i, row)
+    {
+        struct error e;
+        struct model *m;
+        const char *name = json_string_value(json_object_get(row, "name"));
+        char *folder = folder_like(json_string_value(json_object_get(row, "like")), json_object_get(row, "config"));
+        if (model_open(&m, folder, NULL, &e)) fail_msg("%s: %s", name, e.text);
+        assert_model(name, m, json_object_get(row, "expect"));
+        model_close(m);
+        folder_remove(folder);
+    }
+    json_decref(all);
+}
+
+/* What changes the arithmetic and is not computed: by its name. */
+static void test_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *like, *key, *value, *says;
+    } rows[] = {
+        {"llama", "hidden_act", "\"gelu\"", "hidden_act: \"gelu\" is not supported by this version (only \"silu\"|"},
+        {"llama", "attention_bias", "true", "tensor model.layers.0.self_attn.q_proj.bias is missing"},
+        {"llama", "attention_bias", "1", "attention_bias: must be true or false"},
+        {"llama", "layer_types", "[\"chunked_attention\", \"full_attention\"]", "\"chunked_attention\" of layer 0"},
+        {"llama", "layer_types", "[\"full_attention\"]", "layer_types: \"\" of layer 1 is not supported"},
+        {"llama", "layer_types", "[\"full_attention\", \"sliding_attention\"]", "there is no sliding_window"},
+        {"llama", "rope_interleaved", "true", "rope_interleaved: true is not supported"},
+        {"llama", "partial_rotary_factor", "0.5", "partial_rotary_factor: 0.5 is not supported"},
+        {"llama", "rope_scaling", "{\"rope_type\": \"proportional\"}", "\"proportional\" is not supported"},
+        {"llama", "rope_parameters", "{\"full_attention\": {\"rope_theta\": 5}}",
+         "rope_parameters.full_attention: is not supported"},
+        {"llama", "model_type", "\"gemma3_text\"", "architecture \"gemma3_text\" is not one that this version knows"},
+        {"qwen2", "use_sliding_window", "\"yes\"", "use_sliding_window: must be true or false"},
+        {"qwen3", "attention_bias", "true", "attention_bias: true is not supported"},
+        {"qwen2moe", "decoder_sparse_step", "2", "decoder_sparse_step: 2 is not supported"},
+        {"qwen2moe", "qkv_bias", "false", "qkv_bias: false is not supported"},
+        {"qwen3moe", "mlp_only_layers", "[0]", "mlp_only_layers: [0] is not supported"},
+        {"qwen3moe", "use_sliding_window", "true", "use_sliding_window: true is not supported"},
+        {"phi3", "lm_head_bias", "true", "lm_head_bias: true is not supported"},
+        {"gemma2", "hidden_activation", "\"gelu\"", "hidden_activation: \"gelu\" is not supported"},
+        {"gemma2", "use_bidirectional_attention", "true", "use_bidirectional_attention: true is not supported"},
+        {"gptneox", "hidden_act", "\"relu\"", "hidden_act: \"relu\" is not supported by this version (only gelu, "},
+        {"gptneox", "hidden_act", "3", "hidden_act: \"\" is not supported by this version (only gelu, "},
+        {"gptneox", "attention_bias", "false", "attention_bias: false is not supported"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct error e;
+        struct model *m;
+        json_t *settings = json_object();
+        json_object_set_new(settings, rows[i].key, json_loads(rows[i].value, JSON_DECODE_ANY, NULL));
+        char *folder = tiny_folder(rows[i].like, settings);
+        assert_error(model_open(&m, folder, NULL, &e), &e, ERROR_INPUT, rows[i].says);
+        json_decref(settings);
+        folder_remove(folder);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_known), cmocka_unit_test(test_refused)};
+    return cmocka_run_group_tests_name("models/configs", tests, NULL, NULL);
+}
