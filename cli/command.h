@@ -34,14 +34,15 @@ struct subject {
 struct option math_option(const char **text);
 int math_parse(const char *text, enum math *out, struct error *e);
 
-/* What packing may draw on besides the weights. */
+/* What packing may draw on besides the weights, and what a model is opened for. */
 struct aids {
     const char *calibration, *imatrix; /* as given, or NULL */
+    int64_t context;                   /* 0: not given */
     char *shipped;                     /* the calibration text that ships, where none is given */
 };
 
-enum { AIDS_OPTIONS = 2 };
-/* The rows of --calibration and --imatrix. */
+enum { AIDS_OPTIONS = 3 };
+/* The rows of --calibration, --imatrix and --max-context. */
 void aids_options(struct aids *a, struct option rows[AIDS_OPTIONS]);
 /* The text that ships, where it is needed. */
 int aids_find(struct aids *a, const struct subject *s, struct error *e);

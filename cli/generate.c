@@ -158,6 +158,7 @@ static int run(int argc, char **argv, bool help, struct error *e)
         {"--threads", OPTION_NUMBER, "N", "threads (default: all cores)", .number = &threads, .least = 1},
         {0},
         {0},
+        {0},
         {0}};
     aids_options(&aids, options + 9);
     if (help) return options_print(options), 0;

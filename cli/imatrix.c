@@ -50,6 +50,7 @@ static int run(int argc, char **argv, bool help, struct error *e)
     progress_catch_signals();
     if (!status) status = engine_open(threads, e);
     if (!status) status = subject_parse(&s, operands[0], NULL, e);
+    aids.context = plan.window;
     if (!status) status = aids_find(&aids, &s, e);
     if (!status)
         status =

@@ -73,6 +73,7 @@ static int check_options(struct measuring *x, struct error *e)
     if (how->keep && !how->save) return error_set(e, ERROR_USAGE, "--top goes with --save-reference");
     int status = math_parse(x->math_name, &x->math, e);
     if (status) return status;
+    if (!x->aids.context) x->aids.context = how->context;
     how->limit = (size_t)x->chunks;
     how->worst = (size_t)x->worst;
     how->batch = (size_t)x->batch;

@@ -153,6 +153,13 @@ void aids_options(struct aids *a, struct option rows[AIDS_OPTIONS])
                               .text = &a->calibration};
     rows[1] = (struct option){"--imatrix", OPTION_TEXT, "FILE",
                               "importance matrix for gguf's quantizers (kerf imatrix makes one)", .text = &a->imatrix};
+    rows[2] =
+        (struct option){"--max-context",
+                        OPTION_NUMBER,
+                        "N",
+                        "positions that models with longrope are opened for (default: those of its first divisors)",
+                        .number = &a->context,
+                        .least = 1};
 }
 
 int aids_find(struct aids *a, const struct subject *s, struct error *e)
@@ -183,6 +190,7 @@ struct model_options subject_options(const struct subject *s, const struct aids 
                                   .math = s->math,
                                   .calibration = a->calibration ? a->calibration : a->shipped,
                                   .imatrix = a->imatrix,
+                                  .context = a->context,
                                   .user = progress,
                                   .progress = progress ? on_packing : NULL};
 }

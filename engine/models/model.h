@@ -56,7 +56,8 @@ struct facts {
     size_t weight_bytes; /* what the packed weights take, vectors as float32 */
     int64_t fell_back;   /* matrices in another type, since their columns do not divide into the backend's blocks */
     char backend[BACKEND_SPEC]; /* "stored" or the backend's canonical spec */
-    const char *math;           /* "exact", "fast", or what the backend's arithmetic is beyond exact */
+    const char *math;           /* "exact", "fast", or what the backend's arithmetic is beyond exact; and longrope's
+                                   divisors, where they are not the first */
     char hash[HASH_HEX];        /* of the checkpoint */
     struct {
         char hash[HASH_HEX]; /* of the text; "" where nothing was calibrated */

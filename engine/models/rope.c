@@ -345,14 +345,29 @@ static void note(const struct scaling *s)
     r->ramps_between = s->kind == YARN && !s->truncate;
 }
 
+/* Results are of other numbers than those of the first divisors: what they are kept and compared under says so. */
+static void tell_long(struct model *m)
+{
+    static const char *const told[][2] = {
+        {"exact", "exact, longrope's second divisors"},
+        {"fast", "fast, longrope's second divisors"},
+        {"exact, inputs in 8 bits", "exact, inputs in 8 bits, longrope's second divisors"}};
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++)
+        if (strcmp(m->facts.math, told[i][0]) == 0) {
+            m->facts.math = told[i][1];
+            return;
+        }
+}
+
 static void shorten(const struct scaling *s)
 {
     struct model *m = s->m;
+    if (is_long(s)) tell_long(m);
     if (s->kind != LONGROPE || s->original >= (double)m->hyper.context || is_long(s)) return;
     m->hyper.context = (int64_t)s->original;
     model_warn(m,
                "longrope: the context is taken as %" PRId64 " of %" PRId64
-               " positions, those of its divisors for short sequences: open it for more to use the others",
+               " positions, those of its divisors for short sequences: --max-context takes the others",
                m->hyper.context, m->rope.claimed);
 }
 

@@ -333,6 +333,7 @@ static void test_longrope(void **state)
     m = open_for(folder, "rtn:8", MATH_EXACT, 33);
     assert_int_equal(model_hyper(m)->context, 64);
     assert_string_equal(model_facts(m)->warning, "");
+    assert_string_equal(model_facts(m)->math, "exact, longrope's second divisors");
     model_close(m);
     json_decref(settings);
     folder_remove(path);
