@@ -62,9 +62,11 @@ static struct entry *add_matrix(struct writing *w, const struct matrix *m, const
                                 struct error *e)
 {
     struct entry *t = add(w, e);
-    const struct tensor *stored = source_stored(w->m->source, name, layer);
-    if (!t || !stored) return NULL;
-    snprintf(t->name, sizeof t->name, "%.*s", (int)(strrchr(stored->name, '.') - stored->name), stored->name);
+    if (!t) return NULL;
+    if (!source_base(w->m->source, name, layer, t->name, sizeof t->name)) {
+        error_set(e, ERROR_IO, "%s: its name is too long", name);
+        return NULL;
+    }
     t->matrix = m;
     return t;
 }
@@ -114,6 +116,7 @@ static bool is_replaced(const struct writing *w, size_t n, const char *name)
     static const char *const endings[] = {"weight", "qweight", "qzeros", "scales", "g_idx"};
     const char *dot = strrchr(name, '.');
     bool known = false;
+    if (text_ends_with(name, ".experts.gate_up_proj") || text_ends_with(name, ".experts.down_proj")) return true;
     for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++) known |= strcmp(dot + 1, endings[i]) == 0;
     for (size_t i = 0; known && i < n; i++)
         if (strlen(w->entries[i].name) == (size_t)(dot - name) &&

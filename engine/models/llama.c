@@ -49,9 +49,13 @@ static const struct name_map names[] = {
     {"blk.%d.ffn_down.weight", "model.layers.%d.mlp.down_proj.weight", AS_IS},
     {"blk.%d.ffn_down.bias", "model.layers.%d.mlp.down_proj.bias", AS_IS},
     {"blk.%d.ffn_gate_inp.weight", "model.layers.%d.block_sparse_moe.gate.weight", AS_IS},
+    {"blk.%d.ffn_gate_inp.weight", "model.layers.%d.mlp.gate.weight", AS_IS},
     {"blk.%d.ffn_gate_exps.weight", "model.layers.%d.block_sparse_moe.experts.%d.w1.weight", AS_IS},
     {"blk.%d.ffn_up_exps.weight", "model.layers.%d.block_sparse_moe.experts.%d.w3.weight", AS_IS},
     {"blk.%d.ffn_down_exps.weight", "model.layers.%d.block_sparse_moe.experts.%d.w2.weight", AS_IS},
+    {"blk.%d.ffn_gate_exps.weight", "model.layers.%d.mlp.experts.gate_up_proj", FIRST_HALF},
+    {"blk.%d.ffn_up_exps.weight", "model.layers.%d.mlp.experts.gate_up_proj", SECOND_HALF},
+    {"blk.%d.ffn_down_exps.weight", "model.layers.%d.mlp.experts.down_proj", STACKED},
     {NULL, NULL, AS_IS},
 };
 

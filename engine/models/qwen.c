@@ -86,6 +86,9 @@ static const struct name_map moe2_names[] = {
     {"blk.%d.ffn_gate_exps.weight", "model.layers.%d.mlp.experts.%d.gate_proj.weight", AS_IS},
     {"blk.%d.ffn_up_exps.weight", "model.layers.%d.mlp.experts.%d.up_proj.weight", AS_IS},
     {"blk.%d.ffn_down_exps.weight", "model.layers.%d.mlp.experts.%d.down_proj.weight", AS_IS},
+    {"blk.%d.ffn_gate_exps.weight", "model.layers.%d.mlp.experts.gate_up_proj", FIRST_HALF},
+    {"blk.%d.ffn_up_exps.weight", "model.layers.%d.mlp.experts.gate_up_proj", SECOND_HALF},
+    {"blk.%d.ffn_down_exps.weight", "model.layers.%d.mlp.experts.down_proj", STACKED},
     {"blk.%d.ffn_gate_inp_shexp.weight", "model.layers.%d.mlp.shared_expert_gate.weight", AS_IS},
     {"blk.%d.ffn_gate_shexp.weight", "model.layers.%d.mlp.shared_expert.gate_proj.weight", AS_IS},
     {"blk.%d.ffn_up_shexp.weight", "model.layers.%d.mlp.shared_expert.up_proj.weight", AS_IS},
@@ -109,6 +112,9 @@ static const struct name_map moe3_names[] = {
     {"blk.%d.ffn_gate_exps.weight", "model.layers.%d.mlp.experts.%d.gate_proj.weight", AS_IS},
     {"blk.%d.ffn_up_exps.weight", "model.layers.%d.mlp.experts.%d.up_proj.weight", AS_IS},
     {"blk.%d.ffn_down_exps.weight", "model.layers.%d.mlp.experts.%d.down_proj.weight", AS_IS},
+    {"blk.%d.ffn_gate_exps.weight", "model.layers.%d.mlp.experts.gate_up_proj", FIRST_HALF},
+    {"blk.%d.ffn_up_exps.weight", "model.layers.%d.mlp.experts.gate_up_proj", SECOND_HALF},
+    {"blk.%d.ffn_down_exps.weight", "model.layers.%d.mlp.experts.down_proj", STACKED},
     {NULL, NULL, AS_IS},
 };
 

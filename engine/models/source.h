@@ -16,11 +16,15 @@ enum name_change {
     TRANSPOSED,   /* the folder has [cols, rows] */
     ROPE_ROWS,    /* GGUF has the rows of each head in the order of interleaved pairs, where the architecture says so */
     ROWS_BY_HEAD, /* the folder has q, k and v of head 0, then of head 1, ...; GGUF all q, then k, then v */
+    STACKED,      /* matrices of all experts stand in one tensor, [experts, rows, cols], as in most GGUF files */
+    FIRST_HALF,   /* likewise, [experts, 2 rows, cols]: these are the first rows of each ... */
+    SECOND_HALF,  /* ... or those behind them */
     LESS_ONE      /* the folder has one less than GGUF: norms that multiply by 1 + weight */
 };
 
 struct name_map {
-    const char *name, *folder_name; /* the first %d: the layer, a second: the expert, all of which GGUF has in one */
+    const char *name, *folder_name; /* the first %d: the layer, a second: the expert, all of which GGUF has in one. Of
+                                       several rows with one name the first is what it is called where none is there */
     enum name_change change;
 };
 
@@ -105,6 +109,9 @@ int source_rows(struct source *s, const char *name, int64_t cols, int64_t *rows,
 void source_forget(const struct source *s, const char *name, int64_t layer);
 /* The file's own NAME.weight, or NAME.qweight of a matrix in parts; NULL where neither is there. */
 const struct tensor *source_stored(const struct source *s, const char *name, int64_t layer);
+/* What a folder of one's own would call the matrix, without an ending: as this one does, or by its expert where this one
+ * has the matrices of all in one tensor. False: there is none, or no room for its name. */
+bool source_base(const struct source *s, const char *name, int64_t layer, char *out, size_t size);
 /* Whether matrices of this checkpoint are GPTQ's: in parts, where NAME.weight is absent and NAME.qweight is there.
  * source_check() and source_tensor() give them as float32. */
 bool source_has_parts(const struct source *s);

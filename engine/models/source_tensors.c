@@ -38,19 +38,51 @@ static const char *fill(const char *pattern, int64_t layer, int64_t expert, char
     return full;
 }
 
+static bool is_stacked(enum name_change change)
+{
+    return change == STACKED || change == FIRST_HALF || change == SECOND_HALF;
+}
+
+/* Matrices of experts in GGUF files: in one tensor; gate above up in one, as llama.cpp may merge them; or, in the oldest
+ * files, each by itself: blk.0.ffn_gate.3.weight. */
+static const struct tensor *find_experts(const struct source *s, const char *name, int64_t layer,
+                                         enum name_change *change, char missing[NAME])
+{
+    static const char ending[] = "_exps.weight";
+    char pattern[NAME];
+    const struct tensor *t = look_for(s, fill(name, layer, -1, missing));
+    *change = STACKED;
+    if (t) return t;
+    const int stem = (int)(strlen(name) - strlen(ending));
+    const char *part = strstr(name, "ffn_") + strlen("ffn_");
+    *change = strncmp(part, "gate_", 5) == 0 ? FIRST_HALF : SECOND_HALF;
+    snprintf(pattern, sizeof pattern, "%.*sgate_up%s", (int)(part - name), name, ending);
+    if (strncmp(part, "down_", 5) != 0 && (t = look_for(s, fill(pattern, layer, -1, missing))) != NULL) return t;
+    *change = AS_IS;
+    snprintf(pattern, sizeof pattern, "%.*s.%%d.weight", stem, name);
+    if ((t = look_for(s, fill(pattern, layer, s->expert, missing))) != NULL) return t;
+    fill(name, layer, -1, missing);
+    return NULL;
+}
+
 /* The file's tensor for a model's name; NULL where there is none. `missing` gets the name that was looked for. */
 static const struct tensor *find_tensor(const struct source *s, const char *name, int64_t layer,
                                         enum name_change *change, char missing[NAME])
 {
-    const char *pattern = name;
     *change = AS_IS;
-    bool folder = !checkpoint_gguf(s->checkpoint);
-    for (const struct name_map *m = s->architecture->names; folder && m->name; m++) {
+    if (checkpoint_gguf(s->checkpoint) && text_ends_with(name, "_exps.weight"))
+        return find_experts(s, name, layer, change, missing);
+    if (checkpoint_gguf(s->checkpoint)) return look_for(s, fill(name, layer, s->expert, missing));
+    const struct name_map *first = NULL;
+    for (const struct name_map *m = s->architecture->names; m->name; m++) {
         if (strcmp(m->name, name)) continue;
-        pattern = m->folder_name, *change = m->change;
-        if (look_for(s, fill(pattern, layer, s->expert, missing))) break; /* else it may have another name */
+        if (!first) first = m;
+        *change = m->change;
+        const struct tensor *t = look_for(s, fill(m->folder_name, layer, s->expert, missing));
+        if (t) return t; /* else it may have another name */
     }
-    return look_for(s, fill(pattern, layer, s->expert, missing));
+    *change = first ? first->change : AS_IS;
+    return look_for(s, fill(first ? first->folder_name : name, layer, s->expert, missing));
 }
 
 bool source_there(const struct source *s, const char *name, int64_t layer)
@@ -138,10 +170,10 @@ static int turn(const struct source *s, struct tensor *t, struct error *e)
     return 0;
 }
 
-/* Where GGUF has the matrix that is asked for as one of many in a tensor. */
-static bool is_slice(const struct source *s, int n_dims)
+/* Where the matrix that is asked for is one of many in a tensor. */
+static bool is_slice(const struct source *s, enum name_change change, int n_dims)
 {
-    return s->expert >= 0 && n_dims == 2 && checkpoint_gguf(s->checkpoint);
+    return s->expert >= 0 && n_dims == 2 && is_stacked(change);
 }
 
 /* The file's tensor for a model's name, its shape checked, marked as used; NULL with an error. */
@@ -158,23 +190,26 @@ static const struct tensor *take(struct source *s, const char *name, int64_t lay
     mark_used(s, t);
     memcpy(wanted, shape, (size_t)n_dims * sizeof *shape);
     if (*change == TRANSPOSED && n_dims == 2) wanted[0] = shape[1], wanted[1] = shape[0];
-    if (is_slice(s, n_dims)) {
+    if (is_slice(s, *change, n_dims)) {
         memcpy(wanted + 1, shape, (size_t)n_dims++ * sizeof *shape);
         wanted[0] = -1;
     }
+    if (*change == FIRST_HALF || *change == SECOND_HALF) wanted[1] *= 2;
     return check_shape(s, t, n_dims, wanted, e) ? NULL : t;
 }
 
 /* The matrix of one expert out of those of all. */
-static int slice(const struct source *s, struct tensor *t, struct error *e)
+static int slice(const struct source *s, enum name_change change, struct tensor *t, struct error *e)
 {
     if (s->expert >= t->shape[0])
         return error_set(e, ERROR_INPUT, "%s: %s: has %" PRId64 " experts, not %" PRId64, path_of(s), t->name,
                          t->shape[0], s->expert + 1);
-    t->bytes /= (size_t)t->shape[0];
-    t->data = (const uint8_t *)t->data + (size_t)s->expert * t->bytes;
+    const bool halved = change != STACKED;
+    const size_t each = t->bytes / (size_t)t->shape[0];
+    t->bytes = halved ? each / 2 : each;
+    t->data = (const uint8_t *)t->data + (size_t)s->expert * each + (change == SECOND_HALF ? t->bytes : 0);
     t->n_dims = 2;
-    t->shape[0] = t->shape[1];
+    t->shape[0] = halved ? t->shape[1] / 2 : t->shape[1];
     t->shape[1] = t->shape[2];
     t->shape[2] = 1;
     return 0;
@@ -307,7 +342,7 @@ int source_rows(struct source *s, const char *name, int64_t cols, int64_t *rows,
                      INT32_MAX);
 }
 
-/* Matrices of all experts, which a folder has one by one; all of one type. */
+/* Matrices of all experts that stand one by one; all of one type. */
 static int check_experts(struct source *s, const char *name, int64_t layer, const int64_t *shape, enum dtype_id *type,
                          enum name_change *change, struct error *e)
 {
@@ -329,12 +364,13 @@ static int check_experts(struct source *s, const char *name, int64_t layer, cons
 int source_check(struct source *s, const char *name, int64_t layer, int n_dims, const int64_t *shape,
                  enum dtype_id *type, enum name_change *change, struct error *e)
 {
-    if (n_dims == 3 && !checkpoint_gguf(s->checkpoint)) return check_experts(s, name, layer, shape, type, change, e);
+    char full[NAME];
+    if (n_dims == 3) find_tensor(s, name, layer, change, full);
+    if (n_dims == 3 && !is_stacked(*change)) return check_experts(s, name, layer, shape, type, change, e);
     struct gptq_stored w;
     bool in_parts = false;
     int status = n_dims == 2 ? source_parts(s, name, layer, shape[1], &in_parts, &w, e) : 0;
     if (in_parts) {
-        char full[NAME];
         find_tensor(s, name, layer, change, full);
         *type = DTYPE_F32;
         return status;
@@ -356,7 +392,7 @@ int source_tensor(struct source *s, const char *name, int64_t layer, int n_dims,
     if (!found) return (int)e->code;
     *t = *found;
     t->owned = NULL;
-    if (is_slice(s, n_dims)) return slice(s, t, e);
+    if (is_slice(s, change, n_dims)) return slice(s, change, t, e);
     return change == TRANSPOSED ? turn(s, t, e) : 0;
 }
 
@@ -368,6 +404,25 @@ const struct tensor *source_stored(const struct source *s, const char *name, int
     if (t || !text_ends_with(full, ".weight")) return t;
     strcpy(full + strlen(full) - strlen("weight"), "qweight");
     return look_for(s, full);
+}
+
+bool source_base(const struct source *s, const char *name, int64_t layer, char *out, size_t size)
+{
+    char full[NAME];
+    enum name_change change;
+    const struct tensor *t = find_tensor(s, name, layer, &change, full);
+    const char *base = t ? t->name : NULL, *prefix = s->architecture->prefix;
+    if (t && is_stacked(change)) {
+        const struct name_map *m = s->architecture->names;
+        while (strcmp(m->name, name)) m++;
+        base = fill(m->folder_name, layer, s->expert, full);
+        if (strncmp(t->name, prefix, strlen(prefix)) != 0) base += strlen(prefix);
+    } else if (!t) {
+        t = source_stored(s, name, layer);
+        base = t ? t->name : NULL;
+    }
+    if (!base) return false;
+    return snprintf(out, size, "%.*s", (int)(strrchr(base, '.') - base), base) < (int)size;
 }
 
 void source_forget(const struct source *s, const char *name, int64_t layer)

@@ -1,5 +1,8 @@
 /* Importances of a mixture's experts: what each of them met, file and quantization. */
+#include "engine/formats/checkpoint.h"
+#include "engine/formats/gguf.h"
 #include "engine/formats/imatrix.h"
+#include "engine/formats/safetensors.h"
 #include "engine/models/imatrix.h"
 #include "tests/models/tiny_models.h"
 
@@ -146,8 +149,190 @@ static void test_folders(void **state)
     }
 }
 
+/* --- layouts --- */
+
+enum { PARTS = 3 };
+
+/* Where a tensor of an expert stands: its part (gate, up, down), layer and number; false: it is none of an expert. */
+static bool is_of_expert(const char *name, int *layer, int *expert, int *part)
+{
+    static const char *const endings[2][PARTS] = {{"w1.weight", "w3.weight", "w2.weight"},
+                                                  {"gate_proj.weight", "up_proj.weight", "down_proj.weight"}};
+    const char *at = strstr(name, ".experts.");
+    if (!at || sscanf(name, "model.layers.%d", layer) != 1 || sscanf(at, ".experts.%d", expert) != 1) return false;
+    for (*part = 0; *part < PARTS; (*part)++)
+        if (strcmp(strrchr(at, '.') - (strlen(endings[0][*part]) - 7), endings[0][*part]) == 0 ||
+            strstr(at, endings[1][*part]))
+            return true;
+    return false;
+}
+
+/* The folder's weights as transformers holds them while it runs: gate above up, the matrices of all experts in one, and
+ * Mixtral's router under another name. */
+static char *fused_folder(const char *folder)
+{
+    enum { LAYERS = 2 };
+    struct error e;
+    struct checkpoint *c;
+    struct safetensors_writer *w;
+    const void *data[LAYERS][PARTS][EXPERTS] = {0};
+    char *out = folder_temporary(), *path = path_join(out, "model.safetensors", &e), name[256];
+    static const char *const copied[] = {"config.json", "tokenizer.json"};
+    for (size_t i = 0; i < 2; i++) {
+        struct file f;
+        char *from = path_join(folder, copied[i], &e);
+        assert_ok(file_map(&f, from, &e), &e);
+        free(file_put(out, copied[i], (const char *)f.data, f.size));
+        file_unmap(&f);
+        free(from);
+    }
+    assert_ok(checkpoint_open(&c, folder, &e), &e);
+    assert_ok(safetensors_writer_open(&w, path, &e), &e);
+    for (int pass = 0; pass < 2; pass++) {
+        int layer, expert, part;
+        for (size_t i = 0; i < checkpoint_count(c); i++) {
+            const struct tensor *t = checkpoint_at(c, i);
+            if (is_of_expert(t->name, &layer, &expert, &part)) {
+                data[layer][part][expert] = t->data;
+                continue;
+            }
+            const char *router = strstr(t->name, "block_sparse_moe.gate");
+            snprintf(name, sizeof name, router ? "%.*smlp.gate.weight" : "%.*s",
+                     router ? (int)(router - t->name) : (int)strlen(t->name), t->name);
+            if (pass)
+                safetensors_write_data(w, t->data, t->bytes);
+            else
+                safetensors_write_tensor(w, name, t->type, t->n_dims, t->shape);
+        }
+        for (layer = 0; layer < LAYERS; layer++) {
+            snprintf(name, sizeof name, "model.layers.%d.mlp.experts.gate_up_proj", layer);
+            if (!pass) safetensors_write_tensor(w, name, DTYPE_F16, 3, (int64_t[]){EXPERTS, 2 * FFN, WIDTH});
+            for (int i = 0; i < 2 * EXPERTS && pass; i++)
+                safetensors_write_data(w, data[layer][i % 2][i / 2], FFN * WIDTH * 2);
+            snprintf(name, sizeof name, "model.layers.%d.mlp.experts.down_proj", layer);
+            if (!pass) safetensors_write_tensor(w, name, DTYPE_F16, 3, (int64_t[]){EXPERTS, WIDTH, FFN});
+            for (int i = 0; i < EXPERTS && pass; i++) safetensors_write_data(w, data[layer][2][i], FFN * WIDTH * 2);
+        }
+    }
+    assert_ok(safetensors_writer_commit(&w, &e), &e);
+    checkpoint_close(c);
+    free(path);
+    return out;
+}
+
+/* Names and shapes (pass 0), then the data (1) of a GGUF file's tensor as others lay it out: each expert by itself, or
+ * gate and up in one. */
+static void write_other(struct gguf_writer *w, const struct gguf *g, const struct tensor *t, bool merged, int pass)
+{
+    char name[256];
+    const char *exps = strstr(t->name, "_exps.weight");
+    const size_t each = exps ? t->bytes / EXPERTS : t->bytes;
+    const bool gate = exps && strstr(t->name, "gate"), up = exps && strstr(t->name, "up_exps");
+    if (merged && up) return;
+    if (!exps || (merged && !gate)) {
+        if (pass)
+            gguf_write_data(w, t->data, t->bytes);
+        else
+            gguf_write_tensor(w, t->name, t->type, t->n_dims, t->shape);
+        return;
+    }
+    if (merged) {
+        snprintf(name, sizeof name, "%.*sgate_up_exps.weight", (int)(strstr(t->name, "gate") - t->name), t->name);
+        if (!pass) gguf_write_tensor(w, name, t->type, 3, (int64_t[]){EXPERTS, 2 * FFN, WIDTH});
+        snprintf(name, sizeof name, "%.*sup_exps.weight", (int)(strstr(t->name, "gate") - t->name), t->name);
+        const struct tensor *other = gguf_tensor(g, name);
+        assert_non_null(other);
+        for (size_t i = 0; i < EXPERTS && pass; i++) {
+            gguf_write_data(w, (const char *)t->data + i * each, each);
+            gguf_write_data(w, (const char *)other->data + i * each, each);
+        }
+        return;
+    }
+    for (size_t i = 0; i < EXPERTS; i++) {
+        snprintf(name, sizeof name, "%.*s.%zu.weight", (int)(exps - t->name), t->name, i);
+        if (pass)
+            gguf_write_data(w, (const char *)t->data + i * each, each);
+        else
+            gguf_write_tensor(w, name, t->type, 2, t->shape + 1);
+    }
+}
+
+static char *other_file(const char *folder, const char *path, bool merged)
+{
+    struct error e;
+    struct gguf *g;
+    struct gguf_writer *w;
+    char *out = path_join(folder, merged ? "merged.gguf" : "split.gguf", &e);
+    assert_ok(gguf_open(&g, path, &e), &e);
+    assert_ok(gguf_writer_open(&w, out, &e), &e);
+    for (size_t i = 0; i < gguf_value_count(g); i++) gguf_write_value(w, gguf_value(g, i));
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < gguf_tensor_count(g); i++) write_other(w, g, gguf_tensor_at(g, i), merged, pass);
+    assert_ok(gguf_writer_commit(&w, &e), &e);
+    gguf_close(g);
+    return out;
+}
+
+static void assert_same_model(const char *a, const char *spec, const char *b, const char *what)
+{
+    int32_t ids[] = {70, 80, 90, 100, 110};
+    struct model *x = open_tiny(a, spec, NULL), *y = open_tiny(b, spec, NULL);
+    float *p = tiny_logits(x, ids, 5), *q = tiny_logits(y, ids, 5);
+    if (memcmp(p, q, 5 * (size_t)model_hyper(x)->vocab * sizeof *p)) fail_msg("%s: other logits", what);
+    assert_int_equal(model_facts(x)->parameters, model_facts(y)->parameters);
+    model_close(x);
+    model_close(y);
+    free(p);
+    free(q);
+}
+
+/* The same model however its experts are laid out: from folders, from files, and in what is written from them. */
+static void test_layouts(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < MODELS; i++) {
+        struct error e;
+        struct backend_options rtn;
+        char *folder = tiny_folder(mixtures[i], NULL), *fused = fused_folder(folder), *out = folder_temporary();
+        char *file = path_join(out, "model.gguf", &e), *again = path_join(out, "fused.gguf", &e);
+        char *gptq = path_join(out, "gptq", &e);
+        assert_same_model(folder, NULL, fused, "a fused folder");
+        assert_same_model(folder, "gguf:q4_0", fused, "a fused folder, quantized");
+        assert_ok(model_export(folder, NULL, file, NULL, NULL, &e), &e);
+        assert_ok(model_export(fused, NULL, again, NULL, NULL, &e), &e);
+        assert_same_model(file, NULL, again, "a file of a fused folder");
+        for (int merged = 0; merged < 2; merged++) {
+            char *other = other_file(out, file, merged);
+            assert_same_model(file, NULL, other, merged ? "gate and up in one" : "a tensor for each expert");
+            assert_ok(model_export(other, NULL, again, NULL, NULL, &e), &e);
+            assert_same_model(file, NULL, again, "what is written from such a file");
+            free(other);
+        }
+        assert_ok(backend_parse(&rtn, "rtn:8", &e), &e);
+        struct model *m = open_tiny(fused, "rtn:8", NULL);
+        assert_ok(model_export_folder_check(fused, &rtn, gptq, &e), &e);
+        assert_ok(model_export_folder(m, &rtn, gptq, NULL, &e), &e);
+        model_close(m);
+        struct model *a = open_tiny(folder, "rtn:8", NULL), *b = open_tiny(gptq, NULL, NULL);
+        int32_t ids[] = {70, 80, 90};
+        float *p = tiny_logits(a, ids, 3), *q = tiny_logits(b, ids, 3);
+        assert_memory_equal(p, q, 3 * (size_t)model_hyper(a)->vocab * sizeof *p);
+        model_close(a);
+        model_close(b);
+        free(p);
+        free(q);
+        folder_remove(gptq);
+        folder_remove(out);
+        folder_remove(fused);
+        folder_remove(folder);
+        free(file);
+        free(again);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_importances), cmocka_unit_test(test_folders)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_importances), cmocka_unit_test(test_folders),
+                                       cmocka_unit_test(test_layouts)};
     return cmocka_run_group_tests_name("models/experts", tests, NULL, NULL);
 }
