@@ -205,6 +205,11 @@ void subject_notes(const struct subject *s, const struct facts *f)
     if (f->unweighted)
         note("note: %s: %lld matrices have no entry in the importance matrix and were packed without weights", s->name,
              (long long)f->unweighted);
+    if (f->calibration.rounded)
+        note("note: %s: %lld of %lld matrices are of experts that less than 0.5%% of the calibration text's tokens "
+             "met: they "
+             "were rounded to nearest",
+             s->name, (long long)f->calibration.rounded, (long long)f->calibration.matrices);
     if (f->calibration.raised)
         note("note: %s: %lld of %lld matrices needed more damping than was asked for, up to %g of the mean diagonal: "
              "the calibration text says too little about their inputs",

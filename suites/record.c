@@ -39,11 +39,11 @@ static json_t *outliers_record(const struct model *m)
 static json_t *calibration_record(const struct facts *f)
 {
     if (!f->calibration.hash[0]) return NULL;
-    return json_pack("{s:s, s:I, s:I, s:I, s:o, s:I, s:o}", "sha256", f->calibration.hash, "sequences",
+    return json_pack("{s:s, s:I, s:I, s:I, s:o, s:I, s:I, s:o}", "sha256", f->calibration.hash, "sequences",
                      (json_int_t)f->calibration.sequences, "length", (json_int_t)f->calibration.length, "matrices",
                      (json_int_t)f->calibration.matrices, "damping", json_number_or_null(f->calibration.damping),
-                     "raised", (json_int_t)f->calibration.raised, "relative_error",
-                     json_number_or_null(f->calibration.error));
+                     "raised", (json_int_t)f->calibration.raised, "rounded", (json_int_t)f->calibration.rounded,
+                     "relative_error", json_number_or_null(f->calibration.error));
 }
 
 /* Names what was measured: the weights, what was done to them, and with which arithmetic. */

@@ -1,11 +1,10 @@
 /* Quantization that looks at what the matrices meet: layer by layer, each on the outputs of the layers before it as they
  * are once quantized (Frantar et al. 2022, "GPTQ", section 4). Within a layer, in true-sequential order, the matrices
  * that share an input are calibrated together and those behind them see what became of them. */
+#include "engine/models/calibrate.h"
 #include "engine/base/file.h"
 #include "engine/base/memory.h"
 #include "engine/base/text.h"
-#include "engine/models/internal.h"
-#include "engine/models/walk.h"
 
 #include <cblas.h>
 #include <inttypes.h>
@@ -78,7 +77,7 @@ struct collector {
 
 /* h += the transpose of x times x: tile by tile, each by one thread, in float32 within a slice of tokens and in double
  * over the slices. */
-static void add_products(double *h, const float *x, int64_t n, int64_t cols, float *tiles)
+void hessian_add(double *h, const float *x, int64_t n, int64_t cols, float *tiles)
 {
     int64_t side = (cols + TILE - 1) / TILE;
 #pragma omp parallel for collapse(2) schedule(dynamic, 1)
@@ -100,11 +99,16 @@ static void collect(void *user, int64_t layer, enum linear_role role, const floa
     (void)layer;
     struct collector *c = user;
     if (!c->wanted[role]) return;
-    add_products(c->h[role], x, n, cols, c->tiles);
+    hessian_add(c->h[role], x, n, cols, c->tiles);
     c->of[role].tokens += n;
 }
 
-static void finish(double *h, int64_t cols, int64_t tokens)
+float *hessian_tiles(struct error *e)
+{
+    return memory_new((size_t)omp_get_max_threads(), TILE * TILE * sizeof(float), "a Hessian", e);
+}
+
+void hessian_finish(double *h, int64_t cols, int64_t tokens)
 {
 #pragma omp parallel for schedule(static, 16)
     for (int64_t i = 0; i < cols; i++)
@@ -128,7 +132,7 @@ static const enum linear_role sets[][5] = {{LINEAR_Q, LINEAR_K, LINEAR_V, LINEAR
                                            {LINEAR_O, LINEARS},
                                            {LINEAR_GATE, LINEAR_UP, LINEARS},
                                            {LINEAR_DOWN, LINEARS}};
-enum { SETS = sizeof sets / sizeof *sets };
+enum { SETS = sizeof sets / sizeof *sets, SET_GATE_UP = 2, SET_DOWN = 3 };
 
 /* The first matrix of a set that the layer has; LINEARS where it has none. */
 static enum linear_role first_of(const struct layer *l, const enum linear_role *set)
@@ -182,8 +186,12 @@ static int check_memory(const struct model *m, const struct sequences *text, siz
     double activations = activation_bytes(m, text), available = (double)memory_available();
     for (int64_t i = 0; i < m->hyper.layers; i++)
         for (size_t s = 0; s < SETS; s += step) {
-            const struct linear *widest = NULL;
-            double bytes = hessian_bytes(&m->layers[i], s, s + step, &widest) + activations;
+            const struct linear *widest = NULL, *wide = NULL;
+            const struct layer *l = &m->layers[i];
+            double bytes = hessian_bytes(l, s, s + step, &widest);
+            const double expert = expert_bytes(l, s <= SET_GATE_UP && SET_GATE_UP < s + step, s + step == SETS, &wide);
+            if (expert > bytes) bytes = expert, widest = wide;
+            bytes += activations;
             char full[MODEL_NAME];
             if (!widest || bytes <= available) continue;
             model_name(widest->name, i, full);
@@ -205,54 +213,74 @@ static void account(struct model *m, const struct calibrated *report, double *er
     m->facts.calibration.error = *baseline > 0 ? *error / *baseline : 0;
 }
 
-struct calibrating {
-    struct model *m;
-    struct walk *walk;
-    double error, baseline;
-};
-
-static int replace(struct calibrating *c, int64_t layer, enum linear_role role, const struct hessian *h,
-                   struct error *e)
+int calibrate_matrix(struct calibrating *c, int64_t layer, struct linear *w, const struct hessian *h, struct error *e)
 {
     struct model *m = c->m;
-    struct linear *w = &m->layers[layer].w[role];
     char full[MODEL_NAME];
     struct place at = model_place(m, w->name, layer, full);
     const struct backend_options *how = m->options->how;
     struct calibrated report = {0};
-    struct matrix packed = {0};
-    if (how->backend->calibrate(&packed, &w->m, h, how, &at, &report, e)) {
-        matrix_free(&packed);
+    if (memory_reserve((void **)&c->pending, &c->capacity, c->n_pending + 1, sizeof *c->pending, "matrices", e))
+        return ERROR_IO;
+    struct pending *p = &c->pending[c->n_pending];
+    *p = (struct pending){.at = w};
+    if (how->backend->calibrate(&p->packed, &w->m, h, how, &at, &report, e)) {
+        matrix_free(&p->packed);
         return error_prefix(e, "%s", m->facts.path);
     }
+    c->n_pending++;
     account(m, &report, &c->error, &c->baseline);
-    model_count(m, &w->m, -1);
-    matrix_free(&w->m);
-    w->m = packed;
-    model_count(m, &w->m, 1);
     return 0;
 }
 
+/* What was packed takes its place or, after a failure, goes. */
+static void settle(struct calibrating *c, bool failed)
+{
+    for (size_t i = 0; i < c->n_pending; i++) {
+        struct pending *p = &c->pending[i];
+        if (failed) {
+            matrix_free(&p->packed);
+            continue;
+        }
+        model_count(c->m, &p->at->m, -1);
+        matrix_free(&p->at->m);
+        p->at->m = p->packed;
+        model_count(c->m, &p->at->m, 1);
+    }
+    c->n_pending = 0;
+}
+
+static int collect_sets(struct calibrating *c, struct collector *collector, int64_t layer, size_t begin, size_t end,
+                        struct error *e)
+{
+    const struct layer *l = &c->m->layers[layer];
+    const struct probe probe = {.user = collector, .linear_input = collect};
+    enum linear_role last = LINEARS;
+    int status = 0;
+    for (size_t s = begin; s < end && !status; s++) {
+        if (first_of(l, sets[s]) != LINEARS) last = first_of(l, sets[s]);
+        status = want(collector, l, sets[s], e);
+    }
+    return status || last == LINEARS ? status : walk_watch(c->walk, layer, &probe, last, e);
+}
+
+/* Experts read where the feed-forward part does, and before they are packed what all of a step's matrices meet is seen. */
 static int calibrate_sets(struct calibrating *c, int64_t layer, size_t begin, size_t end, struct error *e)
 {
     struct layer *l = &c->m->layers[layer];
-    struct collector collector = {0};
-    collector.tiles = memory_new((size_t)omp_get_max_threads(), TILE * TILE * sizeof(float), "a Hessian", e);
-    int status = collector.tiles ? 0 : ERROR_IO;
-    for (size_t s = begin; s < end && !status; s++) status = want(&collector, l, sets[s], e);
-    const struct probe probe = {.user = &collector, .linear_input = collect};
-    enum linear_role last = LINEARS;
-    for (size_t s = begin; s < end; s++)
-        if (first_of(l, sets[s]) != LINEARS) last = first_of(l, sets[s]);
-    if (!status) status = walk_watch(c->walk, layer, &probe, last, e);
+    struct collector collector = {.tiles = hessian_tiles(e)};
+    const bool inputs = begin <= SET_GATE_UP && SET_GATE_UP < end, outputs = begin <= SET_DOWN && SET_DOWN < end;
+    int status = collector.tiles ? collect_sets(c, &collector, layer, begin, end, e) : ERROR_IO;
     for (size_t s = begin; s < end && !status; s++) {
         enum linear_role first = first_of(l, sets[s]);
         if (first == LINEARS) continue;
-        finish(collector.h[first], collector.of[first].cols, collector.of[first].tokens);
+        hessian_finish(collector.h[first], collector.of[first].cols, collector.of[first].tokens);
         for (const enum linear_role *role = sets[s]; *role != LINEARS && !status; role++)
-            if (l->w[*role].m.backend) status = replace(c, layer, *role, &collector.of[first], e);
+            if (l->w[*role].m.backend) status = calibrate_matrix(c, layer, &l->w[*role], &collector.of[first], e);
     }
     collector_free(&collector);
+    if (!status && (inputs || outputs)) status = calibrate_experts(c, layer, inputs, outputs, e);
+    settle(c, status != 0);
     return status;
 }
 
@@ -262,16 +290,17 @@ int model_calibrate(struct model *m, struct error *e)
     struct calibration_plan plan;
     if (!backend_calibrates(o->how, &plan)) return 0;
     struct sequences text = {0};
-    struct calibrating c = {.m = m};
+    struct calibrating c = {.m = m, .total = (size_t)m->hyper.layers * SETS};
     int status = read_sequences(m, &plan, &text, e);
     m->facts.calibration.sequences = text.count;
     m->facts.calibration.length = text.length;
-    size_t step = plan.sequential ? 1 : SETS, done = 0, total = (size_t)m->hyper.layers * SETS;
+    c.tokens = text.count * text.length;
+    const size_t step = plan.sequential ? 1 : SETS;
     if (!status) status = check_memory(m, &text, step, e);
     if (!status) status = walk_open(&c.walk, m, text.ids, text.count, text.length, e);
     for (int64_t i = 0; i < m->hyper.layers && !status; i++) {
-        for (size_t s = 0; s < SETS && !status; s += step, done += step) {
-            if (o->progress && !o->progress(o->user, "calibrating", done, total))
+        for (size_t s = 0; s < SETS && !status; s += step, c.done += step) {
+            if (o->progress && !o->progress(o->user, "calibrating", c.done, c.total))
                 status = error_set(e, ERROR_INTERRUPTED, "interrupted");
             else
                 status = calibrate_sets(&c, i, s, s + step, e);
@@ -279,6 +308,7 @@ int model_calibrate(struct model *m, struct error *e)
         if (!status && i + 1 < m->hyper.layers) status = walk_advance(c.walk, i, NULL, e);
     }
     walk_close(c.walk);
+    free(c.pending);
     free(text.ids);
     return status;
 }

@@ -188,19 +188,28 @@ int load_matrix(struct model *m, const char *name, int64_t layer, int64_t rows, 
     return 0;
 }
 
+static int make_fast(struct model *m, struct linear *l, int64_t layer, struct error *e)
+{
+    char full[MODEL_NAME];
+    if (!l->m.backend || l->m.tiles) return 0;
+    model_name(l->name, layer, full);
+    model_count(m, &l->m, -1);
+    if (matrix_make_tiles(&l->m, MATH_FAST, full, e)) return error_prefix(e, "%s", m->facts.path);
+    model_count(m, &l->m, 1);
+    return 0;
+}
+
 int model_make_fast(struct model *m, struct error *e)
 {
-    for (int64_t i = 0; i < m->hyper.layers; i++)
-        for (size_t j = 0; j < LINEARS; j++) {
-            struct linear *l = &m->layers[i].w[j];
-            char full[MODEL_NAME];
-            if (!l->m.backend || l->m.tiles) continue;
-            model_name(l->name, i, full);
-            model_count(m, &l->m, -1);
-            if (matrix_make_tiles(&l->m, MATH_FAST, full, e)) return error_prefix(e, "%s", m->facts.path);
-            model_count(m, &l->m, 1);
-        }
-    return 0;
+    int status = 0;
+    for (int64_t i = 0; i < m->hyper.layers && !status; i++) {
+        struct layer *l = &m->layers[i];
+        for (size_t j = 0; j < LINEARS && !status; j++) status = make_fast(m, &l->w[j], i, e);
+        for (size_t part = 0; part < EXPERT_PARTS; part++)
+            for (int64_t k = 0; l->experts[part] && k < m->hyper.experts && !status; k++)
+                status = make_fast(m, &l->experts[part][k], i, e);
+    }
+    return status;
 }
 
 int load_float_matrix(struct model *m, const char *name, int64_t layer, int64_t rows, int64_t cols, struct matrix *out,
@@ -230,27 +239,13 @@ int load_table(struct model *m, const char *name, int64_t rows, int64_t cols, fl
 
 bool is_experts(const char *name) { return strstr(name, "_exps.") != NULL; }
 
-/* A backend that calibrates would have to see what each expert meets. */
-static int refuse_experts(const struct model *m, const char *name, int64_t layer, struct error *e)
-{
-    char full[MODEL_NAME];
-    struct calibration_plan plan;
-    const struct backend_options *how = m->options->how;
-    if (!backend_calibrates(how, &plan)) return 0;
-    model_name(name, layer, full);
-    return error_set(e, ERROR_USAGE,
-                     "backend \"%s\": %s: %s: matrices of experts are not calibrated by this version: use rtn, which "
-                     "calibrates nothing",
-                     how->spec, m->facts.path, full);
-}
-
 int load_experts(struct model *m, const char *name, int64_t layer, int64_t rows, int64_t cols, struct linear **out,
                  struct error *e)
 {
     const int64_t n = m->hyper.experts, shape[] = {n, rows, cols};
-    int status = refuse_experts(m, name, layer, e);
-    if (!status && m->recorder) return record(m, name, layer, 3, shape, true, e);
-    if (!status && !(*out = memory_new((size_t)n, sizeof **out, "experts", e))) status = ERROR_IO;
+    if (m->recorder) return record(m, name, layer, 3, shape, true, e);
+    *out = memory_new((size_t)n, sizeof **out, "experts", e);
+    int status = *out ? 0 : ERROR_IO;
     for (int64_t i = 0; i < n && !status; i++) {
         source_expert(m->source, i);
         (*out)[i].name = name;

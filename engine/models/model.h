@@ -63,6 +63,7 @@ struct facts {
         char hash[HASH_HEX]; /* of the text; "" where nothing was calibrated */
         int64_t sequences, length;
         int64_t matrices, raised; /* calibrated, and those that needed more damping than was asked for */
+        int64_t rounded;          /* experts' that too few tokens met, among them: rounded to nearest */
         double damping;           /* the most that was needed */
         double error;             /* sum of |(W - Q) x|^2 over that of |W x|^2, over all matrices */
     } calibration;

@@ -1,9 +1,10 @@
-/* Importances of a mixture's experts: what each of them met, file and quantization. */
+/* A mixture's experts: importances of what each of them met, how files lay them out, calibration. */
 #include "engine/formats/checkpoint.h"
 #include "engine/formats/gguf.h"
 #include "engine/formats/imatrix.h"
 #include "engine/formats/safetensors.h"
 #include "engine/models/imatrix.h"
+#include "engine/models/internal.h"
 #include "tests/models/tiny_models.h"
 
 #include <math.h>
@@ -25,6 +26,23 @@ static void see(void *user, int64_t layer, enum expert_part part, int64_t expert
     assert_int_equal(cols, WIDTH);
     for (int64_t i = 0; i < n * cols; i++) s->sums[part][expert][i % cols] += (double)x[i] * (double)x[i];
     s->tokens[part][expert] += n;
+}
+
+/* Sums of the products of inputs of layer 0. */
+struct met {
+    double h[EXPERT_PARTS][EXPERTS][WIDTH * WIDTH];
+    int64_t tokens[EXPERT_PARTS][EXPERTS];
+};
+
+static void meet(void *user, int64_t layer, enum expert_part part, int64_t expert, const float *x, int64_t n,
+                 int64_t cols)
+{
+    struct met *m = user;
+    if (layer) return;
+    for (int64_t t = 0; t < n; t++)
+        for (int64_t i = 0; i < cols * cols; i++)
+            m->h[part][expert][i] += (double)x[t * cols + i / cols] * (double)x[t * cols + i % cols];
+    m->tokens[part][expert] += n;
 }
 
 static struct model *open_tiny(const char *folder, const char *spec, const char *imatrix)
@@ -330,9 +348,138 @@ static void test_layouts(void **state)
     }
 }
 
+/* --- calibration --- */
+
+static struct model *calibrated(const char *folder, const char *spec, const char *text, enum math math)
+{
+    struct error e;
+    struct model *m;
+    struct backend_options how;
+    assert_ok(backend_parse(&how, spec, &e), &e);
+    assert_ok(model_open(&m, folder, &(struct model_options){.how = &how, .calibration = text, .math = math}, &e), &e);
+    return m;
+}
+
+/* How many of the experts' matrices are the same in both. */
+static int64_t count_same(const struct model *a, const struct model *b)
+{
+    int64_t same = 0;
+    float x[FFN * WIDTH], y[FFN * WIDTH];
+    for (int64_t layer = 0; layer < 2; layer++)
+        for (int part = 0; part < EXPERT_PARTS; part++)
+            for (int64_t i = 0; i < EXPERTS; i++) {
+                const struct matrix *p = &a->layers[layer].experts[part][i].m,
+                                    *q = &b->layers[layer].experts[part][i].m;
+                matrix_unpack(p, 0, p->rows, x);
+                matrix_unpack(q, 0, q->rows, y);
+                same += memcmp(x, y, sizeof x) == 0;
+            }
+    return same;
+}
+
+/* Experts that no token met, or too few, are what rounding makes of them, and counted; the others are not. */
+static void test_few_tokens(void **state)
+{
+    (void)state;
+    char *folder = tiny_folder("mixtral", NULL), *out = folder_temporary(), *text = put_text(out);
+    struct model *rtn = calibrated(folder, "rtn:4", NULL, MATH_EXACT);
+    struct model *few = calibrated(folder, "gptq:4,samples=1,length=2", text, MATH_EXACT);
+    struct model *many = calibrated(folder, "gptq:4", "datasets/millbrook/calibration.txt", MATH_EXACT);
+    const int64_t rounded = model_facts(few)->calibration.rounded;
+    assert_true(rounded > 0 && rounded < 2 * EXPERT_PARTS * EXPERTS && rounded % EXPERT_PARTS == 0);
+    assert_int_equal(count_same(few, rtn), rounded);
+    assert_int_equal(model_facts(few)->calibration.matrices, 2 * (4 + EXPERT_PARTS * EXPERTS));
+    assert_int_equal(model_facts(many)->calibration.rounded, 0);
+    assert_int_equal(count_same(many, rtn), 0);
+    struct model *const all[] = {rtn, few, many};
+    for (size_t i = 0; i < 3; i++) model_close(all[i]);
+    free(text);
+    folder_remove(out);
+    folder_remove(folder);
+}
+
+/* What an expert was calibrated with is what its tokens were: in the first layer, whose attention is not packed yet
+ * where all sets of a layer are seen at once, the Hessian of the inputs that a probe is told gives the same codes. */
+static void test_by_its_tokens(void **state)
+{
+    (void)state;
+    enum { N = 40 };
+    struct error e;
+    struct backend_options how;
+    char *folder = tiny_folder("qwen3moe", NULL), *out = folder_temporary(), text[N];
+    for (int i = 0; i < N; i++) text[i] = (char)('A' + i * i % 50);
+    char *path = file_put(out, "text", text, N);
+    const char *spec = "gptq:4,true-sequential=no,samples=1,length=40";
+    struct model *m = calibrated(folder, spec, path, MATH_EXACT), *stored = open_tiny(folder, NULL, NULL);
+    assert_ok(backend_parse(&how, spec, &e), &e);
+    struct met met = {0};
+    int32_t ids[N];
+    for (int i = 0; i < N; i++) ids[i] = text[i];
+    struct cache *c = cache_new(stored, NULL, 0, N, &e);
+    const struct span span = {c, ids, N, N};
+    assert_ok(model_forward(stored, &span, 1, NULL, &(struct probe){.user = &met, .expert_input = meet}, &e), &e);
+    cache_free(c);
+    int checked = 0;
+    for (int part = 0; part < EXPERT_PARTS; part++)
+        for (int64_t i = 0; i < EXPERTS; i++) {
+            struct hessian h = {.h = met.h[part][i], .cols = WIDTH, .tokens = met.tokens[part][i]};
+            if (!h.tokens) continue;
+            for (int k = 0; k < WIDTH * WIDTH; k++) met.h[part][i][k] /= (double)h.tokens;
+            struct calibrated report;
+            struct matrix packed = {0};
+            struct place at = {.name = "expert", .layer = 0, .layers = 2};
+            assert_ok(
+                how.backend->calibrate(&packed, &stored->layers[0].experts[part][i].m, &h, &how, &at, &report, &e), &e);
+            float x[FFN * WIDTH], y[FFN * WIDTH];
+            matrix_unpack(&packed, 0, packed.rows, x);
+            matrix_unpack(&m->layers[0].experts[part][i].m, 0, packed.rows, y);
+            int off = 0;
+            for (int k = 0; k < FFN * WIDTH; k++) off += x[k] != y[k];
+            if (off > FFN * WIDTH / 50) fail_msg("part %d of expert %d: %d codes differ", part, (int)i, off);
+            matrix_free(&packed);
+            checked++;
+        }
+    assert_true(checked > 6);
+    model_close(m);
+    model_close(stored);
+    free(path);
+    folder_remove(out);
+    folder_remove(folder);
+}
+
+/* Fast math of a calibrated mixture, and the folder that is written of it. */
+static void test_calibrated_mixture(void **state)
+{
+    (void)state;
+    struct error e;
+    struct backend_options how;
+    int32_t ids[] = {70, 80, 90};
+    char *folder = tiny_folder("qwen2moe", NULL), *out = folder_temporary(), *path = path_join(out, "gptq", &e);
+    const char *text = "datasets/millbrook/calibration.txt", *spec = "gptq:4,group=16,act-order";
+    struct model *m = calibrated(folder, spec, text, MATH_EXACT), *fast = calibrated(folder, spec, text, MATH_FAST);
+    assert_ok(backend_parse(&how, spec, &e), &e);
+    assert_ok(model_export_folder(m, &how, path, NULL, &e), &e);
+    struct model *again = open_tiny(path, NULL, NULL);
+    const size_t n = 3 * (size_t)model_hyper(m)->vocab;
+    float *a = tiny_logits(m, ids, 3), *b = tiny_logits(again, ids, 3), *c = tiny_logits(fast, ids, 3);
+    double off = 0, size = 0;
+    assert_memory_equal(a, b, n * sizeof *a);
+    for (size_t i = 0; i < n; i++) off += fabs((double)(a[i] - c[i])), size += fabs((double)a[i]);
+    assert_true(off > 0 && off < 0.05 * size);
+    struct model *const all[] = {m, fast, again};
+    for (size_t i = 0; i < 3; i++) model_close(all[i]);
+    free(a);
+    free(b);
+    free(c);
+    folder_remove(path);
+    folder_remove(out);
+    folder_remove(folder);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_importances), cmocka_unit_test(test_folders),
-                                       cmocka_unit_test(test_layouts)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_importances),   cmocka_unit_test(test_folders),
+                                       cmocka_unit_test(test_layouts),       cmocka_unit_test(test_few_tokens),
+                                       cmocka_unit_test(test_by_its_tokens), cmocka_unit_test(test_calibrated_mixture)};
     return cmocka_run_group_tests_name("models/experts", tests, NULL, NULL);
 }
