@@ -150,10 +150,16 @@ static int write_folder_metadata(struct exporting *x, struct gguf_writer *w, str
     struct tokenizer *t;
     int status = tokenizer_open(&t, x->m->facts.path, e);
     if (status) return status;
+    if ((int64_t)tokenizer_size(t) > x->m->hyper.vocab)
+        status = error_set(e, ERROR_INPUT,
+                           "%s: the tokenizer has %zu tokens, the embedding only %" PRId64
+                           " rows: GGUF files need a row for each",
+                           x->m->facts.path, tokenizer_size(t), x->m->hyper.vocab);
+    else
+        tokenizer_write_gguf(t, (size_t)x->m->hyper.vocab, w);
     warn_of_tokenizer(x->m, t);
-    tokenizer_write_gguf(t, (size_t)x->m->hyper.vocab, w);
     tokenizer_close(t);
-    return 0;
+    return status;
 }
 
 /* What a file says of how its matrices were packed: no longer true of one that is packed anew. */

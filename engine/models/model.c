@@ -50,6 +50,24 @@ static int count_matrix(void *user, const char *name, int64_t layer, int n_dims,
     return multiplied ? model_weigh(m, &at, shape[n_dims - 1], e) : 0;
 }
 
+/* Some folders have tokens that were added without a row for them, for padding above all; transformers fails where one
+ * is met. A file, and a folder that claims another size than its embedding has, are taken at their word. */
+static int check_tokenizer(struct model *m, struct error *e)
+{
+    const int64_t rows = m->hyper.vocab, tokens = (int64_t)tokenizer_size(m->tokenizer);
+    if (tokens <= rows) return 0;
+    const json_t *claimed = source_config(m->source, "vocab_size");
+    if (json_integer_value(claimed) != rows || tokenizer_opening(m->tokenizer) >= rows)
+        return error_set(e, ERROR_INPUT,
+                         "%s: the tokenizer has %" PRId64 " tokens, the embedding only %" PRId64 " rows", m->facts.path,
+                         tokens, rows);
+    tokenizer_limit(m->tokenizer, rows);
+    model_warn(m,
+               "the tokenizer has %" PRId64 " tokens, the embedding %" PRId64 " rows: text with the others is refused",
+               tokens, rows);
+    return 0;
+}
+
 /* What is wrong with names and shapes shows before the work. */
 static int load(struct model *m, const char *path, struct error *e)
 {
@@ -63,9 +81,7 @@ static int load(struct model *m, const char *path, struct error *e)
         status = tokenizer_open_gguf(&m->tokenizer, checkpoint_gguf(c), e);
     else if (!status)
         status = tokenizer_open(&m->tokenizer, path, e);
-    if (!status && (int64_t)tokenizer_size(m->tokenizer) > m->hyper.vocab)
-        status = error_set(e, ERROR_INPUT, "%s: the tokenizer has %zu tokens, the embedding only %" PRId64 " rows",
-                           path, tokenizer_size(m->tokenizer), m->hyper.vocab);
+    if (!status) status = check_tokenizer(m, e);
     if (status) return status;
     warn_of_zeros(m);
     warn_of_tokenizer(m, m->tokenizer);

@@ -15,7 +15,7 @@ static const struct key_map dense_keys[] = {
 static const struct key_map moe2_keys[] = {
     {"use_sliding_window", "use_sliding_window", 0, NULL},
     {"max_window_layers", "max_window_layers", 28, NULL},
-    {"expert_count", "num_experts", 0, NULL},
+    {"expert_count", "num_experts|num_local_experts", 0, NULL},
     {"expert_used_count", "num_experts_per_tok", 0, NULL},
     {"expert_feed_forward_length", "moe_intermediate_size", 0, NULL},
     {"expert_shared_feed_forward_length", "shared_expert_intermediate_size", 0, NULL},
@@ -25,7 +25,7 @@ static const struct key_map moe2_keys[] = {
 
 /* A GGUF file that does not say so means it; a folder's switch is true wherever it was published. */
 static const struct key_map moe3_keys[] = {
-    {"expert_count", "num_experts", 0, NULL},
+    {"expert_count", "num_experts|num_local_experts", 0, NULL},
     {"expert_used_count", "num_experts_per_tok", 0, NULL},
     {"expert_feed_forward_length", "moe_intermediate_size", 0, NULL},
     {"expert_weights_norm", "norm_topk_prob", 1, NULL},

@@ -14,6 +14,7 @@ struct tokenizer {
     void *state;                          /* the kind's */
     char hash[HASH_HEX];
     char warning[256];
+    int64_t limit; /* of ids; 0: none */
 };
 
 int ids_add(struct ids *ids, int32_t id, struct error *e)
@@ -244,11 +245,26 @@ static int encode_raw(struct encoding *c, const char *text, size_t n, struct err
     return status;
 }
 
+void tokenizer_limit(struct tokenizer *t, int64_t rows) { t->limit = rows; }
+
+static int check_limit(const struct tokenizer *t, const struct ids *ids, size_t from, struct error *e)
+{
+    for (size_t i = from; t->limit && i < ids->count; i++) {
+        if (ids->at[i] < t->limit) continue;
+        const struct gguf_string piece = tokenizer_piece(t, ids->at[i]);
+        return error_set(e, ERROR_INPUT, "the text has the token \"%.*s\" (%d), for which the model has no embedding",
+                         (int)(piece.length < 40 ? piece.length : 40), piece.bytes, ids->at[i]);
+    }
+    return 0;
+}
+
 int tokenizer_encode(const struct tokenizer *t, const char *text, size_t n, unsigned flags, struct ids *out,
                      struct error *e)
 {
     struct encoding c = {t, flags & TOKENIZER_PLAIN, !(flags & TOKENIZER_CONTINUES), out};
-    return encode_around(&c, &t->specials, encode_raw, text, n, e);
+    const size_t before = out->count;
+    const int status = encode_around(&c, &t->specials, encode_raw, text, n, e);
+    return status ? status : check_limit(t, out, before, e);
 }
 
 int tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t n, unsigned flags, struct text *out,

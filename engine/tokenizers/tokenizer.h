@@ -51,6 +51,8 @@ void tokenizer_close(struct tokenizer *t);
  * after each special token. */
 int tokenizer_encode(const struct tokenizer *t, const char *text, size_t n, unsigned flags, struct ids *out,
                      struct error *e);
+/* From here on text with a token whose id is not below `rows` is ERROR_INPUT: an embedding has no row for it. */
+void tokenizer_limit(struct tokenizer *t, int64_t rows);
 /* BOS, or EOS where there is no BOS: what stands before a text that nothing stands before; -1 where there is neither.
  */
 int32_t tokenizer_opening(const struct tokenizer *t);
