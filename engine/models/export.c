@@ -58,6 +58,20 @@ static int choose_type(const struct exporting *x, struct entry *t, struct error 
     return status;
 }
 
+/* The embedding once more, where the output matrix is the same and must have a place of its own. */
+static int add_output(struct exporting *x, struct entry embedding, struct error *e)
+{
+    if (memory_reserve((void **)&x->entries, &x->capacity, x->n + 1, sizeof *x->entries, "tensors", e)) return ERROR_IO;
+    struct entry *t = &x->entries[x->n++];
+    *t = embedding;
+    model_name("output.weight", 0, t->full);
+    size_t bytes = 0;
+    tensor_bytes(t->type, t->n_dims, t->shape, &bytes);
+    x->m->facts.weight_bytes += bytes;
+    x->m->facts.parameters += elements_of(t);
+    return 0;
+}
+
 static int add_entry(void *user, const char *name, int64_t layer, int n_dims, const int64_t *shape, bool multiplied,
                      struct error *e)
 {
@@ -70,7 +84,9 @@ static int add_entry(void *user, const char *name, int64_t layer, int n_dims, co
     *t = (struct entry){.name = known->name, .layer = layer, .n_dims = n_dims, .multiplied = multiplied};
     memcpy(t->shape, shape, (size_t)n_dims * sizeof *shape);
     model_name(name, layer, t->full);
-    return choose_type(x, t, e);
+    int status = choose_type(x, t, e);
+    const bool again = x->m->architecture->stores_output && strcmp(name, "token_embd.weight") == 0;
+    return !status && again && source_ties(x->m->source) ? add_output(x, *t, e) : status;
 }
 
 /* Divisors of rotary positions, which come first as llama.cpp's converter has them. */
@@ -103,6 +119,7 @@ static int list_tensors(struct exporting *x, struct error *e)
             x->m->facts.path);
     const char *lost = hyper_lost(x->m);
     if (lost) return error_set(e, ERROR_INPUT, "%s: config.json: %s: GGUF has no key for it", x->m->facts.path, lost);
+    export_warn(x->m);
     int status = add_rope(x, e);
     return status ? status : model_list(x->m, &(struct recorder){x, add_entry}, e);
 }

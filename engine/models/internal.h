@@ -163,6 +163,9 @@ const char *hyper_lost(const struct model *m);
 int rope_load(struct model *m, struct error *e);
 void rope_free(struct rope *r);
 void rope_write(const struct model *m, struct gguf_writer *w);
+/* Adds to facts.warning what llama.cpp takes as settled for the architecture and this model has otherwise: there its
+ * GGUF file would give other logits. */
+void export_warn(struct model *m);
 /* The i-th tensor of divisors, as GGUF has them; NULL past the end. */
 const float *rope_tensor(const struct model *m, size_t i, const char **name);
 /* Positions that a query of this layer sees, its own counted. */

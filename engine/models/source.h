@@ -57,7 +57,8 @@ struct architecture {
     const char *const *ignored;      /* MUST: endings of tensor names that carry no weights, NULL-terminated */
     const struct style *style;       /* MUST where decoder.c computes it: what its layers are made of */
     bool rope_interleaved_in_gguf;
-    bool ties_by_default;                          /* tie_word_embeddings of a config.json that does not say */
+    bool stores_output;   /* llama.cpp loads no GGUF file of it without output.weight, be it the embedding's */
+    bool ties_by_default; /* tie_word_embeddings of a config.json that does not say */
     int (*load)(struct model *m, struct error *e); /* MUST: fills hyper-parameters and layers from m->source */
     int64_t (*room)(const struct hyper *h);        /* MUST: floats for each token that a layer needs in p->rooms */
     void (*layer)(struct pass *p, int64_t i);      /* MUST: p->x through layer i */

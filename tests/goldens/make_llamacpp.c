@@ -1,7 +1,8 @@
 /* What llama.cpp makes of a GGUF file: the log-likelihood of each window of its perplexity tool's rule, n_ctx 512, in
- * nats. make_llamacpp.sh builds and runs it.
+ * nats; or of every fourth token of one text in a context of 256. make_llamacpp.sh builds and runs it.
  *
  *     make_llamacpp LIBGGML_CPU FILE.gguf IDS WINDOWS      IDS: a file of token ids, the first of them BOS
+ *     make_llamacpp LIBGGML_CPU FILE.gguf IDS              of all ids, at most 256
  *     make_llamacpp LIBGGML_CPU IN.gguf OUT.gguf FTYPE PURE      quantizes a file; FTYPE: enum llama_ftype
  *
  * Caches of float32, no flash attention, one sequence a pass, one thread, weights as they lie in the file. The library
@@ -14,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONTEXT = 512, MOST = 1 << 20 };
+enum { CONTEXT = 512, SHORT = 256, STEP = 4, MOST = 1 << 20 };
 enum { MODEL_EXTRA_BUFFERS = 0x4a }; /* weights in another order, for other kernels */
 enum { N_CTX = 0, N_BATCH = 4, N_UBATCH = 8, N_THREADS = 0x1c, N_THREADS_BATCH = 0x20, FLASH_ATTENTION = 0x34 };
 enum { TYPE_K = 0x68, TYPE_V = 0x6c };
@@ -70,21 +71,25 @@ static int quantize(char **argv)
     return (int)llama_model_quantize(argv[2], argv[3], &p);
 }
 
-static int measure(char **argv)
+static long read_ids(const char *path, int32_t *ids)
 {
-    static int32_t ids[MOST];
-    FILE *f = fopen(argv[3], "r");
-    if (!f) return 2;
-    long n = 0, windows = atol(argv[4]);
+    FILE *f = fopen(path, "r");
+    long n = 0;
+    if (!f) return 0;
     while (n < MOST && fscanf(f, "%d", &ids[n]) == 1) n++;
     fclose(f);
-    if (n < windows * CONTEXT) return 2;
+    return n;
+}
+
+/* NULL where it cannot be had. */
+static void *open_context(const char *path, int size, int *vocab)
+{
     struct parameters p = llama_model_default_params();
     p.bytes[MODEL_EXTRA_BUFFERS] = 0;
-    void *model = llama_model_load_from_file(argv[2], p);
-    if (!model) return 1;
+    void *model = llama_model_load_from_file(path, p);
+    if (!model) return NULL;
     p = llama_context_default_params();
-    set(&p, N_CTX, CONTEXT);
+    set(&p, N_CTX, size);
     set(&p, N_BATCH, CONTEXT);
     set(&p, N_UBATCH, CONTEXT);
     set(&p, N_THREADS, 1);
@@ -92,33 +97,64 @@ static int measure(char **argv)
     set(&p, FLASH_ATTENTION, 0);
     set(&p, TYPE_K, 0); /* float32 */
     set(&p, TYPE_V, 0);
-    void *context = llama_init_from_model(model, p);
-    if (!context) return 1;
-    const int vocab = llama_vocab_n_tokens(llama_model_get_vocab(model));
-    int32_t token[CONTEXT], position[CONTEXT], one[CONTEXT], zero = 0, *sequence[CONTEXT];
+    *vocab = llama_vocab_n_tokens(llama_model_get_vocab(model));
+    return llama_init_from_model(model, p);
+}
+
+/* Logits of all n <= CONTEXT tokens; NULL after a failure. */
+static const float *logits_of(void *context, int32_t *token, int n)
+{
+    int32_t position[CONTEXT], one[CONTEXT], zero = 0, *sequence[CONTEXT];
     int8_t wanted[CONTEXT];
-    for (int i = 0; i < CONTEXT; i++) position[i] = i, one[i] = 1, sequence[i] = &zero, wanted[i] = 1;
+    for (int i = 0; i < n; i++) position[i] = i, one[i] = 1, sequence[i] = &zero, wanted[i] = 1;
+    llama_memory_clear(llama_get_memory(context), true);
+    if (llama_decode(context, (struct llama_batch){n, token, NULL, position, one, sequence, wanted})) return NULL;
+    return llama_get_logits(context);
+}
+
+static int measure(char **argv)
+{
+    static int32_t ids[MOST];
+    int vocab;
+    const long n = read_ids(argv[3], ids), windows = atol(argv[4]);
+    if (n < windows * CONTEXT) return 2;
+    void *context = open_context(argv[2], CONTEXT, &vocab);
+    if (!context) return 1;
     for (long w = 0; w < windows; w++) {
-        const int32_t *window = ids + w * CONTEXT;
-        memcpy(token, window, sizeof token);
+        int32_t token[CONTEXT];
+        memcpy(token, ids + w * CONTEXT, sizeof token);
         token[0] = ids[0];
-        llama_memory_clear(llama_get_memory(context), true);
-        if (llama_decode(context, (struct llama_batch){CONTEXT, token, NULL, position, one, sequence, wanted}))
-            return 1;
+        const float *logits = logits_of(context, token, CONTEXT);
+        if (!logits) return 1;
         double sum = 0;
         for (int i = CONTEXT / 2; i < CONTEXT - 1; i++)
-            sum += log_likelihood(llama_get_logits(context) + (size_t)i * (size_t)vocab, vocab, window[i + 1]);
+            sum += log_likelihood(logits + (size_t)i * (size_t)vocab, vocab, token[i + 1]);
         printf("%s%.4f", w ? ", " : "", sum);
     }
     puts("");
     return 0;
 }
 
+static int measure_tokens(char **argv)
+{
+    static int32_t ids[MOST];
+    int vocab;
+    const int n = (int)read_ids(argv[3], ids);
+    if (n < 1 || n > SHORT) return 2;
+    void *context = open_context(argv[2], SHORT, &vocab);
+    const float *logits = context ? logits_of(context, ids, n) : NULL;
+    if (!logits) return 1;
+    for (int i = STEP - 1; i + 1 < n; i += STEP)
+        printf("%s%.7g", i >= STEP ? ", " : "", log_likelihood(logits + (size_t)i * (size_t)vocab, vocab, ids[i + 1]));
+    puts("");
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
-    if (argc != 5 && argc != 6) return 2;
+    if (argc < 4 || argc > 6) return 2;
     llama_log_set(quiet, NULL);
     ggml_backend_load(argv[1]);
     llama_backend_init();
-    return argc == 6 ? quantize(argv) : measure(argv);
+    return argc == 6 ? quantize(argv) : argc == 5 ? measure(argv) : measure_tokens(argv);
 }

@@ -1,21 +1,42 @@
 #!/usr/bin/env bash
 # Makes llamacpp.json: what llama.cpp v0.5.0 makes of files that kerf writes, which tests/suites/test_llamacpp.c
 # holds kerf's fast math to. Its library comes prebuilt in a package of npm's registry. With a folder, files that
-# llama.cpp quantizes itself instead, for KERF_LLAMACPP (tests/suites/test_vectors_perplexity.c).
+# llama.cpp quantizes itself instead, for KERF_LLAMACPP (tests/suites/test_vectors_perplexity.c). With the program of
+# tests/models/test_llamacpp.c llamacpp-models.json, of the files of every architecture that it writes.
 #
 #     tests/goldens/make_llamacpp.sh build/kerf              in the tree's root; ten minutes
 #     tests/goldens/make_llamacpp.sh build/kerf FOLDER
+#     tests/goldens/make_llamacpp.sh build/tests/test_models_llamacpp      ten seconds
 set -eu
 kerf=$(realpath "$1")
 folder=${2:-}
 here=tests/goldens
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-npm install --silent --prefix "$work" --ignore-scripts @node-llama-cpp/linux-x64@3.22.1
+[ "${NODE_LLAMA_CPP:-}" ] && mkdir -p "$work/node_modules" && ln -s "$NODE_LLAMA_CPP" "$work/node_modules/@node-llama-cpp"
+[ "${NODE_LLAMA_CPP:-}" ] || npm install --silent --prefix "$work" --ignore-scripts @node-llama-cpp/linux-x64@3.22.1
 library=$work/node_modules/@node-llama-cpp/linux-x64/bins/linux-x64
 cc -O2 $here/make_llamacpp.c -o "$work/windows" "$library"/{libllama.v0.5.0,libggml.v0.5.0,libggml-base}.so \
     -Wl,-rpath,"$library" -Wl,--allow-shlib-undefined -lm
 cpu=$library/libggml-cpu-${CPU:-zen4}.so
+
+if [ "${kerf##*/}" = test_models_llamacpp ]; then
+    mkdir "$work/files"
+    "$kerf" "$work/files" >"$work/names"
+    {
+        echo '{'
+        echo ' "about": "log-likelihoods in nats of every fourth token of a text of 160 by llama.cpp v0.5.0, of the files of tests/models/llamacpp.json; made by make_llamacpp.sh",'
+        echo ' "files": {'
+        comma=
+        while IFS=$'\t' read -r file name; do
+            printf '%s  "%s": [%s]' "$comma" "$name" "$("$work/windows" "$cpu" "$work/files/$file" "$work/files/ids")"
+            comma=$',\n'
+        done <"$work/names"
+        printf '\n }\n}\n'
+    } >"$work/models.json"
+    cp "$work/models.json" $here/llamacpp-models.json
+    exit
+fi
 
 if [ "$folder" ]; then
     mkdir -p "$folder"

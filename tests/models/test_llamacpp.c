@@ -1,0 +1,211 @@
+/* GGUF files of every architecture beside llama.cpp itself: what it makes of files that kerf writes, and of the same
+ * with the keys that its own converter writes instead, is kept in tests/goldens/llamacpp-models.json, which
+ * make_llamacpp.sh makes with the files that this program writes where it is given a folder:
+ *
+ *     test_models_llamacpp FOLDER      prints a line for each file: its name, a tab, what it is of */
+#include "engine/base/text.h"
+#include "engine/formats/gguf.h"
+#include "tests/models/grown_models.h"
+
+#include <math.h>
+
+enum { TOKENS = 160, STEP = 4 };
+
+/* A row of llamacpp.json. */
+struct row {
+    const char *model, *name; /* of the tiny model, and what the row tries */
+    const char *spec;         /* or NULL: f32; else the model is a grown one */
+    const char *unread;       /* what llama.cpp does not go by, or NULL */
+    const json_t *settings, *instead;
+    const json_t *without, *with; /* keys of the file */
+};
+
+static struct row row_of(const json_t *o)
+{
+    return (struct row){.model = json_string_value(json_object_get(o, "model")),
+                        .name = json_string_value(json_object_get(o, "name")),
+                        .spec = json_string_value(json_object_get(o, "spec")),
+                        .unread = json_string_value(json_object_get(o, "unread")),
+                        .settings = json_object_get(o, "settings"),
+                        .instead = json_object_get(o, "instead"),
+                        .without = json_object_get(o, "without"),
+                        .with = json_object_get(o, "with")};
+}
+
+/* Most that log-likelihoods are off by, in nats. llama.cpp looks GELU up in a table of float16, and takes its tanh form
+ * for GPT-NeoX; where inputs are quantized, a last bit of one may change others. */
+static double most_off(const struct row *r)
+{
+    if (r->spec && strcmp(r->spec, "f32")) return 0.3;
+    return strstr(r->model, "gemma") || strcmp(r->model, "gptneox") == 0 ? 1e-2 : 2e-5;
+}
+
+static int32_t id_of(int64_t i) { return (int32_t)((7 * i * i + 3 * i + i / 7 + 1) % 256); }
+
+/* --- files --- */
+
+static char *folder_of(const struct row *r, const json_t *settings)
+{
+    json_t *all = json_pack("{s:i}", "max_position_embeddings", 256);
+    json_object_update(all, (json_t *)(uintptr_t)settings);
+    char *folder = (r->spec ? grown_folder : tiny_folder)(r->model, all);
+    json_decref(all);
+    return folder;
+}
+
+static bool left_out(const struct row *r, const struct gguf_value *v)
+{
+    for (size_t i = 0; i < json_array_size(r->without); i++) {
+        const char *key = json_string_value(json_array_get(r->without, i));
+        const size_t n = strlen(key);
+        if (v->key.length > n && v->key.bytes[v->key.length - n - 1] != '_' &&
+            memcmp(v->key.bytes + v->key.length - n, key, n) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The file again, with other keys. */
+static void rewrite(const struct row *r, const char *path)
+{
+    struct error e;
+    struct gguf *g;
+    struct gguf_writer *w;
+    const char *key;
+    json_t *value;
+    size_t left = 0;
+    assert_ok(gguf_open(&g, path, &e), &e);
+    assert_ok(gguf_writer_open(&w, path, &e), &e);
+    for (size_t i = 0; i < gguf_value_count(g); i++)
+        if (left_out(r, gguf_value(g, i)))
+            left++;
+        else
+            gguf_write_value(w, gguf_value(g, i));
+    if (left != json_array_size(r->without)) fail_msg("%s %s: a key to be left out is not there", r->model, r->name);
+    json_object_foreach((json_t *)(uintptr_t)r->with, key, value)
+    {
+        char full[128];
+        snprintf(full, sizeof full, "%s.%s", r->model, key);
+        gguf_write_u32(w, full, (uint32_t)json_integer_value(value));
+    }
+    for (size_t i = 0; i < gguf_tensor_count(g); i++) {
+        const struct tensor *t = gguf_tensor_at(g, i);
+        gguf_write_tensor(w, t->name, t->type, t->n_dims, t->shape);
+    }
+    for (size_t i = 0; i < gguf_tensor_count(g); i++)
+        gguf_write_data(w, gguf_tensor_at(g, i)->data, gguf_tensor_at(g, i)->bytes);
+    assert_ok(gguf_writer_commit(&w, &e), &e);
+    gguf_close(g);
+}
+
+static void write_file(const struct row *r, const json_t *settings, const char *path, char warning[512])
+{
+    struct error e;
+    struct facts facts;
+    struct backend_options how;
+    const struct model_options o = {.how = &how};
+    char *folder = folder_of(r, settings);
+    assert_ok(backend_parse(&how, r->spec ? r->spec : "f32", &e), &e);
+    assert_ok(model_export(folder, &o, path, NULL, &facts, &e), &e);
+    snprintf(warning, 512, "%s", facts.warning);
+    if (r->without) rewrite(r, path);
+    folder_remove(folder);
+}
+
+/* --- what kerf makes of them --- */
+
+static double log_likelihood(const float *logits, int64_t n, int32_t target)
+{
+    double most = (double)logits[0], sum = 0;
+    for (int64_t i = 1; i < n; i++) most = fmax(most, (double)logits[i]);
+    for (int64_t i = 0; i < n; i++) sum += exp((double)logits[i] - most);
+    return (double)logits[target] - most - log(sum);
+}
+
+/* The root mean square of the differences. */
+static double distance(const char *path, enum math math, const json_t *wanted)
+{
+    struct error e;
+    struct model *m;
+    int32_t ids[TOKENS];
+    double squares = 0;
+    for (int64_t i = 0; i < TOKENS; i++) ids[i] = id_of(i);
+    assert_ok(model_open(&m, path, &(struct model_options){.math = math}, &e), &e);
+    const int64_t vocab = model_hyper(m)->vocab;
+    float *logits = tiny_logits(m, ids, TOKENS);
+    size_t n = 0;
+    for (int64_t i = STEP - 1; i + 1 < TOKENS; i += STEP) {
+        const double got = log_likelihood(logits + i * vocab, vocab, ids[i + 1]);
+        squares += pow(got - json_number_value(json_array_get(wanted, n++)), 2);
+    }
+    assert_int_equal(n, json_array_size(wanted));
+    free(logits);
+    model_close(m);
+    return sqrt(squares / (double)n);
+}
+
+static void assert_row(const struct row *r, const json_t *results, const char *path)
+{
+    char warning[512], name[128];
+    const double most = most_off(r);
+    const enum math math = most > 0.1 ? MATH_FAST : MATH_EXACT;
+    snprintf(name, sizeof name, "%s %s", r->model, r->name);
+    const json_t *wanted = json_object_get(results, name);
+    if (!wanted) fail_msg("%s: is not in the golden", name);
+    write_file(r, r->settings, path, warning);
+    double off = distance(path, math, wanted);
+    if (r->unread) {
+        if (!(off > 10 * most)) fail_msg("%s: llama.cpp reads it: only %.1e nats between", name, off);
+        if (!strstr(warning, r->unread)) fail_msg("%s: \"%s\" does not warn of it", name, warning);
+        write_file(r, r->instead, path, warning);
+        off = distance(path, math, wanted);
+    }
+    print_message("%-32s %.1e nats%s%s\n", name, off, r->unread ? "; unread: " : "", r->unread ? r->unread : "");
+    if (strstr(warning, "llama.cpp")) fail_msg("%s: warns: %s", name, warning);
+    if (!(off <= most)) fail_msg("%s: log-likelihoods differ by %g nats", name, off);
+}
+
+static void test_rows(void **state)
+{
+    (void)state;
+    struct error e;
+    json_t *all = golden("tests/models/llamacpp.json"), *results = golden("tests/goldens/llamacpp-models.json");
+    const json_t *rows = json_object_get(all, "rows");
+    char *folder = folder_temporary(), *path = path_join(folder, "model.gguf", &e);
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const struct row r = row_of(json_array_get(rows, i));
+        assert_row(&r, json_object_get(results, "files"), path);
+    }
+    assert_int_equal(json_array_size(rows), json_object_size(json_object_get(results, "files")));
+    free(path);
+    folder_remove(folder);
+    json_decref(all);
+    json_decref(results);
+}
+
+static void write_all(const char *folder)
+{
+    struct error e;
+    struct text ids = {0};
+    json_t *all = golden("tests/models/llamacpp.json"), *rows = json_object_get(all, "rows");
+    for (int64_t i = 0; i < TOKENS; i++) text_printf(&ids, "%d ", id_of(i));
+    free(file_put(folder, "ids", text_c(&ids), ids.length));
+    text_free(&ids);
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const struct row r = row_of(json_array_get(rows, i));
+        char warning[512], name[32];
+        snprintf(name, sizeof name, "%zu.gguf", i);
+        char *path = path_join(folder, name, &e);
+        write_file(&r, r.settings, path, warning);
+        printf("%s\t%s %s\n", name, r.model, r.name);
+        free(path);
+    }
+    json_decref(all);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows)};
+    if (argc > 1) return write_all(argv[1]), 0;
+    return cmocka_run_group_tests_name("models/llamacpp", tests, NULL, NULL);
+}
