@@ -1,5 +1,6 @@
-/* The mixtures of llama.cpp's llama-quantize (src/llama-quant.cpp, llama_tensor_get_type, February 2025 and since), as a
- * table. Its special cases for Falcon are left out: no architecture here has them. */
+/* The mixtures of llama.cpp's llama-quantize (src/llama-quant.cpp, llama_tensor_get_type, as its release 0.5.0 has it), as
+ * a table. What is said of values is true of queries, keys and values in one matrix as well, which releases of 2025 had
+ * rules of their own for. Its special cases for Falcon are left out: no architecture here has them. */
 #include "engine/backends/gguf_presets.h"
 
 #include <string.h>
@@ -62,28 +63,15 @@ static const struct {
     enum condition when;
     enum dtype_id type;
 } rules[] = {
-    {"q2_k", "attn_v", FOUR_QUERIES, DTYPE_Q4_K},
-    {"q2_k", "attn_v", ALWAYS, DTYPE_Q3_K},
-    {"q2_k", "attn_output", ALWAYS, DTYPE_Q3_K},
-    {"q2_k", "ffn_down", ALWAYS, DTYPE_Q3_K},
-    {"q3_k_m", "attn_v", FIRST_TWO, DTYPE_Q5_K},
-    {"q3_k_m", "attn_v", ALWAYS, DTYPE_Q4_K},
-    {"q3_k_m", "attn_qkv", ALWAYS, DTYPE_Q4_K},
-    {"q3_k_m", "attn_output", ALWAYS, DTYPE_Q4_K},
-    {"q3_k_m", "ffn_down", FIRST_SIXTEENTH, DTYPE_Q5_K},
-    {"q3_k_m", "ffn_down", ALWAYS, DTYPE_Q4_K},
-    {"q3_k_l", "attn_v", ALWAYS, DTYPE_Q5_K},
-    {"q3_k_l", "attn_qkv", ALWAYS, DTYPE_Q4_K},
-    {"q3_k_l", "attn_output", ALWAYS, DTYPE_Q5_K},
-    {"q3_k_l", "ffn_down", ALWAYS, DTYPE_Q5_K},
-    {"q4_k_s", "attn_v", FIRST_FOUR, DTYPE_Q5_K},
-    {"q4_k_s", "ffn_down", FIRST_EIGHTH, DTYPE_Q5_K},
-    {"q4_k_m", "attn_v", MORE_BITS, DTYPE_Q6_K},
-    {"q4_k_m", "attn_qkv", ALWAYS, DTYPE_Q5_K},
-    {"q4_k_m", "ffn_down", MORE_BITS, DTYPE_Q6_K},
-    {"q5_k_m", "attn_v", MORE_BITS, DTYPE_Q6_K},
-    {"q5_k_m", "attn_qkv", ALWAYS, DTYPE_Q6_K},
-    {"q5_k_m", "ffn_down", MORE_BITS, DTYPE_Q6_K},
+    {"q2_k", "attn_v", FOUR_QUERIES, DTYPE_Q4_K},  {"q2_k", "attn_v", ALWAYS, DTYPE_Q3_K},
+    {"q2_k", "attn_output", ALWAYS, DTYPE_Q3_K},   {"q2_k", "ffn_down", ALWAYS, DTYPE_Q3_K},
+    {"q3_k_m", "attn_v", FIRST_TWO, DTYPE_Q5_K},   {"q3_k_m", "attn_v", ALWAYS, DTYPE_Q4_K},
+    {"q3_k_m", "attn_output", ALWAYS, DTYPE_Q4_K}, {"q3_k_m", "ffn_down", FIRST_SIXTEENTH, DTYPE_Q5_K},
+    {"q3_k_m", "ffn_down", ALWAYS, DTYPE_Q4_K},    {"q3_k_l", "attn_v", ALWAYS, DTYPE_Q5_K},
+    {"q3_k_l", "attn_output", ALWAYS, DTYPE_Q5_K}, {"q3_k_l", "ffn_down", ALWAYS, DTYPE_Q5_K},
+    {"q4_k_s", "attn_v", FIRST_FOUR, DTYPE_Q5_K},  {"q4_k_s", "ffn_down", FIRST_EIGHTH, DTYPE_Q5_K},
+    {"q4_k_m", "attn_v", MORE_BITS, DTYPE_Q6_K},   {"q4_k_m", "ffn_down", MORE_BITS, DTYPE_Q6_K},
+    {"q5_k_m", "attn_v", MORE_BITS, DTYPE_Q6_K},   {"q5_k_m", "ffn_down", MORE_BITS, DTYPE_Q6_K},
 };
 
 /* Whether a name is "blk.N.PART.weight", or PART_exps or PART_shexp of a mixture. */
@@ -100,10 +88,17 @@ static bool is_part(const char *name, const char *part)
     return false;
 }
 
+static bool has_values(const char *name) { return is_part(name, "attn_v") || is_part(name, "attn_qkv"); }
+
+static bool is_ruled(const char *name, const char *part)
+{
+    return strcmp(part, "attn_v") == 0 ? has_values(name) : is_part(name, part);
+}
+
 /* Beside eight experts the matrices of attention are small: they get more bits. */
 static enum dtype_id beside_eight(const struct gguf_variant *v, const char *name, enum dtype_id type)
 {
-    if (is_part(name, "attn_k") || is_part(name, "attn_v")) return DTYPE_Q8_0;
+    if (is_part(name, "attn_k") || has_values(name)) return DTYPE_Q8_0;
     if (!is_part(name, "attn_output")) return type;
     return v->type < DTYPE_Q5_K && strcmp(v->name, "q3_k_l") ? DTYPE_Q5_K : v->type;
 }
@@ -114,12 +109,12 @@ enum dtype_id gguf_preset_type(const struct gguf_variant *v, const struct place 
     if (at->makes_logits) return DTYPE_Q6_K;
     enum dtype_id type = v->type;
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
-        if (strcmp(rules[i].preset, v->name) || !is_part(at->name, rules[i].part) || !holds(rules[i].when, at))
+        if (strcmp(rules[i].preset, v->name) || !is_ruled(at->name, rules[i].part) || !holds(rules[i].when, at))
             continue;
         type = rules[i].type;
         break;
     }
     if (at->experts == 8) return beside_eight(v, at->name, type);
     bool small = type == DTYPE_Q3_K || type == DTYPE_Q4_K;
-    return small && is_part(at->name, "attn_v") && is_70b(at) ? DTYPE_Q5_K : type;
+    return small && has_values(at->name) && is_70b(at) ? DTYPE_Q5_K : type;
 }

@@ -42,24 +42,58 @@ static const struct expected {
     const char *preset, *part;
     const char *six, *thirty_two; /* 2 and 4 query heads to a key head */
 } expected[] = {
-    {"q2_k", "attn_q", "2", "2"},       {"q2_k", "attn_k", "2", "2"},           {"q2_k", "attn_v", "3", "4"},
-    {"q2_k", "attn_output", "3", "3"},  {"q2_k", "attn_qkv", "2", "2"},         {"q2_k", "ffn_gate", "2", "2"},
-    {"q2_k", "ffn_up", "2", "2"},       {"q2_k", "ffn_down", "3", "3"},         {"q3_k_s", "attn_q", "3", "3"},
-    {"q3_k_s", "attn_v", "3", "3"},     {"q3_k_s", "attn_output", "3", "3"},    {"q3_k_s", "attn_qkv", "3", "3"},
-    {"q3_k_s", "ffn_down", "3", "3"},   {"q3_k_m", "attn_q", "3", "3"},         {"q3_k_m", "attn_k", "3", "3"},
-    {"q3_k_m", "attn_v", "554", "554"}, {"q3_k_m", "attn_output", "4", "4"},    {"q3_k_m", "attn_qkv", "4", "4"},
-    {"q3_k_m", "ffn_gate", "3", "3"},   {"q3_k_m", "ffn_up", "3", "3"},         {"q3_k_m", "ffn_down", "4", "554"},
-    {"q3_k_l", "attn_q", "3", "3"},     {"q3_k_l", "attn_v", "5", "5"},         {"q3_k_l", "attn_output", "5", "5"},
-    {"q3_k_l", "attn_qkv", "4", "4"},   {"q3_k_l", "ffn_up", "3", "3"},         {"q3_k_l", "ffn_down", "5", "5"},
-    {"q4_k_s", "attn_q", "4", "4"},     {"q4_k_s", "attn_v", "55554", "55554"}, {"q4_k_s", "attn_output", "4", "4"},
-    {"q4_k_s", "attn_qkv", "4", "4"},   {"q4_k_s", "ffn_up", "4", "4"},         {"q4_k_s", "ffn_down", "4", "55554"},
-    {"q4_k_m", "attn_q", "4", "4"},     {"q4_k_m", "attn_k", "4", "4"},         {"q4_k_m", "attn_output", "4", "4"},
-    {"q4_k_m", "attn_qkv", "5", "5"},   {"q4_k_m", "ffn_gate", "4", "4"},       {"q4_k_m", "ffn_up", "4", "4"},
-    {"q5_k_s", "attn_q", "5", "5"},     {"q5_k_s", "attn_v", "5", "5"},         {"q5_k_s", "attn_qkv", "5", "5"},
-    {"q5_k_s", "ffn_down", "5", "5"},   {"q5_k_m", "attn_k", "5", "5"},         {"q5_k_m", "attn_output", "5", "5"},
-    {"q5_k_m", "attn_qkv", "6", "6"},   {"q5_k_m", "ffn_gate", "5", "5"},       {"q6_k", "attn_v", "6", "6"},
-    {"q6_k", "ffn_down", "6", "6"},     {"q4_k", "attn_v", "4", "4"},           {"q4_k", "ffn_down", "4", "4"},
-    {"q2_k,pure", "attn_v", "2", "2"},  {"q2_k,pure", "ffn_down", "2", "2"},    {"q4_k_m,pure", "ffn_down", "4", "4"},
+    {"q2_k", "attn_q", "2", "2"},
+    {"q2_k", "attn_k", "2", "2"},
+    {"q2_k", "attn_v", "3", "4"},
+    {"q2_k", "attn_output", "3", "3"},
+    {"q2_k", "attn_qkv", "3", "4"},
+    {"q2_k", "ffn_gate", "2", "2"},
+    {"q2_k", "ffn_up", "2", "2"},
+    {"q2_k", "ffn_down", "3", "3"},
+    {"q3_k_s", "attn_q", "3", "3"},
+    {"q3_k_s", "attn_v", "3", "3"},
+    {"q3_k_s", "attn_output", "3", "3"},
+    {"q3_k_s", "attn_qkv", "3", "3"},
+    {"q3_k_s", "ffn_down", "3", "3"},
+    {"q3_k_m", "attn_q", "3", "3"},
+    {"q3_k_m", "attn_k", "3", "3"},
+    {"q3_k_m", "attn_v", "554", "554"},
+    {"q3_k_m", "attn_output", "4", "4"},
+    {"q3_k_m", "attn_qkv", "554", "554"},
+    {"q3_k_m", "ffn_gate", "3", "3"},
+    {"q3_k_m", "ffn_up", "3", "3"},
+    {"q3_k_m", "ffn_down", "4", "554"},
+    {"q3_k_l", "attn_q", "3", "3"},
+    {"q3_k_l", "attn_v", "5", "5"},
+    {"q3_k_l", "attn_output", "5", "5"},
+    {"q3_k_l", "attn_qkv", "5", "5"},
+    {"q3_k_l", "ffn_up", "3", "3"},
+    {"q3_k_l", "ffn_down", "5", "5"},
+    {"q4_k_s", "attn_q", "4", "4"},
+    {"q4_k_s", "attn_v", "55554", "55554"},
+    {"q4_k_s", "attn_output", "4", "4"},
+    {"q4_k_s", "attn_qkv", "55554", "55554"},
+    {"q4_k_s", "ffn_up", "4", "4"},
+    {"q4_k_s", "ffn_down", "4", "55554"},
+    {"q4_k_m", "attn_q", "4", "4"},
+    {"q4_k_m", "attn_k", "4", "4"},
+    {"q4_k_m", "attn_output", "4", "4"},
+    {"q4_k_m", "ffn_gate", "4", "4"},
+    {"q4_k_m", "ffn_up", "4", "4"},
+    {"q5_k_s", "attn_q", "5", "5"},
+    {"q5_k_s", "attn_v", "5", "5"},
+    {"q5_k_s", "attn_qkv", "5", "5"},
+    {"q5_k_s", "ffn_down", "5", "5"},
+    {"q5_k_m", "attn_k", "5", "5"},
+    {"q5_k_m", "attn_output", "5", "5"},
+    {"q5_k_m", "ffn_gate", "5", "5"},
+    {"q6_k", "attn_v", "6", "6"},
+    {"q6_k", "ffn_down", "6", "6"},
+    {"q4_k", "attn_v", "4", "4"},
+    {"q4_k", "ffn_down", "4", "4"},
+    {"q2_k,pure", "attn_v", "2", "2"},
+    {"q2_k,pure", "ffn_down", "2", "2"},
+    {"q4_k_m,pure", "ffn_down", "4", "4"},
 };
 
 static void check_layers(const char *preset, const char *part, int64_t layers, int64_t queries, const char *digits)
@@ -81,8 +115,8 @@ static void test_presets(void **state)
         check_layers(expected[i].preset, expected[i].part, 6, 2, expected[i].six);
         check_layers(expected[i].preset, expected[i].part, 32, 4, expected[i].thirty_two);
     }
-    static const char *const parts[] = {"attn_v", "ffn_down"};
-    for (size_t i = 0; i < 2; i++) { /* where more bits are used the two presets differ in the rest alone */
+    static const char *const parts[] = {"attn_v", "attn_qkv", "ffn_down"};
+    for (size_t i = 0; i < 3; i++) { /* where more bits are used the two presets differ in the rest alone */
         char five[33] = {0};
         check_layers("q4_k_m", parts[i], 6, 2, small);
         check_layers("q4_k_m", parts[i], 32, 4, large);
