@@ -6,7 +6,9 @@
 #
 #     tests/goldens/make_llamacpp.sh build/kerf              in the tree's root; ten minutes
 #     tests/goldens/make_llamacpp.sh build/kerf FOLDER
-#     tests/goldens/make_llamacpp.sh build/tests/test_models_llamacpp      ten seconds
+#     tests/goldens/make_llamacpp.sh build/tests/test_models_llamacpp      half a minute
+#
+# NODE_LLAMA_CPP: the folder of such packages (node_modules/@node-llama-cpp) where it is there already.
 set -eu
 kerf=$(realpath "$1")
 folder=${2:-}
@@ -29,7 +31,8 @@ if [ "${kerf##*/}" = test_models_llamacpp ]; then
         echo ' "files": {'
         comma=
         while IFS=$'\t' read -r file name; do
-            printf '%s  "%s": [%s]' "$comma" "$name" "$("$work/windows" "$cpu" "$work/files/$file" "$work/files/ids")"
+            numbers=$("$work/windows" "$cpu" "$work/files/$file" "$work/files/ids")
+            printf '%s  "%s": [%s]' "$comma" "$name" "$numbers"
             comma=$',\n'
         done <"$work/names"
         printf '\n }\n}\n'
