@@ -49,10 +49,8 @@ void export_warn(struct model *m)
     add(&t, sum_unread(m),
         m->hyper.experts_norm ? "that experts' shares sum to 1" : "that experts' shares need not sum to 1");
     add(&t, ramp_unread(m), "yarn's beta_fast and beta_slow");
-    const size_t n = strlen(m->facts.warning);
     if (t.length)
-        snprintf(m->facts.warning + n, sizeof m->facts.warning - n,
-                 "%s%.200s: llama.cpp does not read in %s files: %s; its results will differ", n ? "; " : "",
-                 m->facts.path, m->architecture->name, text_c(&t));
+        model_warn(m, "llama.cpp does not read in %s files: %s; its results will differ", m->architecture->name,
+                   text_c(&t));
     text_free(&t);
 }

@@ -303,6 +303,7 @@ int load_hyper(struct model *m, struct error *e)
     int status = read_numbers(m, e);
     if (!status) status = source_rows(m->source, "token_embd.weight", h->width, &h->vocab, e);
     if (!status) status = derive_sizes(m, e);
+    if (!status) source_heads(m->source, h->heads * h->head, h->kv_heads * h->head);
     if (!status) status = source_f64(m->source, m->architecture->eps_key, &eps, e);
     h->norm_eps = (float)eps;
     if (!status) status = read_rotation(m, e);

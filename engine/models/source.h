@@ -91,6 +91,9 @@ int source_i64(const struct source *s, const char *key, int64_t low, int64_t hig
 /* Whether the output matrix is the embedding: in a GGUF file, where there is no output.weight; in a folder, as
  * tie_word_embeddings says, and then a stored output matrix is left unused. */
 bool source_ties(struct source *s);
+/* How many rows q has, and k and v each: a GGUF file may have the three in one tensor, attn_qkv, of architectures that ask
+ * for them apart. */
+void source_heads(struct source *s, int64_t q_rows, int64_t kv_rows);
 /* Whether there is such a tensor. */
 bool source_there(const struct source *s, const char *name, int64_t layer);
 /* From here on names of tensors of all experts mean the matrix of this one, [rows, cols]; -1: of all, [experts, rows,

@@ -17,6 +17,7 @@ struct source {
     char part_of[NAME];             /* name of the matrix whose parts were found last */
     struct gptq_evidence evidence;
     enum gptq_zeros zeros_taken; /* how the zero points that it is of were taken */
+    int64_t q_rows, kv_rows;     /* source_heads() */
     int64_t expert;              /* whose matrices names of all experts mean; -1: those of all as one tensor */
 };
 

@@ -85,6 +85,41 @@ static const struct tensor *find_tensor(const struct source *s, const char *name
     return look_for(s, fill(first ? first->folder_name : name, layer, s->expert, missing));
 }
 
+/* The tensor that q, k or v are rows of where a GGUF file has the three in one, and the first of them; NULL where there is
+ * none. */
+static const struct tensor *find_fused(const struct source *s, const char *name, int64_t layer, int64_t *first)
+{
+    static const struct {
+        const char *part, *whole;
+        int place;
+    } known[] = {
+        {"blk.%d.attn_q.weight", "blk.%d.attn_qkv.weight", 0}, {"blk.%d.attn_k.weight", "blk.%d.attn_qkv.weight", 1},
+        {"blk.%d.attn_v.weight", "blk.%d.attn_qkv.weight", 2}, {"blk.%d.attn_q.bias", "blk.%d.attn_qkv.bias", 0},
+        {"blk.%d.attn_k.bias", "blk.%d.attn_qkv.bias", 1},     {"blk.%d.attn_v.bias", "blk.%d.attn_qkv.bias", 2}};
+    const int64_t firsts[] = {0, s->q_rows, s->q_rows + s->kv_rows};
+    char full[NAME];
+    for (size_t i = 0; checkpoint_gguf(s->checkpoint) && i < sizeof known / sizeof *known; i++) {
+        if (strcmp(known[i].part, name)) continue;
+        *first = firsts[known[i].place];
+        return look_for(s, fill(known[i].whole, layer, -1, full));
+    }
+    return NULL;
+}
+
+void source_heads(struct source *s, int64_t q_rows, int64_t kv_rows)
+{
+    s->q_rows = q_rows;
+    s->kv_rows = kv_rows;
+}
+
+static void cut_rows(struct tensor *t, int64_t first, int64_t rows)
+{
+    const size_t bytes = t->bytes / (size_t)t->shape[0];
+    t->data = (const uint8_t *)t->data + (size_t)first * bytes;
+    t->bytes = (size_t)rows * bytes;
+    t->shape[0] = rows;
+}
+
 bool source_there(const struct source *s, const char *name, int64_t layer)
 {
     enum name_change change;
@@ -176,12 +211,15 @@ static bool is_slice(const struct source *s, enum name_change change, int n_dims
     return s->expert >= 0 && n_dims == 2 && is_stacked(change);
 }
 
-/* The file's tensor for a model's name, its shape checked, marked as used; NULL with an error. */
+/* The file's tensor for a model's name, its shape checked, marked as used; NULL with an error. What is asked for are its
+ * rows from *first on, -1: all of them. */
 static const struct tensor *take(struct source *s, const char *name, int64_t layer, int n_dims, const int64_t *shape,
-                                 enum name_change *change, struct error *e)
+                                 enum name_change *change, int64_t *first, struct error *e)
 {
     char missing[NAME];
     const struct tensor *t = find_tensor(s, name, layer, change, missing);
+    *first = -1;
+    if (!t) t = find_fused(s, name, layer, first);
     if (!t) {
         error_set(e, ERROR_INPUT, "%s: tensor %s is missing", path_of(s), missing);
         return NULL;
@@ -189,6 +227,7 @@ static const struct tensor *take(struct source *s, const char *name, int64_t lay
     int64_t wanted[TENSOR_DIMS];
     mark_used(s, t);
     memcpy(wanted, shape, (size_t)n_dims * sizeof *shape);
+    if (*first >= 0) wanted[0] = s->q_rows + 2 * s->kv_rows;
     if (*change == TRANSPOSED && n_dims == 2) wanted[0] = shape[1], wanted[1] = shape[0];
     if (is_slice(s, *change, n_dims)) {
         memcpy(wanted + 1, shape, (size_t)n_dims++ * sizeof *shape);
@@ -332,7 +371,8 @@ int source_rows(struct source *s, const char *name, int64_t cols, int64_t *rows,
     int status = source_parts(s, name, 0, cols, &in_parts, &w, e);
     if (status) return status;
     enum name_change change = AS_IS;
-    const struct tensor *t = in_parts ? w.qweight : take(s, name, 0, 2, (int64_t[]){-1, cols}, &change, e);
+    int64_t first;
+    const struct tensor *t = in_parts ? w.qweight : take(s, name, 0, 2, (int64_t[]){-1, cols}, &change, &first, e);
     if (!t) return (int)e->code;
     if (t->n_dims != 2)
         return error_set(e, ERROR_INPUT, "%s: %s: must have two dimensions, has %d", path_of(s), t->name, t->n_dims);
@@ -375,7 +415,8 @@ int source_check(struct source *s, const char *name, int64_t layer, int n_dims, 
         *type = DTYPE_F32;
         return status;
     }
-    const struct tensor *t = take(s, name, layer, n_dims, shape, change, e);
+    int64_t first;
+    const struct tensor *t = take(s, name, layer, n_dims, shape, change, &first, e);
     if (t) *type = t->type;
     return t ? 0 : (int)e->code;
 }
@@ -388,10 +429,12 @@ int source_tensor(struct source *s, const char *name, int64_t layer, int n_dims,
     int status = n_dims == 2 ? source_parts(s, name, layer, shape[1], &in_parts, &w, e) : 0;
     if (in_parts) return status ? status : join(s, &w, shape, t, e);
     enum name_change change;
-    const struct tensor *found = take(s, name, layer, n_dims, shape, &change, e);
+    int64_t first;
+    const struct tensor *found = take(s, name, layer, n_dims, shape, &change, &first, e);
     if (!found) return (int)e->code;
     *t = *found;
     t->owned = NULL;
+    if (first >= 0) cut_rows(t, first, shape[0]);
     if (is_slice(s, change, n_dims)) return slice(s, change, t, e);
     return change == TRANSPOSED ? turn(s, t, e) : 0;
 }

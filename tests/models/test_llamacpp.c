@@ -18,6 +18,7 @@ struct row {
     const char *unread;       /* what llama.cpp does not go by, or NULL */
     const json_t *settings, *instead;
     const json_t *without, *with; /* keys of the file */
+    bool fused;                   /* its q, k and v are one tensor */
 };
 
 static struct row row_of(const json_t *o)
@@ -29,7 +30,8 @@ static struct row row_of(const json_t *o)
                         .settings = json_object_get(o, "settings"),
                         .instead = json_object_get(o, "instead"),
                         .without = json_object_get(o, "without"),
-                        .with = json_object_get(o, "with")};
+                        .with = json_object_get(o, "with"),
+                        .fused = json_is_true(json_object_get(o, "fused"))};
 }
 
 /* Root mean square that log-likelihoods may be off by, in nats. llama.cpp looks GELU up in a table of float16, and takes
@@ -66,6 +68,30 @@ static bool left_out(const struct row *r, const struct gguf_value *v)
     return false;
 }
 
+/* Declares a tensor or writes its data; of a fused file's q, k and v the one that they become. */
+static void write_tensor(const struct row *r, const struct gguf *g, const struct tensor *t, struct gguf_writer *w,
+                         bool declares)
+{
+    static const char *const parts[] = {"attn_q.", "attn_k.", "attn_v."};
+    char *at = NULL, name[128], one[128];
+    snprintf(name, sizeof name, "%s", t->name);
+    if (r->fused && (strstr(name, parts[1]) || strstr(name, parts[2]))) return;
+    if (r->fused) at = strstr(name, parts[0]);
+    int64_t shape[3] = {at ? 0 : t->shape[0], t->shape[1], t->shape[2]};
+    for (size_t i = 0; i < (at ? 3 : 1); i++) {
+        if (at) memcpy(at, parts[i], strlen(parts[i]));
+        const struct tensor *part = gguf_tensor(g, name);
+        assert_non_null(part);
+        if (at) shape[0] += part->shape[0];
+        if (!declares) gguf_write_data(w, part->data, part->bytes);
+    }
+    if (at)
+        snprintf(one, sizeof one, "%.*sattn_qkv.%s", (int)(at - name), name, at + strlen(parts[0]));
+    else
+        snprintf(one, sizeof one, "%s", name);
+    if (declares) gguf_write_tensor(w, one, t->type, t->n_dims, shape);
+}
+
 /* The file again, with other keys. */
 static void rewrite(const struct row *r, const char *path)
 {
@@ -89,12 +115,8 @@ static void rewrite(const struct row *r, const char *path)
         snprintf(full, sizeof full, "%s.%s", r->model, key);
         gguf_write_u32(w, full, (uint32_t)json_integer_value(value));
     }
-    for (size_t i = 0; i < gguf_tensor_count(g); i++) {
-        const struct tensor *t = gguf_tensor_at(g, i);
-        gguf_write_tensor(w, t->name, t->type, t->n_dims, t->shape);
-    }
-    for (size_t i = 0; i < gguf_tensor_count(g); i++)
-        gguf_write_data(w, gguf_tensor_at(g, i)->data, gguf_tensor_at(g, i)->bytes);
+    for (size_t i = 0; i < gguf_tensor_count(g); i++) write_tensor(r, g, gguf_tensor_at(g, i), w, true);
+    for (size_t i = 0; i < gguf_tensor_count(g); i++) write_tensor(r, g, gguf_tensor_at(g, i), w, false);
     assert_ok(gguf_writer_commit(&w, &e), &e);
     gguf_close(g);
 }
@@ -109,7 +131,7 @@ static void write_file(const struct row *r, const json_t *settings, const char *
     assert_ok(backend_parse(&how, r->spec ? r->spec : "f32", &e), &e);
     assert_ok(model_export(folder, &o, path, NULL, &facts, &e), &e);
     snprintf(warning, 512, "%s", facts.warning);
-    if (r->without) rewrite(r, path);
+    if (r->without || r->fused) rewrite(r, path);
     folder_remove(folder);
 }
 
@@ -184,6 +206,26 @@ static void test_rows(void **state)
     json_decref(results);
 }
 
+/* A tensor of q, k and v whose rows are not those of all heads. */
+static void test_fused(void **state)
+{
+    (void)state;
+    struct error e;
+    struct model *m;
+    char warning[512];
+    json_t *without = json_pack("[s]", "attention.head_count_kv"),
+           *with = json_pack("{s:i}", "attention.head_count_kv", 1);
+    const struct row r = {.model = "llama", .name = "fused", .without = without, .with = with, .fused = true};
+    char *folder = folder_temporary(), *path = path_join(folder, "model.gguf", &e);
+    write_file(&r, NULL, path, warning);
+    assert_error(model_open(&m, path, NULL, &e), &e, ERROR_INPUT,
+                 "blk.0.attn_qkv.weight: shape [64, 32] must be [48, 32] by the file's own settings");
+    free(path);
+    folder_remove(folder);
+    json_decref(without);
+    json_decref(with);
+}
+
 static void write_all(const char *folder)
 {
     struct error e;
@@ -206,7 +248,7 @@ static void write_all(const char *folder)
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_fused)};
     if (argc > 1) return write_all(argv[1]), 0;
     return cmocka_run_group_tests_name("models/llamacpp", tests, NULL, NULL);
 }
