@@ -11,7 +11,10 @@
 
 static bool window_unread(const struct model *m)
 {
-    return m->hyper.window && m->hyper.window < m->hyper.context && !m->architecture->style->every_other;
+    const struct hyper *h = &m->hyper;
+    bool any = false;
+    for (int64_t i = 0; i < h->layers; i++) any |= window_of(h, i) < h->context;
+    return any && strcmp(m->architecture->name, "gemma2") != 0;
 }
 
 static bool scale_unread(const struct model *m)
