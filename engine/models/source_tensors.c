@@ -124,7 +124,8 @@ bool source_there(const struct source *s, const char *name, int64_t layer)
 {
     enum name_change change;
     char full[NAME];
-    return find_tensor(s, name, layer, &change, full) != NULL;
+    int64_t first;
+    return find_tensor(s, name, layer, &change, full) || find_fused(s, name, layer, &first);
 }
 
 void source_expert(struct source *s, int64_t expert) { s->expert = expert; }
