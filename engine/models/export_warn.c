@@ -45,8 +45,8 @@ static void add(struct text *t, bool unread, const char *what)
 void export_warn(struct model *m)
 {
     struct text t = {0};
-    char window[48];
-    snprintf(window, sizeof window, "the window of %" PRId64 " positions", m->hyper.window);
+    char window[64];
+    snprintf(window, sizeof window, "the window of %" PRId64 " positions (longer texts)", m->hyper.window);
     add(&t, window_unread(m), window);
     add(&t, scale_unread(m), "the scale of attention scores");
     add(&t, sum_unread(m),
