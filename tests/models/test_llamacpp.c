@@ -92,6 +92,8 @@ static void write_tensor(const struct row *r, const struct gguf *g, const struct
     if (declares) gguf_write_tensor(w, one, t->type, t->n_dims, shape);
 }
 
+enum { WARNING = sizeof((struct facts *)0)->warning };
+
 /* The file again, with other keys. */
 static void rewrite(const struct row *r, const char *path)
 {
@@ -121,7 +123,7 @@ static void rewrite(const struct row *r, const char *path)
     gguf_close(g);
 }
 
-static void write_file(const struct row *r, const json_t *settings, const char *path, char warning[512])
+static void write_file(const struct row *r, const json_t *settings, const char *path, char warning[WARNING])
 {
     struct error e;
     struct facts facts;
@@ -130,7 +132,7 @@ static void write_file(const struct row *r, const json_t *settings, const char *
     char *folder = folder_of(r, settings);
     assert_ok(backend_parse(&how, r->spec ? r->spec : "f32", &e), &e);
     assert_ok(model_export(folder, &o, path, NULL, &facts, &e), &e);
-    snprintf(warning, 512, "%s", facts.warning);
+    snprintf(warning, WARNING, "%s", facts.warning);
     if (r->without || r->fused) rewrite(r, path);
     folder_remove(folder);
 }
@@ -169,7 +171,7 @@ static double distance(const char *path, enum math math, const json_t *wanted)
 
 static void assert_row(const struct row *r, const json_t *results, const char *path)
 {
-    char warning[512], name[128];
+    char warning[WARNING], name[128];
     const double most = most_off(r);
     const enum math math = r->spec && strcmp(r->spec, "f32") ? MATH_FAST : MATH_EXACT;
     snprintf(name, sizeof name, "%s %s", r->model, r->name);
@@ -212,7 +214,7 @@ static void test_fused(void **state)
     (void)state;
     struct error e;
     struct model *m;
-    char warning[512];
+    char warning[WARNING];
     json_t *without = json_pack("[s]", "attention.head_count_kv"),
            *with = json_pack("{s:i}", "attention.head_count_kv", 1);
     const struct row r = {.model = "llama", .name = "fused", .without = without, .with = with, .fused = true};
@@ -236,7 +238,7 @@ static void write_all(const char *folder)
     text_free(&ids);
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const struct row r = row_of(json_array_get(rows, i));
-        char warning[512], name[32];
+        char warning[WARNING], name[32];
         snprintf(name, sizeof name, "%zu.gguf", i);
         char *path = path_join(folder, name, &e);
         write_file(&r, r.settings, path, warning);
