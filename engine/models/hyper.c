@@ -213,10 +213,12 @@ static int read_layers(struct model *m, struct error *e)
     uint8_t *windows = status ? NULL : memory_new((size_t)h->layers, sizeof *windows, "layers", e);
     if (!windows) return status ? status : ERROR_IO;
     h->windows = windows;
+    bool any = false;
     for (int64_t i = 0; i < h->layers; i++) {
         const char *is = json_string_value(json_array_get(types, (size_t)i));
         const bool sliding = is && strcmp(is, "sliding_attention") == 0;
         windows[i] = json_is_array(types) ? sliding : has_window(m, i, first);
+        any |= windows[i];
         if (!json_is_array(types) || (is && strcmp(is, "full_attention") == 0) || (sliding && h->window)) continue;
         return error_set(e, ERROR_INPUT,
                          "%s: config.json: layer_types: \"%.40s\" of layer %" PRId64
@@ -224,6 +226,7 @@ static int read_layers(struct model *m, struct error *e)
                          m->facts.path, is ? is : "", i,
                          h->window ? ", \"sliding_attention\"" : ": there is no sliding_window");
     }
+    if (!any) h->window = 0;
     return 0;
 }
 
@@ -324,14 +327,11 @@ int load_hyper(struct model *m, struct error *e)
 const char *hyper_lost(const struct model *m)
 {
     const struct hyper *h = &m->hyper;
-    bool any = false, as_known = true;
+    bool as_known = true;
     if (m->rope.ramps_between) return "rope_scaling.truncate: false";
     if (checkpoint_gguf(source_checkpoint(m->source)) || !h->window) return NULL;
-    for (int64_t i = 0; i < h->layers; i++) {
-        any |= h->windows[i];
-        as_known &= h->windows[i] == has_window(m, i, 0);
-    }
-    if (any && !architecture_key(m->architecture, "attention.sliding_window")) return "use_sliding_window: true";
+    for (int64_t i = 0; i < h->layers; i++) as_known &= h->windows[i] == has_window(m, i, 0);
+    if (!architecture_key(m->architecture, "attention.sliding_window")) return "use_sliding_window: true";
     return as_known ? NULL : "layer_types: another order than the architecture's";
 }
 
@@ -348,7 +348,8 @@ void hyper_write(const struct model *m, struct gguf_writer *w)
     char key[128];
     for (size_t i = 0; i < NUMBERS; i++) {
         int64_t value = numbers[i].offset == offsetof(struct hyper, context) ? m->rope.claimed : number_at(h, i);
-        if (architecture_key(a, numbers[i].key) && value)
+        const struct key_map *known = architecture_key(a, numbers[i].key);
+        if (known && (value || known->fallback > 0)) /* else absent is 0, too */
             gguf_write_u32(w, full_key(m, numbers[i].key, key), (uint32_t)value);
     }
     if (h->head * h->heads != h->width)

@@ -474,6 +474,8 @@ MODELS = [
     ("gemma2", config("gemma2", **GEMMA2), gemma_weights, gemma_forward, {
         "plain": {},
         "no caps": {"attn_logit_softcapping": None, "final_logit_softcapping": None},
+        "null window": {"sliding_window": None},
+        "no layers": {"layer_types": ["full_attention", "full_attention"]},
         "layers": {"layer_types": ["sliding_attention", "full_attention"]},
         "other layers": {"layer_types": ["full_attention", "sliding_attention"]},
     }),
