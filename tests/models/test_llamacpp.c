@@ -18,6 +18,7 @@ struct row {
     const char *unread;       /* what llama.cpp does not go by, or NULL */
     const json_t *settings, *instead;
     const json_t *without, *with; /* keys of the file */
+    int64_t context;              /* that the model is opened for; 0: as little as it has */
     bool fused;                   /* its q, k and v are one tensor */
 };
 
@@ -31,6 +32,7 @@ static struct row row_of(const json_t *o)
                         .instead = json_object_get(o, "instead"),
                         .without = json_object_get(o, "without"),
                         .with = json_object_get(o, "with"),
+                        .context = json_integer_value(json_object_get(o, "context")),
                         .fused = json_is_true(json_object_get(o, "fused"))};
 }
 
@@ -148,14 +150,14 @@ static double log_likelihood(const float *logits, int64_t n, int32_t target)
 }
 
 /* The root mean square of the differences. */
-static double distance(const char *path, enum math math, const json_t *wanted)
+static double distance(const char *path, enum math math, int64_t context, const json_t *wanted)
 {
     struct error e;
     struct model *m;
     int32_t ids[TOKENS];
     double squares = 0;
     for (int64_t i = 0; i < TOKENS; i++) ids[i] = id_of(i);
-    assert_ok(model_open(&m, path, &(struct model_options){.math = math}, &e), &e);
+    assert_ok(model_open(&m, path, &(struct model_options){.math = math, .context = context}, &e), &e);
     const int64_t vocab = model_hyper(m)->vocab;
     float *logits = tiny_logits(m, ids, TOKENS);
     size_t n = 0;
@@ -178,12 +180,12 @@ static void assert_row(const struct row *r, const json_t *results, const char *p
     const json_t *wanted = json_object_get(results, name);
     if (!wanted) fail_msg("%s: is not in the golden", name);
     write_file(r, r->settings, path, warning);
-    double off = distance(path, math, wanted);
+    double off = distance(path, math, r->context, wanted);
     if (r->unread) {
         if (!(off > 10 * most)) fail_msg("%s: llama.cpp reads it: only %.1e nats between", name, off);
         if (!strstr(warning, r->unread)) fail_msg("%s: \"%s\" does not warn of it", name, warning);
         write_file(r, r->instead, path, warning);
-        off = distance(path, math, wanted);
+        off = distance(path, math, r->context, wanted);
     }
     print_message("%-32s %.1e nats%s%s\n", name, off, r->unread ? "; unread: " : "", r->unread ? r->unread : "");
     if (strstr(warning, "llama.cpp")) fail_msg("%s: warns: %s", name, warning);
