@@ -107,7 +107,7 @@ static int take_line(struct finished_suite *s, const struct lines *l, struct err
 {
     if (l->number > s->n) return error_set(e, ERROR_INPUT, "the run has %zu items", s->n);
     json_t *line = json_read_line(l->text, l->length, e);
-    if (!line) return ERROR_INPUT;
+    if (!line) return (int)e->code;
     int status = take_statistics(s, line, l->number - 1, e);
     json_decref(line);
     return status;
@@ -120,6 +120,7 @@ static int read_samples(struct finished_suite *s, const char *path, struct error
     if (status) return status;
     struct lines l;
     lines_open(&l, &(struct reader_source){.path = path, .data = (const char *)f.data, .size = f.size});
+    l.most = SIZE_MAX; /* a document that is a file is a line here */
     while (lines_next(&l, e)) lines_end(&l, take_line(s, &l, e), e);
     status = l.status;
     if (!status && l.number != s->n)

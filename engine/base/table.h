@@ -6,8 +6,9 @@
  *     if (table_find(&t, "x", 1, &id)) ...
  *     table_free(&t);
  *
- * Keys are not copied: they must outlive the table. Open addressing at most half full, FNV-1a mixed; linear time for
- * any number of keys. */
+ * Keys are not copied: they must outlive the table. Open addressing at most half full, hashed
+ * under a secret of the table's own: linear time for any keys, whoever chose them. Nothing comes out in the order of the
+ * hashes. */
 #ifndef KERF_ENGINE_BASE_TABLE_H
 #define KERF_ENGINE_BASE_TABLE_H
 
@@ -26,6 +27,7 @@ struct table_slot {
 struct table {
     struct table_slot *slots;
     size_t capacity, count;
+    uint64_t secret[2]; /* drawn with the first slots */
 };
 
 /* Adds key unless it is there; *was_there (may be NULL) tells, and then the old value stays. */

@@ -1,20 +1,26 @@
 #include "engine/formats/safetensors.h"
 #include "engine/base/file.h"
 #include "engine/base/json.h"
+#include "engine/base/json_walk.h"
 #include "engine/base/memory.h"
 #include "engine/base/table.h"
+#include "engine/base/text.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* As in the reference implementation: more is an attack, not a model. */
-static const uint64_t header_limit = 100 * 1000 * 1000;
+/* The reference implementation has a limit of 100 MB, which would be a second and many times its size here. The largest
+ * models there are have 100,000 tensors in 160 files, and a tensor takes 100 bytes: more is an attack, not a model. */
+static const uint64_t header_limit = 16 * 1000 * 1000;
+enum { MOST_TENSORS = 200000, ENTRY_BYTES = 1 << 16 };
 
 struct safetensors {
     struct file file;
-    json_t *header; /* owns the names */
+    const char *header;
+    size_t header_size;
+    struct text all_names; /* one after the other, each with a NUL, in the file's order */
     const uint8_t *data;
     size_t size; /* of the data */
     struct tensor *tensors;
@@ -51,16 +57,15 @@ static bool read_header(struct safetensors *s, struct error *e)
                   n > left ? "the bytes that follow" : "is allowed", n > left ? left : header_limit);
         return false;
     }
-    char where[512];
-    snprintf(where, sizeof where, "%.480s: offset 0x8: header", f->path);
     if (!n || f->data[sizeof n] != '{') {
-        error_set(e, ERROR_INPUT, "%s: must be a JSON object that begins with {", where);
+        error_set(e, ERROR_INPUT, "%s: offset 0x8: header: must be a JSON object that begins with {", f->path);
         return false;
     }
-    s->header = json_read_bytes((const char *)f->data + sizeof n, n, where, e);
+    s->header = (const char *)f->data + sizeof n;
+    s->header_size = n;
     s->data = f->data + sizeof n + n;
     s->size = left - n;
-    return s->header != NULL;
+    return true;
 }
 
 static bool check_metadata(const struct safetensors *s, const json_t *metadata, struct error *e)
@@ -129,26 +134,73 @@ static bool read_offsets(const struct safetensors *s, struct tensor *t, const js
     return true;
 }
 
+/* The entry of the walk, to be freed; NULL with an error. */
+static json_t *entry(const struct safetensors *s, const struct json_walk *w, struct error *e)
+{
+    json_t *v = json_read_bounded(w->value, w->size, e);
+    if (!v) error_prefix(e, "%s: offset 0x8: header: \"%.128s\"", s->file.path, w->key);
+    return v;
+}
+
+static bool read_tensor(struct safetensors *s, struct tensor *t, const struct json_walk *w, struct error *e)
+{
+    *t = (struct tensor){.name = w->key};
+    if (!*t->name) return bad(s, t->name, "name", e, "is empty");
+    if (w->size > ENTRY_BYTES) return bad(s, t->name, "value", e, "has more than %d bytes", (int)ENTRY_BYTES);
+    json_t *info = entry(s, w, e);
+    if (!info) return false;
+    const bool good = (json_is_object(info) || bad(s, t->name, "value", e, "must be an object")) &&
+                      read_dtype(s, t, info, e) && read_shape(s, t, info, e) && read_offsets(s, t, info, e);
+    json_decref(info);
+    text_bytes(&s->all_names, t->name, strlen(t->name) + 1);
+    if (!s->all_names.failed) return good;
+    error_set(e, ERROR_IO, "%s: out of memory for names", s->file.path);
+    return false;
+}
+
+/* Keys of the header, the metadata among them; false with an error. */
+static bool count_entries(const struct safetensors *s, size_t *n, struct error *e)
+{
+    struct json_walk w;
+    *n = 0;
+    if (!json_walk_open(&w, s->header, s->header_size, '{', e))
+        while (*n <= MOST_TENSORS && json_walk_next(&w, e)) ++*n;
+    json_walk_close(&w);
+    if (!w.status && *n > MOST_TENSORS) w.status = error_set(e, ERROR_INPUT, "has more than %d keys", MOST_TENSORS);
+    if (w.status) error_prefix(e, "%s: offset 0x8: header", s->file.path);
+    return !w.status;
+}
+
+static bool read_metadata(const struct safetensors *s, const struct json_walk *w, bool *there, struct error *e)
+{
+    if (*there) {
+        error_set(e, ERROR_INPUT, "%s: __metadata__: is there twice", s->file.path);
+        return false;
+    }
+    json_t *metadata = entry(s, w, e);
+    const bool good = metadata && check_metadata(s, metadata, e);
+    json_decref(metadata);
+    return *there = good;
+}
+
 static bool read_tensors(struct safetensors *s, struct error *e)
 {
-    const char *name;
-    json_t *info;
-    s->tensors = memory_new(json_object_size(s->header), sizeof *s->tensors, "tensors", e);
-    if (!s->tensors) return false;
-    json_object_foreach(s->header, name, info)
-    {
-        if (strcmp(name, "__metadata__") == 0) {
-            if (!check_metadata(s, info, e)) return false;
-            continue;
-        }
-        struct tensor *t = &s->tensors[s->count];
-        *t = (struct tensor){.name = name};
-        if (!*name) return bad(s, name, "name", e, "is empty");
-        if (!json_is_object(info)) return bad(s, name, "value", e, "must be an object");
-        if (!read_dtype(s, t, info, e) || !read_shape(s, t, info, e) || !read_offsets(s, t, info, e)) return false;
-        s->count++;
+    struct json_walk w;
+    size_t n;
+    bool good = true, metadata = false;
+    if (!count_entries(s, &n, e) || !(s->tensors = memory_new(n, sizeof *s->tensors, "tensors", e))) return false;
+    json_walk_open(&w, s->header, s->header_size, '{', e);
+    while (good && json_walk_next(&w, e)) {
+        if (strcmp(w.key, "__metadata__") == 0)
+            good = read_metadata(s, &w, &metadata, e);
+        else if ((good = read_tensor(s, &s->tensors[s->count], &w, e)))
+            s->count++;
     }
-    return true;
+    json_walk_close(&w);
+    if (good && w.status) error_prefix(e, "%s: offset 0x8: header", s->file.path);
+    const char *name = text_c(&s->all_names);
+    for (size_t i = 0; i < s->count; name += strlen(name) + 1, i++) s->tensors[i].name = name;
+    return good && !w.status;
 }
 
 static int by_place(const void *a, const void *b)
@@ -165,6 +217,12 @@ static bool place_tensors(struct safetensors *s, struct error *e)
 {
     qsort(s->tensors, s->count, sizeof *s->tensors, by_place);
     size_t end = 0;
+    bool twice;
+    for (size_t i = 0; i < s->count; i++) {
+        const struct tensor *t = &s->tensors[i];
+        if (table_add(&s->names, t->name, strlen(t->name), (int64_t)i, &twice, e)) return false;
+        if (twice) return bad(s, t->name, "name", e, "is there twice");
+    }
     for (size_t i = 0; i < s->count; i++) {
         const struct tensor *t = &s->tensors[i];
         size_t begin = (size_t)((const uint8_t *)t->data - s->data);
@@ -172,7 +230,6 @@ static bool place_tensors(struct safetensors *s, struct error *e)
             return bad(s, t->name, "data_offsets", e, "%s: begins at %zu, but %s ends at %zu",
                        begin < end ? "overlap" : "gap", begin, i ? "the tensor before it" : "the header", end);
         end += t->bytes;
-        if (table_add(&s->names, t->name, strlen(t->name), (int64_t)i, NULL, e)) return false;
     }
     if (end == s->size) return true;
     error_set(e, ERROR_INPUT, "%s: data: %zu bytes follow the last tensor", s->file.path, s->size - end);
@@ -199,7 +256,7 @@ void safetensors_close(struct safetensors *s)
     if (!s) return;
     table_free(&s->names);
     free(s->tensors);
-    json_decref(s->header);
+    text_free(&s->all_names);
     file_unmap(&s->file);
     free(s);
 }

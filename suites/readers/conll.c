@@ -1,12 +1,15 @@
 /* CoNLL's columns: a token a line with its tag, columns separated by a tab or spaces, an empty line after a sentence.
  * The first column is the token, the last its tag. The document is a sentence: `tokens` and `tags` are lists, `text`
- * and `tag_text` the same joined by spaces. Lines that begin with -DOCSTART- (CoNLL-2003) are no tokens.
+ * and `tag_text` the same joined by spaces; a sentence has at most MOST_TOKENS. Lines that begin with -DOCSTART-
+ * (CoNLL-2003) are no tokens.
  * Source: Tjong Kim Sang and De Meulder, "Introduction to the CoNLL-2003 Shared Task", 2003. */
 #include "suites/letters.h"
 #include "suites/readers/fields.h"
 #include "suites/readers/lines.h"
 
 #include <string.h>
+
+enum { MOST_TOKENS = 100000 }; /* of a sentence; more is a file without empty lines */
 
 struct sentence {
     json_t *tokens, *tags;
@@ -61,6 +64,8 @@ static int one_line(struct sentence *x, const struct lines *l, reader_emit emit,
     /* a byte order mark alone is what joining files leaves (WNUT 2017) */
     bool nothing = !n || (n == sizeof mark - 1 && memcmp(s, mark, n) == 0) ||
                    (n >= sizeof start - 1 && memcmp(s, start, sizeof start - 1) == 0);
+    if (!nothing && json_array_size(x->tokens) == MOST_TOKENS)
+        return error_set(e, ERROR_INPUT, "has more than %d tokens before it, and no empty line between", MOST_TOKENS);
     int status = nothing ? flush(x, emit, user, e) : add_line(x, s, n, e);
     return status || l->at != l->end ? status : flush(x, emit, user, e);
 }

@@ -1,6 +1,6 @@
 /* Comma-separated files as RFC 4180 describes them, by libcsv: a field in quotation marks may hold delimiters, line
  * breaks and (doubled) quotation marks; spaces are part of a field; empty lines between records are passed over. A
- * quotation mark inside a field that does not begin with one is an error. dataset_kwargs are those of tables (see
+ * quotation mark inside a field that does not begin with one is an error, and so is a record of more than LINE_BYTES. dataset_kwargs are those of tables (see
  * table.h) and `delimiter`, one character, "," by default. */
 #include "suites/readers/table.h"
 
@@ -32,6 +32,7 @@ static void end_record(int last, void *user)
     r->fields = json_array();
     r->between = true;
     r->status = table_row(r->t, fields, r->e);
+    if (!r->status && !r->fields) r->status = error_set(r->e, ERROR_IO, "out of memory for a row");
 }
 
 static int no_space(unsigned char c) { return 0; }
@@ -39,11 +40,21 @@ static int no_space(unsigned char c) { return 0; }
 /* Feeds the parser line by line, so that an error can say where: `first` is the line that the record began on. */
 static int parse(struct csv_parser *p, struct lines *l, struct record *r, struct error *e)
 {
-    size_t first = 1;
+    size_t first = 1, size = 0; /* of the record: the line that it begins on, its bytes */
     while (lines_next(l, e)) {
         size_t n = (size_t)(l->at - l->text);
-        if (r->between) first = l->number;
+        if (r->between) first = l->number, size = 0;
+        size += n;
         r->between = r->between && l->length == 0;
+        if (size > LINE_BYTES + 2) {
+            lines_end(l,
+                      error_set(e, ERROR_INPUT,
+                                "the record from line %zu on is longer than %d bytes, the most that one may have; is "
+                                "a quotation mark not closed?",
+                                first, (int)LINE_BYTES),
+                      e);
+            break;
+        }
         bool good = csv_parse(p, l->text, n, end_field, end_record, r) == n;
         if (good && l->at == l->end) good = csv_fini(p, end_field, end_record, r) == 0;
         if (!good && !r->status) {
@@ -65,7 +76,9 @@ int csv_rows(const struct reader_source *source, char delimiter, struct table *t
     struct record r = {.t = t, .fields = json_array(), .between = true, .e = e};
     struct lines l;
     lines_open(&l, source);
-    int status = csv_init(&p, CSV_STRICT | CSV_STRICT_FINI) ? error_set(e, ERROR_IO, "out of memory") : 0;
+    int status = !r.fields || csv_init(&p, CSV_STRICT | CSV_STRICT_FINI)
+                     ? error_set(e, ERROR_IO, "%s: out of memory for a row", source->path)
+                     : 0;
     if (!status) {
         csv_set_delim(&p, (unsigned char)delimiter);
         csv_set_space_func(&p, no_space);

@@ -1,6 +1,5 @@
 /* One JSON text: a list of objects, each a document as it is. Where the list is deeper, dataset_kwargs says where:
  * `field: data.items` is the list "items" in the object "data". */
-#include "engine/base/json.h"
 #include "suites/readers/lines.h"
 
 #include <stdio.h>
@@ -52,13 +51,10 @@ static int emit_all(const json_t *list, reader_emit emit, void *user, struct err
 
 static int read_json(const struct reader_source *source, reader_emit emit, void *user, struct error *e)
 {
-    const char *data;
-    size_t n;
     if (json_check(source->options, e)) return error_prefix(e, "%s: dataset_kwargs", source->path);
-    lines_body(source, &data, &n);
-    if (!n) return 0;
-    json_t *root = json_read_bytes(data, n, source->path, e);
-    if (!root) return e ? (int)e->code : ERROR_INPUT;
+    struct error x = {0};
+    json_t *root = lines_json(source, &x);
+    if (!root) return x.code ? error_set(e, x.code, "%s", x.text) : 0;
     const json_t *list = find_list(root, json_string_value(json_object_get(source->options, "field")), e);
     int status = list ? emit_all(list, emit, user, e) : ERROR_INPUT;
     json_decref(root);

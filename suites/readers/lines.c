@@ -15,7 +15,7 @@ void lines_body(const struct reader_source *source, const char **data, size_t *n
 void lines_open_all(struct lines *l, const struct reader_source *source)
 {
     size_t n;
-    *l = (struct lines){.path = source->path};
+    *l = (struct lines){.path = source->path, .most = LINE_BYTES};
     lines_body(source, &l->at, &n);
     l->end = l->at + n;
 }
@@ -29,14 +29,19 @@ void lines_open(struct lines *l, const struct reader_source *source)
 bool lines_next(struct lines *l, struct error *e)
 {
     if (l->at == l->end || l->status) return false;
-    const char *newline = memchr(l->at, '\n', (size_t)(l->end - l->at));
+    const size_t left = (size_t)(l->end - l->at);
+    const bool may_be_long = left > l->most; /* then no more is looked at: "\r\n" may follow */
+    const char *newline = memchr(l->at, '\n', may_be_long && left - l->most > 2 ? l->most + 2 : left);
     const char *end = newline ? newline : l->end;
     l->text = l->at;
     l->at = newline ? newline + 1 : l->end;
     l->length = (size_t)(end - l->text);
     if (newline && l->length && end[-1] == '\r') l->length--;
     l->number++;
-    l->status = text_check(l->path, l->number, l->text, l->length, e);
+    l->status = l->length > l->most
+                    ? error_set(e, ERROR_INPUT, "%s: line %zu: is longer than %zu bytes, the most that a line may have",
+                                l->path, l->number, l->most)
+                    : text_check(l->path, l->number, l->text, l->length, e);
     if (l->status) l->at = l->end;
     return !l->status;
 }
@@ -50,11 +55,50 @@ void lines_end(struct lines *l, int status, struct error *e)
     l->status = status;
 }
 
+/* Whether a string, a number or a word of a JSON text is too long, or it is nested too deeply, before the parser makes
+ * room for it. */
+static int check_tokens(const char *path, const char *data, size_t n, struct error *e)
+{
+    static const bool ends[256] = {[' '] = true, ['\t'] = true, ['\n'] = true, ['\r'] = true, [','] = true,
+                                   [':'] = true, ['['] = true,  [']'] = true,  ['{'] = true,  ['}'] = true};
+    size_t begin = 0, line = 1, depth = 0;
+    bool quoted = false;
+    for (size_t i = 0; i < n; i++) {
+        const char c = data[i];
+        if (i - begin > LINE_BYTES)
+            return error_set(e, ERROR_INPUT, "%s: line %zu: a %s is longer than %d bytes, the most that one may have",
+                             path, line, quoted ? "string" : "word", (int)LINE_BYTES);
+        if (c == '"') {
+            quoted = !quoted;
+            begin = i + 1;
+        } else if (quoted) {
+            i += c == '\\';
+        } else if (ends[(unsigned char)c]) {
+            line += c == '\n';
+            depth += c == '[' || c == '{';
+            depth -= depth && (c == ']' || c == '}');
+            if (depth > JSON_PARSER_MAX_DEPTH)
+                return error_set(e, ERROR_INPUT, "%s: line %zu: has more than %d levels of lists and objects", path,
+                                 line, JSON_PARSER_MAX_DEPTH);
+            begin = i + 1;
+        }
+    }
+    return 0;
+}
+
+json_t *lines_json(const struct reader_source *source, struct error *e)
+{
+    const char *data;
+    size_t n;
+    lines_body(source, &data, &n);
+    return n && !check_tokens(source->path, data, n, e) ? json_read_bytes(data, n, source->path, e) : NULL;
+}
+
 static int one_document(const struct lines *l, complete_document complete, void *state, reader_emit emit, void *user,
                         struct error *e)
 {
     if (!l->length) return error_set(e, ERROR_INPUT, "is empty: a JSON object is due on every line");
-    json_t *doc = json_read_line(l->text, l->length, e);
+    json_t *doc = json_read_bounded(l->text, l->length, e);
     if (!doc) return e ? (int)e->code : ERROR_INPUT;
     int status = 0;
     if (!json_is_object(doc))

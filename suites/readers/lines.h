@@ -6,18 +6,23 @@
  *     return l.status;
  *
  * A byte order mark at the start, "\r" before "\n" and empty lines at the end of the file are no part of any line. A
- * NUL byte or bytes that are not UTF-8 end the reading with ERROR_INPUT. */
+ * NUL byte, bytes that are not UTF-8 and a line of more than LINE_BYTES end the reading with ERROR_INPUT. */
 #ifndef KERF_SUITES_READERS_LINES_H
 #define KERF_SUITES_READERS_LINES_H
 
 #include "suites/reader.h"
 #include <stdbool.h>
 
+/* Of a line, a record of several lines, and a string in a JSON text: documents have some MB at most, and what is longer is
+ * a file without the line ends that are due. (A text that is one document is no line: see text.c.) */
+enum { LINE_BYTES = 8 << 20 };
+
 struct lines {
     const char *path, *at, *end;
     const char *text; /* of the file's bytes, not NUL-terminated */
     size_t length;
     size_t number; /* from 1 */
+    size_t most;   /* bytes of a line; LINE_BYTES unless it is set after opening */
     int status;
 };
 
@@ -28,6 +33,10 @@ void lines_open_all(struct lines *l, const struct reader_source *source); /* emp
 bool lines_next(struct lines *l, struct error *e); /* false at the end and after an error: see l->status */
 /* Ends the reading: status is 0 (nothing happens), READER_STOP, or an error that gets "PATH: line N: " before it. */
 void lines_end(struct lines *l, int status, struct error *e);
+
+/* A whole file that is one JSON text, to be freed; NULL with an error, and without one where the file is empty. Its strings
+ * and numbers have at most LINE_BYTES, and it is nested as deeply as the parser takes it. */
+json_t *lines_json(const struct reader_source *source, struct error *e);
 
 /* Checks a document and adds what the reader adds. */
 typedef int (*complete_document)(void *state, json_t *doc, struct error *e);

@@ -5,7 +5,6 @@
  * answer with; `plausible_answers` are left out.
  * Sources: Rajpurkar and others, "SQuAD: 100,000+ Questions for Machine Comprehension of Text", 2016; Rajpurkar, Jia
  * and Liang, "Know What You Don't Know: Unanswerable Questions for SQuAD", 2018. */
-#include "engine/base/json.h"
 #include "suites/readers/fields.h"
 #include "suites/readers/lines.h"
 
@@ -94,12 +93,9 @@ static int articles(const json_t *root, reader_emit emit, void *user, struct err
 
 static int squad_read(const struct reader_source *source, reader_emit emit, void *user, struct error *e)
 {
-    const char *data;
-    size_t n;
-    lines_body(source, &data, &n);
-    if (!n) return 0;
-    json_t *root = json_read_bytes(data, n, source->path, e);
-    if (!root) return e ? (int)e->code : ERROR_INPUT;
+    struct error x = {0};
+    json_t *root = lines_json(source, &x);
+    if (!root) return x.code ? error_set(e, x.code, "%s", x.text) : 0;
     int status = articles(root, emit, user, e);
     json_decref(root);
     if (status > 0) error_prefix(e, "%s", source->path);

@@ -3,6 +3,7 @@
 #include "engine/base/hash.h"
 #include "engine/base/memory.h"
 #include "engine/base/random.h"
+#include "engine/base/siphash.h"
 #include "engine/base/suggest.h"
 #include "engine/base/table.h"
 #include "engine/base/text.h"
@@ -132,6 +133,48 @@ static void tables(void **state)
     assert_true(twice && table_find(&t, "0", 1, &value) && value == 0); /* the first stays */
     assert_false(table_find(&t, "no", 2, &value));
     table_free(&t);
+}
+
+/* Against CPython's hash() of bytes, which is SipHash-1-3 with a secret of zeros under PYTHONHASHSEED=0. */
+static void keyed_hashes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t hash;
+    } cases[] = {
+        {"a", UINT64_C(0x407448d2b89b1813)},
+        {"tensor", UINT64_C(0x65df3ad1ad888abb)},
+        {"12345678", UINT64_C(0x3489982430560a87)},
+        {"model.layers.0.mlp.up_proj.weight", UINT64_C(0x14bdbfb53ec6f7ef)},
+        {"fifteen letters", UINT64_C(0x2dd8a9e012c1bb2d)},
+    };
+    const uint64_t zeros[2] = {0}, other[2] = {0, 1};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const size_t n = strlen(cases[i].text);
+        assert_int_equal(siphash(zeros, cases[i].text, n), cases[i].hash);
+        assert_int_not_equal(siphash(other, cases[i].text, n), cases[i].hash);
+    }
+}
+
+/* Two tables have different secrets, so that names made to collide in one do not in another. */
+static void tables_have_secrets(void **state)
+{
+    (void)state;
+    struct error e;
+    struct table a = {0}, b = {0};
+    assert_ok(table_add(&a, "x", 1, 1, NULL, &e), &e);
+    assert_ok(table_add(&b, "x", 1, 1, NULL, &e), &e);
+    assert_true(a.secret[0] != b.secret[0] && a.secret[1] != b.secret[1]);
+    const uint64_t secret[2] = {a.secret[0], a.secret[1]};
+    char keys[100][4];
+    for (int i = 0; i < 100; i++) {
+        snprintf(keys[i], sizeof keys[i], "%d", i);
+        assert_ok(table_add(&a, keys[i], strlen(keys[i]), i, NULL, &e), &e);
+    }
+    assert_memory_equal(a.secret, secret, sizeof secret); /* also when it has grown */
+    table_free(&a);
+    table_free(&b);
 }
 
 static void suggestions(void **state)
@@ -383,11 +426,22 @@ static void random_numbers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(errors),   cmocka_unit_test(memory), cmocka_unit_test(utf8),
-        cmocka_unit_test(terminal), cmocka_unit_test(tables), cmocka_unit_test(suggestions),
-        cmocka_unit_test(slips),    cmocka_unit_test(files),  cmocka_unit_test(outputs_checked),
-        cmocka_unit_test(folders),  cmocka_unit_test(hashes), cmocka_unit_test(random_numbers),
-        cmocka_unit_test(swept),    cmocka_unit_test(phases),
+        cmocka_unit_test(errors),
+        cmocka_unit_test(memory),
+        cmocka_unit_test(utf8),
+        cmocka_unit_test(terminal),
+        cmocka_unit_test(tables),
+        cmocka_unit_test(keyed_hashes),
+        cmocka_unit_test(tables_have_secrets),
+        cmocka_unit_test(suggestions),
+        cmocka_unit_test(slips),
+        cmocka_unit_test(files),
+        cmocka_unit_test(outputs_checked),
+        cmocka_unit_test(folders),
+        cmocka_unit_test(hashes),
+        cmocka_unit_test(random_numbers),
+        cmocka_unit_test(swept),
+        cmocka_unit_test(phases),
     };
     return cmocka_run_group_tests_name("base/base", tests, NULL, NULL);
 }

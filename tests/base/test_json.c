@@ -1,5 +1,6 @@
 #include "engine/base/file.h"
 #include "engine/base/json.h"
+#include "engine/base/json_walk.h"
 #include "engine/base/text.h"
 #include "tests/testing.h"
 
@@ -61,6 +62,85 @@ static void test_errors(void **state)
     assert_int_equal(strncmp(e.text, "column", 6), 0);
     assert_null(json_read_bytes("[1\0]", 4, "nul", &e));
     assert_error((int)e.code, &e, ERROR_INPUT, "nul: byte 2: a NUL byte");
+}
+
+/* Through the whole of a text as at its beginning: what costs more than is allowed is refused, and said to be. */
+static void test_bounded(void **state)
+{
+    (void)state;
+    enum { LISTS = 1000000 };
+    struct text t = {0};
+    struct error e;
+    json_t *v = json_read_bounded("{\"a\": 1}", 8, &e);
+    assert_int_equal(json_integer_value(json_object_get(v, "a")), 1);
+    json_decref(v);
+    text_char(&t, '[');
+    for (int i = 0; i < LISTS; i++) text_add(&t, "[],");
+    text_add(&t, "1]");
+    assert_null(json_read_bounded(t.bytes, t.length, &e));
+    assert_error((int)e.code, &e, ERROR_INPUT, "takes more than the 40 MB of memory that are allowed for it");
+    v = json_read_line(t.bytes, t.length, &e);
+    assert_int_equal(json_array_size(v), LISTS + 1);
+    json_decref(v);
+    text_free(&t);
+}
+
+/* Entries of objects and lists. */
+static void test_walks(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        char kind;
+        const char *entries; /* "key=value;" of each */
+        const char *says;    /* NULL: all is well */
+    } cases[] = {
+        {" { } ", '{', "", NULL},
+        {"[]\n", '[', "", NULL},
+        {"{\"a\":1,\"b\" : [1,{\"c\":\"]}\"}] , \"a\":\"\\\"\"}", '{', "a=1;b=[1,{\"c\":\"]}\"}];a=\"\\\"\";", NULL},
+        {"[1, \"x,y\",{},[] ,null]", '[', "0=1;1=\"x,y\";2={};3=[];4=null;", NULL},
+        {"{\"\\u00e9\\n\":7}", '{', "\xC3\xA9\n=7;", NULL},
+        {"", '{', "", "ends after 0 bytes, where a { is due"},
+        {"[]", '{', "", "byte 1: \"[\" stands where a { is due"},
+        {"[1,]", '[', "0=1;", "byte 4: \"]\" stands where a value is due"},
+        {"[,1]", '[', "", "byte 2: \",\" stands where a value is due"},
+        {"[1 2]", '[', "0=1;", "byte 4: \"2\" stands where a , or ] is due"},
+        {"[1", '[', "", "byte 2: a value has no end"},
+        {"[1}", '[', "0=1;", "byte 3: \"}\" stands where a , or ] is due"},
+        {"[1] []", '[', "0=1;", "byte 5: \"[\" stands where the end is due"},
+        {"{\"a\" 1}", '{', "", "byte 6: \"1\" stands where a : is due"},
+        {"{a:1}", '{', "", "byte 2: \"a\" stands where a name in quotation marks is due"},
+        {"{\"a\":1,}", '{', "a=1;", "byte 8: \"}\" stands where a name in quotation marks is due"},
+        {"{\"a", '{', "", "byte 2: a name has no quotation mark at its end"},
+        {"{\"\xFF\":1}", '{', "", "byte 2: column "},
+        {"{\"a\\u0000b\":1}", '{', "", "byte 2: column "},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct json_walk w;
+        struct error e = {0};
+        struct text found = {0};
+        const size_t n = strlen(cases[i].text);
+        char *exact = malloc(n + !n); /* a read past the end is seen */
+        assert_non_null(exact);
+        memcpy(exact, cases[i].text, n);
+        if (!json_walk_open(&w, exact, n, cases[i].kind, &e))
+            while (json_walk_next(&w, &e)) {
+                if (w.key)
+                    text_add(&found, w.key);
+                else
+                    text_printf(&found, "%zu", w.index);
+                text_printf(&found, "=%.*s;", (int)w.size, w.value);
+            }
+        assert_string_equal(text_c(&found), cases[i].entries);
+        assert_false(json_walk_next(&w, &e)); /* it stays at its end */
+        if (cases[i].says)
+            assert_error(w.status, &e, ERROR_INPUT, cases[i].says);
+        else
+            assert_ok(w.status, &e);
+        json_walk_close(&w);
+        text_free(&found);
+        free(exact);
+    }
 }
 
 static void test_deep_nesting(void **state)
@@ -136,8 +216,13 @@ static void test_write_keeps_old(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_read),  cmocka_unit_test(test_errors),          cmocka_unit_test(test_deep_nesting),
-        cmocka_unit_test(test_write), cmocka_unit_test(test_write_keeps_old),
+        cmocka_unit_test(test_read),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_deep_nesting),
+        cmocka_unit_test(test_bounded),
+        cmocka_unit_test(test_walks),
+        cmocka_unit_test(test_write),
+        cmocka_unit_test(test_write_keeps_old),
     };
     return cmocka_run_group_tests_name("formats/json", tests, NULL, NULL);
 }

@@ -90,7 +90,7 @@ static int open_safetensors(const char *path, struct error *e)
     return status;
 }
 
-static void test_large_headers(void **state)
+static void test_lengths_of_headers(void **state)
 {
     (void)state;
     static const struct {
@@ -99,9 +99,12 @@ static void test_large_headers(void **state)
         off_t size;
         const char *says;
     } cases[] = {
-        {100000001, "{}", 200000000, "offset 0x0: header length: 100000001 is more than is allowed, 100000000"},
-        {100000000, "{}", 100000007, "offset 0x0: header length: 100000000 is more than the bytes that follow, 999999"},
-        {100000000, "{", 100000008, "offset 0x8: header: byte 1: a NUL byte is no JSON"},
+        {100000001, "{}", 200000000, "offset 0x0: header length: 100000001 is more than is allowed, 16000000"},
+        {100000000, "{}", 100000008, "offset 0x0: header length: 100000000 is more than is allowed, 16000000"},
+        {16000001, "{}", 16000009, "offset 0x0: header length: 16000001 is more than is allowed, 16000000"},
+        {16000000, "{}", 16000007, "offset 0x0: header length: 16000000 is more than the bytes that follow, 15999999"},
+        {16000000, "{", 16000008, "offset 0x8: header: byte 2: 0x00 stands where a name in quotation marks is due"},
+        {16000000, "{}", 16000008, "offset 0x8: header: byte 3: 0x00 stands where the end is due"},
         {UINT64_C(1) << 60, "{", (off_t)1 << 40, "header length: 1152921504606846976 is more than the bytes that"},
     };
     char *folder = folder_temporary();
@@ -113,21 +116,77 @@ static void test_large_headers(void **state)
     folder_remove(folder);
 }
 
+/* Headers as long as they may be, of what costs the most. */
+static void test_large_headers(void **state)
+{
+    (void)state;
+    enum { LARGE = 16000000 };
+    static const struct {
+        const char *begin, *again, *end; /* again: until it is that long; then spaces follow */
+        const char *says;
+    } cases[] = {
+        {"{\"", "x", "\":{}}", "header: byte 2: a name is longer than 65536 bytes"},
+        {"{\"a\":\"", "x", "\"}", "tensor \"a\": value: has more than 65536 bytes"},
+        {"{\"a\":", "7", "}", "tensor \"a\": value: has more than 65536 bytes"},
+        {"{\"a\":", "[", "", "header: byte 6: a value has no end"},
+        {"{\"a\":[[]", ",[]", "]}", "tensor \"a\": value: has more than 65536 bytes"},
+        {"{\"a\":{}", ",\"\":{}", "}", "header: has more than 200000 keys"},
+        {"{\"__metadata__\":{\"a\":\"\"", ",\"\":\"\"", "}}", "header: \"__metadata__\": column "},
+        {"{\"__metadata__\":[[]", ",[]", "]}", "header: \"__metadata__\": takes more than the 40 MB of memory that"},
+        {"{\"__metadata__\":\"", "x", "\"}", "header: \"__metadata__\": takes more than the 40 MB"},
+        {"{", " ", "", "where a name in quotation marks is due"},
+        {"{", "{", "", "header: byte 2: \"{\" stands where a name in quotation marks is due"},
+    };
+    char *folder = folder_temporary();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct text header = {0}, t = {0};
+        const size_t most = LARGE - strlen(cases[i].again) - strlen(cases[i].end);
+        for (text_add(&header, cases[i].begin); header.length <= most;) text_add(&header, cases[i].again);
+        text_add(&header, cases[i].end);
+        while (header.length < LARGE) text_char(&header, ' ');
+        put_safetensors(&t, text_c(&header), 0);
+        text_free(&header);
+        char *path = put_file(folder, "model.safetensors", &t);
+        text_free(&t);
+        assert_cheap(open_safetensors, path, ERROR_INPUT, cases[i].says);
+        free(path);
+    }
+    folder_remove(folder);
+}
+
+/* As many tensors as there may be, and names of 40 bytes as they are in models. */
 static void test_many_tensors_in_json(void **state)
 {
     (void)state;
+    enum { MOST = 200000 };
+    static const struct {
+        int n;
+        const char *name;
+        size_t twice; /* the tensor whose name the last one has, too */
+        enum error_code code;
+        const char *says;
+    } cases[] = {{MOST, "%zu", 0, 0, NULL},
+                 {MOST + 1, "%zu", 0, ERROR_INPUT, "header: has more than 200000 keys"},
+                 {MANY, "model.layers.0.mlp.experts.%06zu.up_proj.weight", 0, 0, NULL},
+                 {MANY, "%06zu", 7, ERROR_INPUT, "tensor \"000007\": name: is there twice"}};
     char *folder = folder_temporary();
-    struct text header = {0}, t = {0};
-    for (size_t i = 0; i < MANY / 4; i++)
-        text_printf(&header, "%c\"t%zu\":{\"dtype\":\"I8\",\"shape\":[1],\"data_offsets\":[%zu,%zu]}", i ? ',' : '{', i,
-                    i, i + 1);
-    text_char(&header, '}');
-    put_safetensors(&t, text_c(&header), MANY / 4);
-    char *path = put_file(folder, "model.safetensors", &t);
-    assert_cheap(open_safetensors, path, 0, NULL);
-    free(path);
-    text_free(&header);
-    text_free(&t);
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        struct text header = {0}, t = {0};
+        for (int i = 0; i < cases[k].n; i++) {
+            char name[64];
+            const size_t number = cases[k].twice && i == cases[k].n - 1 ? cases[k].twice : (size_t)i;
+            snprintf(name, sizeof name, cases[k].name, number);
+            text_printf(&header, "%c\"%s\":{\"dtype\":\"I8\",\"shape\":[1],\"data_offsets\":[%d,%d]}", i ? ',' : '{',
+                        name, i, i + 1);
+        }
+        text_char(&header, '}');
+        put_safetensors(&t, text_c(&header), (size_t)cases[k].n);
+        text_free(&header);
+        char *path = put_file(folder, "model.safetensors", &t);
+        text_free(&t);
+        assert_cheap(open_safetensors, path, cases[k].code, cases[k].says);
+        free(path);
+    }
     folder_remove(folder);
 }
 
@@ -192,42 +251,108 @@ static int read_as(const char *reader, const char *options, const char *path, st
     return status;
 }
 
-static int read_jsonl(const char *path, struct error *e) { return read_as("jsonl", NULL, path, e); }
-static int read_squad(const char *path, struct error *e) { return read_as("squad", NULL, path, e); }
-static int read_mmlu(const char *path, struct error *e) { return read_as("mmlu", NULL, path, e); }
-static int read_cola(const char *path, struct error *e) { return read_as("cola", NULL, path, e); }
-static int read_conll(const char *path, struct error *e) { return read_as("conll", NULL, path, e); }
-static int read_csv(const char *path, struct error *e) { return read_as("csv", "{\"header\": true}", path, e); }
+static int read_large(const char *path, struct error *e) /* the file's name says how */
+{
+    static const struct {
+        const char *reader, *options;
+    } ways[] = {{"csv", "{\"header\": true}"},
+                {"tsv", "{\"header\": true}"},
+                {"parallel", "{\"target\": \"parallel\"}"},
+                {"piqa_labels", "{\"labels\": \"piqa_labels\"}"}};
+    const char *name = strrchr(path, '/') + 1, *options = NULL;
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+        if (strcmp(name, ways[i].reader) == 0) options = ways[i].options;
+    return read_as(strcmp(name, "piqa_labels") ? name : "piqa", options, path, e);
+}
 
-/* A line of 100 MB. A line is a document, which may be large: what it costs is some times its size, and no more. */
-static void test_long_line(void **state)
+/* `size` bytes: `begin`, then `again` over and over, then `end`, in a file that is named as its reader. */
+static char *put_large(const char *folder, const char *reader, const char *begin, const char *again, const char *end,
+                       size_t size)
+{
+    char *bytes = malloc(size);
+    assert_non_null(bytes);
+    const size_t n = strlen(begin), m = strlen(again), last = size - strlen(end);
+    for (size_t i = 0; i < size; i++) bytes[i] = i < n ? begin[i] : i < last ? again[(i - n) % m] : end[i - last];
+    char *path = file_put(folder, reader, bytes, size);
+    free(bytes);
+    return path;
+}
+
+/* Lines, records, strings and sentences of 100 MB. */
+static void test_long_lines(void **state)
 {
     (void)state;
-    enum { LINE = 100000000, SECONDS = 4, TIMES_MB = 400 };
+    enum { LARGE = 100000000 };
+    static const char *const by_lines[] = {"paragraphs", "hellaswag", "hellaswag_text", "winogrande", "arc",
+                                           "boolq",      "gsm8k",     "piqa",           "mmlu",       "csv",
+                                           "cola",       "mrpc",      "conll",          "wikitext",   "jsonl",
+                                           "tsv",        "lambada",   "sst2",           "parallel",   "piqa_labels"};
     static const struct {
-        limited *read;
-        const char *begin, *says;
-    } cases[] = {{read_jsonl, "", "long: line 1: column "},
-                 {read_jsonl, "{\"a\": \"", "long: line 1: column "},
-                 {read_squad, "", "long: line 1, column "},
-                 {read_mmlu, "", "long: line 1: has 1 column, not 6"},
-                 {read_mmlu, "\"", "long: line 1: a quotation mark is not closed, or"},
-                 {read_csv, "\"", "long: line 1: a quotation mark is not closed, or"},
-                 {read_cola, "", "long: line 1: has 1 column, not 4"},
-                 {read_conll, "", "long: line 1: has one column"}};
-    char *folder = folder_temporary(), *line = malloc(LINE);
-    assert_non_null(line);
-    memset(line, 'x', LINE);
-    char *path = file_put(folder, "long", line, LINE);
-    free(line);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        FILE *f = fopen(path, "r+");
-        assert_non_null(f);
-        fprintf(f, "%s%.*s", cases[i].begin, (int)(8 - strlen(cases[i].begin)), "xxxxxxxx");
-        fclose(f);
-        assert_costs(cases[i].read, path, ERROR_INPUT, cases[i].says, SECONDS, TIMES_MB);
+        const char *reader, *begin, *again, *says;
+    } cases[] = {
+        {"jsonl", "{}\n{\"a\": \"", "x", "jsonl: line 2: is longer than 8388608 bytes"},
+        {"squad", "", "x", "squad: line 1: a word is longer than 8388608 bytes"},
+        {"squad", "\n{\"data\": \"", "x", "squad: line 2: a string is longer than 8388608 bytes"},
+        {"json", "[1", "1", "json: line 1: a word is longer than 8388608 bytes"},
+        {"json", "[\"\\\"", "\\\"", "json: line 1: a string is longer than 8388608 bytes"},
+        {"json", "", "[", "json: line 1: has more than 2048 levels of lists and objects"},
+        {"csv", "a,b\n\"", "xxxxxxx\n", "csv: line 1048578: the record from line 2 on is longer than 8388608 bytes"},
+        {"mmlu", "\"", "\"\"", "mmlu: line 1: is longer than 8388608 bytes"},
+        {"mmlu", "", ",", "mmlu: line 1: is longer than 8388608 bytes"},
+        {"conll", "", "x O\n", "conll: line 100001: has more than 100000 tokens before it"},
+    };
+    char *folder = folder_temporary();
+    for (size_t i = 0; i < sizeof by_lines / sizeof *by_lines; i++) {
+        char words[80], *path = put_large(folder, by_lines[i], "", "x", "", LARGE);
+        snprintf(words, sizeof words, "%s: line 1: is longer than 8388608 bytes", by_lines[i]);
+        assert_cheap(read_large, path, ERROR_INPUT, words);
+        assert_int_equal(unlink(path), 0);
+        free(path);
     }
-    free(path);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *path = put_large(folder, cases[i].reader, cases[i].begin, cases[i].again, "", LARGE);
+        assert_cheap(read_large, path, ERROR_INPUT, cases[i].says);
+        assert_int_equal(unlink(path), 0);
+        free(path);
+    }
+    folder_remove(folder);
+}
+
+/* As long as they may be, and of what costs the most. */
+static void test_lines_of_some_mb(void **state)
+{
+    (void)state;
+    enum { MOST = 8 << 20 };
+    static const struct {
+        const char *reader, *begin, *again, *end, *says; /* says: NULL where it is read */
+    } cases[] = {
+        {"jsonl", "", "x", "", "jsonl: line 1: column "},
+        {"jsonl", "{\"a\": \"", "x", "", "jsonl: line 1: column "},
+        {"jsonl", "{\"a\": [0", ",[]", "",
+         "jsonl: line 1: takes more than the 40 MB of memory that are allowed for it"},
+        {"jsonl", "{\"a\": [0", ",1", "", "jsonl: line 1: takes more than the 40 MB of memory that are allowed for it"},
+        {"jsonl", "{\"a\": \"", "x", "\"}", NULL},
+        {"lambada", "{\"text\": ", "7", "", "lambada: line 1: column "},
+        {"mmlu", "", ",", "", "mmlu: line 1: has more than 1000 columns"},
+        {"mmlu", "", "x", "", "mmlu: line 1: has 1 column, not 6"},
+        {"mmlu", "\"", "x", "", "mmlu: line 1: a quotation mark is not closed, or"},
+        {"csv", "a\n\"", "x\n", "", "csv: line 4194304: the record that ends here: a quotation mark is not closed, or"},
+        {"cola", "", "\t", "", "cola: line 1: has 8388609 columns, at most 1000 are accepted"},
+        {"sst2", "", "x", "", "sst2: line 1: header: must name the columns"},
+        {"conll", "", "x", "", "conll: line 1: has one column"},
+        {"conll", "", "\xC3\xA9 ", "", NULL},
+        {"hellaswag_text", "", "x", "", "hellaswag_text: line 1: the file ends where"},
+        {"paragraphs", "", "x", "", NULL},
+        {"text", "", "x", "", NULL},
+        {"parallel", "", "x", "", NULL},
+    };
+    char *folder = folder_temporary();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *path = put_large(folder, cases[i].reader, cases[i].begin, cases[i].again, cases[i].end, MOST);
+        assert_cheap(read_large, path, cases[i].says ? ERROR_INPUT : 0, cases[i].says);
+        assert_int_equal(unlink(path), 0);
+        free(path);
+    }
     folder_remove(folder);
 }
 
@@ -235,10 +360,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_many),
+        cmocka_unit_test(test_lengths_of_headers),
         cmocka_unit_test(test_large_headers),
         cmocka_unit_test(test_many_tensors_in_json),
         cmocka_unit_test(test_hostile_json),
-        cmocka_unit_test(test_long_line),
+        cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_lines_of_some_mb),
     };
     return cmocka_run_group_tests_name("corrupt/limits", tests, NULL, NULL);
 }
