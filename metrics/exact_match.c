@@ -42,6 +42,7 @@ static int add_regex(struct exact *x, const char *pattern, struct error *e)
         pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
                       PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF | PCRE2_NO_AUTO_POSSESS, &code, &at, NULL);
     if (!regex) {
+        if (code == PCRE2_ERROR_HEAP_FAILED) return error_set(e, ERROR_IO, "out of memory for a regular expression");
         PCRE2_UCHAR words[128];
         pcre2_get_error_message(code, words, sizeof words);
         return error_set(e, ERROR_INPUT, "\"%.60s\": at %zu: %s", pattern, at, (const char *)words);
@@ -96,6 +97,7 @@ static int remove_matches(const pcre2_code *regex, struct text *text, struct err
     text_free(text);
     *text = rest;
     if (found == PCRE2_ERROR_NOMATCH) return 0;
+    if (found == PCRE2_ERROR_NOMEMORY) return error_set(e, ERROR_IO, "out of memory for a match");
     PCRE2_UCHAR words[128];
     pcre2_get_error_message(found, words, sizeof words);
     return error_set(e, ERROR_INPUT, "regexes_to_ignore: %s", (const char *)words);

@@ -2,6 +2,7 @@
 #include "engine/base/file.h"
 #include "engine/base/memory.h"
 #include "engine/base/suggest.h"
+#include "engine/base/text.h"
 #include "suites/data.h"
 #include "suites/suite.h"
 #include "suites/yaml.h"
@@ -45,14 +46,16 @@ void names_free(char **names)
     free(names);
 }
 
-/* A file that cannot be read is no group here: whoever loads it gets its error. */
-static bool is_group(const char *path)
+/* A file that is not as it should be is no group here: whoever loads it gets its error. */
+static int is_group(const char *path, bool *group, struct error *e)
 {
     struct yaml y;
-    if (yaml_file_read(&y, path, NULL)) return false;
-    bool group = json_object_get(y.root, "group");
+    struct error x = {0};
+    *group = false;
+    if (yaml_file_read(&y, path, &x)) return x.code == ERROR_IO ? error_set(e, ERROR_IO, "%s", x.text) : 0;
+    *group = json_object_get(y.root, "group");
     yaml_file_free(&y);
-    return group;
+    return 0;
 }
 
 static int add_entry(struct names *names, const char *folder, const char *file, bool groups, struct error *e)
@@ -61,7 +64,9 @@ static int add_entry(struct names *names, const char *folder, const char *file, 
     char name[72], *path = path_join(folder, file, e);
     if (!path) return ERROR_IO;
     snprintf(name, sizeof name, "%.*s", (int)(n < 70 ? n : 70), file);
-    int status = file_name_fits(name) && (groups || !is_group(path)) ? names_add(names, name, e) : 0;
+    bool fits = file_name_fits(name), group = false;
+    int status = fits && !groups ? is_group(path, &group, e) : 0;
+    if (!status && fits && !group) status = names_add(names, name, e);
     free(path);
     return status;
 }
@@ -157,14 +162,13 @@ static int member_name(const struct yaml *group, bool by_path, const char *membe
     *out = memory_string(member, e);
     if (!*out || !by_path || *member == '/') return *out ? 0 : ERROR_IO;
     int folder = (int)(path_name(group->path) - group->path);
-    char *beside = NULL;
-    if (asprintf(&beside, "%.*s%s%s%s", folder, group->path, folder ? "" : "./", member,
-                 suite_is_path(member) ? "" : ".yaml") < 0)
-        return error_set(e, ERROR_IO, "out of memory for a path");
-    bool exists = path_exists(beside);
-    free(exists ? *out : beside);
-    if (exists) *out = beside;
-    return 0;
+    struct text beside = {0};
+    text_printf(&beside, "%.*s%s%s%s", folder, group->path, folder ? "" : "./", member,
+                suite_is_path(member) ? "" : ".yaml");
+    const bool failed = beside.failed, exists = !failed && path_exists(beside.bytes);
+    free(exists ? *out : beside.bytes);
+    if (exists) *out = beside.bytes;
+    return failed ? error_set(e, ERROR_IO, "out of memory for a path") : 0;
 }
 
 /* A suite, or one for each strategy that its `decode` lists. A file that cannot be read counts as one: whoever loads it
@@ -172,18 +176,18 @@ static int member_name(const struct yaml *group, bool by_path, const char *membe
 static int add_suite(struct names *names, const char *name, const char *path, const char *spec, struct error *e)
 {
     struct yaml y;
-    if (spec || yaml_file_read(&y, path, NULL)) return names_add(names, name, e);
+    struct error x = {0};
+    if (!spec && yaml_file_read(&y, path, &x) && x.code == ERROR_IO) return error_set(e, ERROR_IO, "%s", x.text);
+    if (spec || x.code) return names_add(names, name, e);
     const json_t *list = json_object_get(y.root, "decode");
     const size_t n = json_array_size(list);
     int status = n < 2 ? names_add(names, name, e) : 0;
     for (size_t i = 0; i < n && n > 1 && !status; i++) {
         const char *how = json_string_value(json_array_get(list, i));
-        char *both = NULL;
-        if (asprintf(&both, "%s%s%s", name, how ? "@" : "", how ? how : "") < 0)
-            status = error_set(e, ERROR_IO, "out of memory for a name");
-        else
-            status = names_add(names, both, e);
-        free(both);
+        struct text both = {0};
+        text_printf(&both, "%s%s%s", name, how ? "@" : "", how ? how : "");
+        status = both.failed ? error_set(e, ERROR_IO, "out of memory for a name") : names_add(names, both.bytes, e);
+        text_free(&both);
     }
     yaml_file_free(&y);
     return status;
@@ -197,15 +201,16 @@ static int add_member(const struct yaml *group, size_t i, bool by_path, struct n
     if (!member || !*member) return yaml_file_error(group, e, place, "must be the name of a suite");
     struct error x = {0};
     size_t before = names->n;
+    bool is_one = false;
     int status = member_name(group, by_path, member, &name, &x);
     if (!status) status = suite_locate(name, &path, &spec, &x);
     if (status) {
-        status = yaml_file_error(group, e, place, "%s", x.text);
+        status = yaml_file_pass(group, e, place, &x);
     } else if (!path_exists(path)) {
         status = yaml_file_error(group, e, place, "%.200s: no such file", path);
-    } else if (is_group(path)) {
+    } else if (!(status = is_group(path, &is_one, e)) && is_one) {
         status = yaml_file_error(group, e, place, "\"%.60s\" is a group itself; a group lists suites", member);
-    } else if (!(status = add_suite(names, name, path, spec, e)) && names->n == before) {
+    } else if (!status && !(status = add_suite(names, name, path, spec, e)) && names->n == before) {
         status = yaml_file_error(group, e, place, "\"%.60s\" is there twice", member);
     }
     free(name);

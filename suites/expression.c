@@ -142,7 +142,10 @@ static json_t *join(const json_t *v, json_t *const *a, struct error *e)
 static json_t *find(const json_t *v, json_t *const *a, struct error *e)
 {
     for (size_t i = 0; i < json_array_size(v); i++)
-        if (json_equal(json_array_get(v, i), a[0])) return json_integer((json_int_t)i);
+        if (json_equal(json_array_get(v, i), a[0])) {
+            json_t *where = json_integer((json_int_t)i);
+            return where ? where : no_memory(e);
+        }
     char *text = json_dumps(a[0], JSON_ENCODE_ANY | JSON_COMPACT);
     error_set(e, ERROR_INPUT, "the list has no %.60s", text ? text : "such value");
     free(text);
@@ -247,7 +250,8 @@ static json_t *read_literal(struct reading *r)
     char *end;
     const long long v = strtoll(r->at, &end, 10);
     r->at = end < r->end ? end : r->end;
-    return json_integer(v);
+    json_t *number = json_integer(v);
+    return number ? number : no_memory(r->e);
 }
 
 static int read_expression(struct reading *r, struct expression **out);
@@ -300,8 +304,10 @@ static int read_operation(struct reading *r, struct call *c, const char *name, i
 static int read_call(struct reading *r, struct call *c)
 {
     if (accept(r, '[')) {
+        r->e->code = ERROR_NONE;
         if (!(c->member = read_literal(r)))
-            return error_set(r->e, ERROR_INPUT, "between [ and ] stands a whole number or a \"key\"");
+            return r->e->code ? (int)r->e->code
+                              : error_set(r->e, ERROR_INPUT, "between [ and ] stands a whole number or a \"key\"");
         return expect(r, ']');
     }
     const int written = accept(r, '|') ? FILTER : METHOD;
@@ -313,7 +319,9 @@ static int read_call(struct reading *r, struct call *c)
     if (written == FILTER || (r->at < r->end && *r->at == '('))
         status = read_operation(r, c, name, written);
     else if (!(c->member = json_string(name)))
-        status = error_set(r->e, ERROR_INPUT, "%.60s: is not UTF-8", name);
+        status = text_check("", 1, name, strlen(name), NULL)
+                     ? error_set(r->e, ERROR_INPUT, "%.60s: is not UTF-8", name)
+                     : error_set(r->e, ERROR_IO, "out of memory for an expression");
     free(name);
     return status;
 }

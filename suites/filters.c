@@ -1,4 +1,5 @@
 #include "suites/filters.h"
+#include "engine/base/json.h"
 #include "engine/base/memory.h"
 #include "engine/base/suggest.h"
 #include "suites/letters.h"
@@ -156,8 +157,9 @@ static int map(const struct step *s, const json_t *doc, struct answers *a, struc
             status = put_string(&a->at[i], s->fallback, e);
             continue;
         }
-        char *digits = json_is_string(v) ? NULL : json_dumps(v, JSON_ENCODE_ANY);
-        status = put_string(&a->at[i], digits ? digits : json_string_value(v), e);
+        char *digits = json_is_string(v) ? NULL : json_dump_text(v, 0, e);
+        const char *to = digits ? digits : json_string_value(v);
+        status = to ? put_string(&a->at[i], to, e) : ERROR_IO;
         free(digits);
     }
     return status;
@@ -312,11 +314,17 @@ static int refuse(struct opening *o, const char *key, const char *words)
     return error_set(o->e, ERROR_INPUT, "%s", words);
 }
 
+/* Memory that ran out is not the key's fault. */
+static int pass(struct opening *o, const char *key, const struct error *x)
+{
+    return x->code == ERROR_IO ? error_set(o->e, ERROR_IO, "%s", x->text) : refuse(o, key, x->text);
+}
+
 static int open_pattern(struct opening *o, const char *key, const json_t *v, struct pattern **out)
 {
     if (!json_string_length(v)) return refuse(o, key, "must be a regular expression");
     struct error x = {0};
-    return pattern_open(out, json_string_value(v), &x) ? refuse(o, key, x.text) : 0;
+    return pattern_open(out, json_string_value(v), &x) ? pass(o, key, &x) : 0;
 }
 
 static int open_patterns(struct opening *o, const char *key, const json_t *v)
@@ -345,9 +353,8 @@ static int open_map(struct opening *o, const char *key, const json_t *v)
 static int open_text(struct opening *o, const char *key, const json_t *v)
 {
     if (!json_is_string(v) && !json_is_number(v)) return refuse(o, key, "must be a text");
-    char *digits = json_is_string(v) ? NULL : json_dumps(v, JSON_ENCODE_ANY);
     free(o->step->fallback);
-    o->step->fallback = digits ? digits : memory_string(json_string_value(v), o->e);
+    o->step->fallback = json_is_string(v) ? memory_string(json_string_value(v), o->e) : json_dump_text(v, 0, o->e);
     return o->step->fallback ? 0 : ERROR_IO;
 }
 
@@ -416,7 +423,7 @@ static int fill_step(struct opening *o)
     if (strcmp(first, "mapping_dict") == 0 && !s->map) return refuse(o, first, "missing key");
     struct error x = {0};
     if (strcmp(first, "regex_pattern") == 0 && !s->pattern && pattern_open(&s->pattern, "#### (\\-?[0-9\\.\\,]+)", &x))
-        return refuse(o, first, x.text);
+        return pass(o, first, &x);
     if (!s->fallback) s->fallback = memory_string(s->map ? "None" : "[invalid]", o->e);
     return s->fallback ? 0 : ERROR_IO;
 }

@@ -54,8 +54,11 @@ int take_template(struct loading *l, const char *place, const json_t *v, struct 
 int take_integer(struct loading *l, const char *place, const json_t *v, int64_t least, int64_t most, int64_t *out);
 /* Every key of an object must be one of `names`. */
 int check_keys(struct loading *l, const char *place, const json_t *object, const char *const *names, size_t n);
-/* Where the data file of this name is, to be freed; NULL with an error at `place`, or without one where data may be
- * absent. */
-char *find_data(struct loading *l, const char *place, const char *name);
+/* Where the data file of this name is, to be freed; NULL with an error at `place`, or with 0 where data may be absent. */
+int find_data(struct loading *l, const char *place, const char *name, char **out);
+/* The text of a setting, of which *other, to be freed, may be the memory. NULL with an error. */
+const char *setting_value(const json_t *v, char **other, struct error *e);
+/* What is wrong with a setting, at a place that names its key, which x does, too. */
+int setting_error(struct loading *l, const char *place, const char *key, struct error *x);
 
 #endif

@@ -30,15 +30,13 @@ static int take_until(struct loading *l, const char *place, const json_t *v)
 /* A setting of the decoding strategy, in the words of lm-evaluation-harness. */
 static int take_decoding(struct loading *l, const char *place, const char *key, const json_t *v)
 {
-    char *other = json_is_string(v) ? NULL : json_dumps(v, JSON_ENCODE_ANY);
-    const char *value = other ? other : json_string_value(v);
+    char *other;
+    const char *value = setting_value(v, &other, l->e);
     struct error x = {0};
-    int status = value ? decode_set(&l->s->decode, key, value, &x) : ERROR_IO;
+    if (!value) return ERROR_IO;
+    int status = decode_set(&l->s->decode, key, value, &x);
     free(other);
-    if (!status) return 0;
-    const size_t n = strlen(key); /* the place names the key */
-    const char *words = strncmp(x.text, key, n) == 0 && strncmp(x.text + n, ": ", 2) == 0 ? x.text + n + 2 : x.text;
-    return yaml_file_error(&l->y, l->e, place, "%s", words);
+    return status ? setting_error(l, place, key, &x) : 0;
 }
 
 static int unknown_setting(struct loading *l, const char *place, const char *key)
@@ -80,7 +78,7 @@ int take_generation(struct loading *l, const char *place, const json_t *v)
     if (decodes && json_object_get(l->y.root, "decode"))
         return yaml_file_error(&l->y, l->e, "decode", "generation_kwargs says how texts are decoded already");
     struct error x = {0};
-    return decodes && decode_settle(&l->s->decode, &x) ? yaml_file_error(&l->y, l->e, place, "%s", x.text) : 0;
+    return decodes && decode_settle(&l->s->decode, &x) ? yaml_file_pass(&l->y, l->e, place, &x) : 0;
 }
 
 static int take_strategy(struct loading *l, const char *place, const json_t *v, struct decode *out)
@@ -90,7 +88,7 @@ static int take_strategy(struct loading *l, const char *place, const json_t *v, 
     if (!spec)
         return yaml_file_error(&l->y, l->e, place,
                                "must be a decoding strategy (greedy, beam:4, ...) or a list of them");
-    return decode_parse(out, spec, &x) ? yaml_file_error(&l->y, l->e, place, "%s", x.text) : 0;
+    return decode_parse(out, spec, &x) ? yaml_file_pass(&l->y, l->e, place, &x) : 0;
 }
 
 /* Of a list the first counts here: suite_expand() makes a suite of each. */
@@ -130,7 +128,7 @@ static int take_pipeline(struct loading *l, const char *place, const json_t *v)
     struct error x = {0};
     int status = pipeline_open(&s->pipelines[s->n_pipelines++], v, inner, &x);
     snprintf(at, sizeof at, "%s%s%s", place, *inner ? "." : "", inner);
-    if (status) return yaml_file_error(&l->y, l->e, at, "%s", x.text);
+    if (status) return yaml_file_pass(&l->y, l->e, at, &x);
     for (size_t i = 0; i + 1 < s->n_pipelines; i++)
         if (strcmp(s->pipelines[i].name, s->pipelines[s->n_pipelines - 1].name) == 0)
             return yaml_file_error(&l->y, l->e, place, "\"%.60s\" is there twice", s->pipelines[i].name);

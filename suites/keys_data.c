@@ -1,5 +1,6 @@
 /* Keys of a suite: its name and its data. */
 #include "engine/base/file.h"
+#include "engine/base/json.h"
 #include "engine/base/memory.h"
 #include "engine/base/suggest.h"
 #include "suites/data.h"
@@ -42,6 +43,20 @@ int check_keys(struct loading *l, const char *place, const json_t *object, const
         return yaml_file_error(&l->y, l->e, inner, "unknown key%s", s.words);
     }
     return 0;
+}
+
+const char *setting_value(const json_t *v, char **other, struct error *e)
+{
+    *other = json_is_string(v) ? NULL : json_dump_text(v, 0, e);
+    return *other ? *other : json_string_value(v);
+}
+
+int setting_error(struct loading *l, const char *place, const char *key, struct error *x)
+{
+    const size_t n = strlen(key);
+    if (strncmp(x->text, key, n) == 0 && strncmp(x->text + n, ": ", 2) == 0)
+        memmove(x->text, x->text + n + 2, strlen(x->text + n + 2) + 1);
+    return yaml_file_pass(&l->y, l->e, place, x);
 }
 
 int take_task(struct loading *l, const char *place, const json_t *v)
@@ -109,9 +124,10 @@ int check_kwargs(struct loading *l)
     const struct suite *s = l->s;
     json_t *none = json_object();
     struct error x = {0};
+    if (!none) return error_set(l->e, ERROR_IO, "out of memory for a suite");
     int status = s->reader->check ? s->reader->check(s->reader_options ? s->reader_options : none, &x) : 0;
     json_decref(none);
-    return status ? yaml_file_error(&l->y, l->e, place, "%s", x.text) : 0;
+    return status ? yaml_file_pass(&l->y, l->e, place, &x) : 0;
 }
 
 /* The first of the places where a data file may be; adds the places to `tried`. */
@@ -132,7 +148,10 @@ static char *search_data(const char *suite, const char *name, struct text *tried
         free(root);
         free(sets);
     }
-    return found;
+    if (!tried->failed) return found;
+    free(found);
+    error_set(e, ERROR_IO, "out of memory for a path");
+    return NULL;
 }
 
 /* Whether the table of public sets has this path. */
@@ -151,24 +170,24 @@ static bool is_public(const char *name)
     return found;
 }
 
-char *find_data(struct loading *l, const char *place, const char *name)
+int find_data(struct loading *l, const char *place, const char *name, char **out)
 {
     struct text tried = {0};
     struct error x = {0};
-    char *found = search_data(l->s->path, name, &tried, &x);
-    if (!found && x.code) error_set(l->e, x.code, "%s", x.text);
-    if (!found && !x.code && !l->without_data) {
+    int status = 0;
+    *out = search_data(l->s->path, name, &tried, &x);
+    if (!*out && x.code) status = error_set(l->e, x.code, "%s", x.text);
+    if (!*out && !x.code && !l->without_data) {
         if (is_public(name)) text_printf(&tried, "; \"datasets/fetch %.*s\" gets it", (int)strcspn(name, "/"), name);
-        yaml_file_error(&l->y, l->e, place, "no such file; looked at %s", text_c(&tried));
+        status = yaml_file_error(&l->y, l->e, place, "no such file; looked at %s", text_c(&tried));
     }
     text_free(&tried);
-    return found;
+    return status;
 }
 
 int take_path(struct loading *l, const char *place, const json_t *v)
 {
     const char *name = json_string_value(v);
     if (!name || !*name) return yaml_file_error(&l->y, l->e, place, "must be the path of a data file");
-    l->s->data_path = find_data(l, place, name);
-    return l->s->data_path || l->without_data ? 0 : ERROR_INPUT;
+    return find_data(l, place, name, &l->s->data_path);
 }

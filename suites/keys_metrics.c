@@ -52,14 +52,13 @@ static int take_setting(struct loading *l, const char *place, struct measure *m,
             status = take_setting(l, place, m, key, json_array_get(v, i));
         return status;
     }
-    char *other = json_is_string(v) ? NULL : json_dumps(v, JSON_ENCODE_ANY);
+    char *other;
+    const char *value = setting_value(v, &other, l->e);
     struct error x = {0};
-    int status = measure_set(m, key, other ? other : json_string_value(v), &x);
+    if (!value) return ERROR_IO;
+    int status = measure_set(m, key, value, &x);
     free(other);
-    if (!status) return 0;
-    const size_t n = strlen(key); /* the place names the key */
-    const char *words = strncmp(x.text, key, n) == 0 && strncmp(x.text + n, ": ", 2) == 0 ? x.text + n + 2 : x.text;
-    return yaml_file_error(&l->y, l->e, place, "%s", words);
+    return status ? setting_error(l, place, key, &x) : 0;
 }
 
 static int take_settings(struct loading *l, const char *place, struct measure *m, const json_t *entry)
@@ -81,8 +80,10 @@ static int take_settings(struct loading *l, const char *place, struct measure *m
 static char *score_name(const struct suite *s, const char *metric, size_t pipeline, struct error *e)
 {
     if (!s->n_pipelines) return memory_string(metric, e);
-    char *name;
-    if (asprintf(&name, "%s,%s", metric, s->pipelines[pipeline].name) >= 0) return name;
+    struct text t = {0};
+    text_printf(&t, "%s,%s", metric, s->pipelines[pipeline].name);
+    if (!t.failed) return t.bytes;
+    text_free(&t);
     error_set(e, ERROR_IO, "out of memory for a name");
     return NULL;
 }
@@ -93,7 +94,7 @@ static int add_score(struct loading *l, const char *place, const char *name, con
     struct suite *s = l->s;
     struct score *to = &s->scores[s->n_scores];
     struct error x = {0};
-    if (measure_open(&to->measure, name, s->kind, &x)) return yaml_file_error(&l->y, l->e, place, "%s", x.text);
+    if (measure_open(&to->measure, name, s->kind, &x)) return yaml_file_pass(&l->y, l->e, place, &x);
     s->n_scores++;
     to->pipeline = pipeline;
     if (!(to->name = score_name(s, name, pipeline, l->e))) return ERROR_IO;

@@ -13,10 +13,7 @@ int take_template(struct loading *l, const char *place, const json_t *v, struct 
     const char *s = json_string_value(v);
     if (!s) return yaml_file_error(&l->y, l->e, place, "must be a string (quoted, where it looks like something else)");
     struct error x = {0};
-    int status = template_parse(t, s, "template", &x);
-    return status == ERROR_INPUT ? yaml_file_error(&l->y, l->e, place, "%s", x.text)
-           : status              ? error_set(l->e, x.code, "%s", x.text)
-                                 : 0;
+    return template_parse(t, s, "template", &x) ? yaml_file_pass(&l->y, l->e, place, &x) : 0;
 }
 
 /* A template, or the index of a choice that is the same in every document. */
@@ -120,8 +117,7 @@ static int take_fewshot_path(struct loading *l, const char *place, const json_t 
 {
     const char *name = json_string_value(v);
     if (!name || !*name) return yaml_file_error(&l->y, l->e, place, "must be the path of a data file");
-    l->s->fewshot.data_path = find_data(l, place, name);
-    return l->s->fewshot.data_path || l->without_data ? 0 : ERROR_INPUT;
+    return find_data(l, place, name, &l->s->fewshot.data_path);
 }
 
 static int take_samples(struct loading *l, const char *place, const json_t *v)

@@ -3,6 +3,7 @@
 #include "engine/base/memory.h"
 
 #include <pcre2.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,12 +23,14 @@ int pattern_open(struct pattern **out, const char *source, struct error *e)
     int code = 0;
     PCRE2_SIZE place = 0;
     pcre2_compile_context *context = pcre2_compile_context_create(NULL);
-    if (context) pcre2_set_newline(context, PCRE2_NEWLINE_LF); /* what "." and "$" are about, whatever PCRE2's build */
-    p->code = pcre2_compile((PCRE2_SPTR)source, PCRE2_ZERO_TERMINATED,
-                            PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C, &code, &place,
-                            context);
-    pcre2_compile_context_free(context);
-    p->limits = pcre2_match_context_create(NULL);
+    if (context) {
+        pcre2_set_newline(context, PCRE2_NEWLINE_LF); /* what "." and "$" are about, whatever PCRE2's build */
+        p->code = pcre2_compile((PCRE2_SPTR)source, PCRE2_ZERO_TERMINATED,
+                                PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C, &code,
+                                &place, context);
+        pcre2_compile_context_free(context);
+        p->limits = pcre2_match_context_create(NULL);
+    }
     if (p->code && p->limits) {
         pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE); /* where it cannot be, the pattern is interpreted */
         pcre2_set_match_limit(p->limits, MATCH_LIMIT);
@@ -36,12 +39,13 @@ int pattern_open(struct pattern **out, const char *source, struct error *e)
         pcre2_pattern_info(p->code, PCRE2_INFO_CAPTURECOUNT, &p->groups);
         return 0;
     }
-    PCRE2_UCHAR words[160] = "out of memory";
-    if (!p->code) pcre2_get_error_message(code, words, sizeof words);
-    const enum error_code status = p->code ? ERROR_IO : ERROR_INPUT;
+    PCRE2_UCHAR words[160] = "";
+    const bool memory = !context || p->code || code == PCRE2_ERROR_HEAP_FAILED;
+    if (!memory) pcre2_get_error_message(code, words, sizeof words);
     pattern_close(p);
     *out = NULL;
-    return error_set(e, status, "character %zu of the regular expression: %s", (size_t)place, (const char *)words);
+    if (memory) return error_set(e, ERROR_IO, "out of memory for a regular expression");
+    return error_set(e, ERROR_INPUT, "character %zu of the regular expression: %s", (size_t)place, (const char *)words);
 }
 
 void pattern_close(struct pattern *p)
@@ -71,7 +75,10 @@ static int match(const struct search *x, struct error *e)
     if (found == PCRE2_ERROR_NOMATCH) return 0;
     PCRE2_UCHAR words[160] = "";
     pcre2_get_error_message(found, words, sizeof words);
-    error_set(e, ERROR_INPUT, "the regular expression runs away on this answer (%s)", (const char *)words);
+    if (found == PCRE2_ERROR_NOMEMORY)
+        error_set(e, ERROR_IO, "out of memory for a regular expression");
+    else
+        error_set(e, ERROR_INPUT, "the regular expression runs away on this answer (%s)", (const char *)words);
     return -1;
 }
 
@@ -119,7 +126,7 @@ int pattern_find(const struct pattern *p, const char *s, size_t n, int64_t which
             if (hits++ == which) break;
         if (found > 0) *out = chosen(&x);
         pcre2_match_data_free(x.data);
-        if (status || found < 0) return status ? status : ERROR_INPUT;
+        if (status || found < 0) return status ? status : e ? (int)e->code : ERROR_INPUT;
         if (found > 0 || which >= 0 || (which += hits) < 0) return 0;
     }
     return 0;
@@ -136,5 +143,5 @@ int pattern_remove(const struct pattern *p, const char *s, size_t n, struct text
     }
     text_bytes(out, s + done, n - done);
     pcre2_match_data_free(x.data);
-    return status ? status : found < 0 ? ERROR_INPUT : 0;
+    return status ? status : found < 0 ? e ? (int)e->code : ERROR_INPUT : 0;
 }

@@ -1,6 +1,7 @@
 /* Files that a reader takes beside the data file: dataset_kwargs name them, from the data file's folder on. */
 #include "suites/reader.h"
 #include "engine/base/memory.h"
+#include "engine/base/text.h"
 #include "suites/suite.h"
 
 #include <stdlib.h>
@@ -32,9 +33,11 @@ int reader_extra_check(const json_t *kwargs, const char *key, bool many, struct 
 
 static char *extra_path(const char *data_path, const char *name, struct error *e)
 {
-    char *path = NULL;
+    struct text path = {0};
     int folder = *name == '/' ? 0 : (int)(path_name(data_path) - data_path);
-    if (asprintf(&path, "%.*s%s", folder, data_path, name) >= 0) return path;
+    text_printf(&path, "%.*s%s", folder, data_path, name);
+    if (!path.failed) return path.bytes;
+    text_free(&path);
     error_set(e, ERROR_IO, "out of memory for a path");
     return NULL;
 }

@@ -1,4 +1,5 @@
 #include "suites/render.h"
+#include "engine/base/json.h"
 #include "engine/base/memory.h"
 
 #include <stdlib.h>
@@ -24,7 +25,7 @@ void item_free(struct item *it)
 static int value_of(const struct template *t, const json_t *doc, json_t **out, struct error *e)
 {
     *out = NULL;
-    if (template_is_value(t)) return (*out = template_value(t, doc, e)) ? 0 : ERROR_INPUT;
+    if (template_is_value(t)) return (*out = template_value(t, doc, e)) ? 0 : e ? (int)e->code : ERROR_INPUT;
     if (t->n_parts == 1) *out = json_incref(json_object_get(doc, t->parts[0].text));
     return 0;
 }
@@ -39,6 +40,7 @@ static int render(const struct template *t, const json_t *doc, char **out, struc
     else if (!status)
         status = template_render(t, doc, &text, e);
     json_decref(v);
+    if (!status && text.failed) status = error_set(e, ERROR_IO, "out of memory for a text");
     *out = status ? NULL : text.bytes ? text.bytes : memory_string("", e);
     if (status) text_free(&text);
     return status || *out ? status : ERROR_IO;
@@ -173,8 +175,8 @@ static int render_references(struct item *it, const struct suite *s, struct erro
 
 int item_render(struct item *it, const struct suite *s, struct error *e)
 {
-    char *json = json_dumps(it->doc, JSON_COMPACT | JSON_SORT_KEYS);
-    if (!json) return error_set(e, ERROR_IO, "out of memory for a document");
+    char *json = json_dump_text(it->doc, JSON_COMPACT | JSON_SORT_KEYS, e);
+    if (!json) return ERROR_IO;
     hash_hex(json, strlen(json), it->hash);
     free(json);
     if (render(&s->text, it->doc, &it->prompt, e)) return error_prefix(e, "doc_to_text");

@@ -1,4 +1,5 @@
 #include "suites/template.h"
+#include "engine/base/json.h"
 #include "engine/base/memory.h"
 
 #include <stdlib.h>
@@ -74,10 +75,10 @@ int template_parse(struct template *t, const char *source, const char *where, st
 }
 
 /* The shortest digits that read back as the same number. */
-static char *real_digits(const json_t *v)
+static char *real_digits(const json_t *v, struct error *e)
 {
     for (size_t precision = 15;; precision++) {
-        char *digits = json_dumps(v, JSON_ENCODE_ANY | JSON_REAL_PRECISION(precision));
+        char *digits = json_dump_text(v, JSON_REAL_PRECISION(precision), e);
         if (!digits || precision == 17 || strtod(digits, NULL) == json_real_value(v)) return digits;
         free(digits);
     }
@@ -87,18 +88,18 @@ int value_render(const json_t *v, struct text *out, struct error *e)
 {
     if (json_is_string(v)) {
         text_bytes(out, json_string_value(v), json_string_length(v));
-        return 0;
+        return out->failed ? error_set(e, ERROR_IO, "out of memory for a text") : 0;
     }
     if (!json_is_number(v) && !json_is_boolean(v))
         return error_set(e, ERROR_INPUT, "is %s, which is no text",
                          json_is_null(v)    ? "null"
                          : json_is_array(v) ? "a list"
                                             : "an object");
-    char *digits = json_is_real(v) ? real_digits(v) : json_dumps(v, JSON_ENCODE_ANY);
-    if (!digits) return error_set(e, ERROR_IO, "out of memory for a number");
+    char *digits = json_is_real(v) ? real_digits(v, e) : json_dump_text(v, 0, e);
+    if (!digits) return ERROR_IO;
     text_add(out, digits);
     free(digits);
-    return 0;
+    return out->failed ? error_set(e, ERROR_IO, "out of memory for a number") : 0;
 }
 
 static int render_expression(const struct template_part *p, const json_t *doc, struct text *out, struct error *e)

@@ -259,3 +259,9 @@ int yaml_file_error(const struct yaml *y, struct error *e, const char *place, co
     if (line) return error_set(e, ERROR_INPUT, "%s: line %lld: %s: %s", y->path, (long long)line, place, words);
     return error_set(e, ERROR_INPUT, "%s: %s: %s", y->path, place, words);
 }
+
+int yaml_file_pass(const struct yaml *y, struct error *e, const char *place, const struct error *x)
+{
+    if (x->code == ERROR_IO) return error_set(e, ERROR_IO, "%s", x->text);
+    return yaml_file_error(y, e, place, "%s", x->text);
+}

@@ -32,5 +32,7 @@ void yaml_file_free(struct yaml *y); /* also a zeroed one */
 /* ERROR_INPUT with "PATH: line 3: PLACE: words"; without a line where the place is not in the file. */
 int yaml_file_error(const struct yaml *y, struct error *e, const char *place, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* What went wrong with a value, at its place; memory that ran out is not the file's fault and stays as it is. */
+int yaml_file_pass(const struct yaml *y, struct error *e, const char *place, const struct error *x);
 
 #endif

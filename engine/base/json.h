@@ -1,11 +1,10 @@
-/* JSON files, by jansson: parsed with duplicate keys refused and every error on one line with file, line and column.
+/* JSON files, as values of jansson: duplicate keys are refused, and every error is one line with file, line and column.
  *
  *     json_t *v = json_read_file(path, e);
  *     if (!v) return e->code;
  *     json_decref(v);
  *
- * Memory that runs out is ERROR_IO wherever in the text that happens: jansson alone takes it for a mistake in the text or
- * leaves out a character. A parsed text takes up to 70 times its bytes ("[[],[],"), an honest one 2 to 20 times. */
+ * A value may take 70 times the bytes of its text ("[[],[],"); honest ones take 2 to 20 times. */
 #ifndef KERF_ENGINE_BASE_JSON_H
 #define KERF_ENGINE_BASE_JSON_H
 
@@ -27,6 +26,8 @@ json_t *json_read_bounded(const char *data, size_t n, struct error *e);
 json_t *json_text(const char *s, size_t n);
 /* What an object has under a key, "" where that is no text. The object keeps it. */
 const char *json_text_of(const json_t *object, const char *key);
+/* The text of a value, to be freed; `flags` are jansson's, of which JSON_ENCODE_ANY is always one. NULL with ERROR_IO. */
+char *json_dump_text(const json_t *value, size_t flags, struct error *e);
 /* Writes indented, keys in the order they were set, floats with 17 digits; temp, fsync, rename. */
 int json_write_file(const char *path, const json_t *value, struct error *e);
 

@@ -3,6 +3,7 @@
 #include "engine/base/suggest.h"
 #include "engine/base/text.h"
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -87,23 +88,31 @@ static int put(struct decode *d, const struct setting *s, const char *name, cons
     return error_set(e, ERROR_USAGE, "%s: must be false, true or never", name);
 }
 
+/* Appends to the spec, of which *n bytes are there. */
+__attribute__((format(printf, 3, 4))) static void append(struct decode *d, size_t *n, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(d->spec + *n, sizeof d->spec - *n, format, args);
+    va_end(args);
+    *n += strlen(d->spec + *n);
+}
+
 /* The canonical spec of a strategy whose other settings are at their defaults. */
 static void canonize(struct decode *d)
 {
     const struct decode plain = decode_greedy();
-    struct text t = {0};
-    text_add(&t, kinds[d->kind]);
-    if (d->kind == DECODE_BEAM) text_printf(&t, ":%lld", (long long)d->beams);
+    size_t n = 0;
+    append(d, &n, "%s", kinds[d->kind]);
+    if (d->kind == DECODE_BEAM) append(d, &n, ":%lld", (long long)d->beams);
     for (const struct setting *s = settings + 1; s < settings + SETTINGS; s++) {
         if (s->type == REAL && *real_of(d, s) != *real_of(&plain, s))
-            text_printf(&t, ",%s=%s", s->name, number_shortest(*real_of(d, s)).digits);
+            append(d, &n, ",%s=%s", s->name, number_shortest(*real_of(d, s)).digits);
         if (s->type == WHOLE && *whole_of(d, s) != *whole_of(&plain, s))
-            text_printf(&t, ",%s=%lld", s->name, (long long)*whole_of(d, s));
+            append(d, &n, ",%s=%lld", s->name, (long long)*whole_of(d, s));
         if (s->type == STOPPING && d->early_stopping != plain.early_stopping)
-            text_printf(&t, ",%s=%s", s->name, stoppings[d->early_stopping]);
+            append(d, &n, ",%s=%s", s->name, stoppings[d->early_stopping]);
     }
-    snprintf(d->spec, sizeof d->spec, "%s", text_c(&t));
-    text_free(&t);
 }
 
 int decode_seed(struct decode *d, int64_t seed, struct error *e)

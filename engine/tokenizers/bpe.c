@@ -29,7 +29,10 @@ static int find_bytes(struct bpe *b, const struct vocabulary *v, struct error *e
         b->bytes[byte] = found ? (int32_t)id : -1;
         const bool needed = (byte >= 0x20 && byte < 0x7F) || piece.failed;
         if (!found && needed)
-            error_set(e, ERROR_INPUT, "tokens: \"%s\", the piece of byte 0x%02x, is missing", text_c(&piece), byte);
+            error_set(e, piece.failed ? ERROR_IO : ERROR_INPUT,
+                      piece.failed ? "out of memory for \"%s\", the piece of byte 0x%02x"
+                                   : "tokens: \"%s\", the piece of byte 0x%02x, is missing",
+                      text_c(&piece), byte);
         text_free(&piece);
         if (!found && needed) return e->code;
     }

@@ -161,6 +161,7 @@ static int compile(struct expression *p, const struct text *words, struct error 
     PCRE2_SIZE offset;
     const uint32_t options = PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
     p->code = pcre2_compile((PCRE2_SPTR)text_c(words), words->length, options, &code, &offset, NULL);
+    if (!p->code && code == PCRE2_ERROR_HEAP_FAILED) return error_set(e, ERROR_IO, "out of memory for a pattern");
     if (!p->code) {
         PCRE2_UCHAR why[160] = "";
         pcre2_get_error_message(code, why, sizeof why);

@@ -288,12 +288,11 @@ static int find_kind(const struct gguf *g, const struct tokenizer_kind **kind, s
     if (!gguf_as_string(value, &name)) return wrong(g, value, e, ": must be a string");
     for (size_t i = 0; i < tokenizer_kind_count; i++) {
         *kind = tokenizer_kinds[i];
-        if (strlen((*kind)->gguf_model) == name.length && memcmp((*kind)->gguf_model, name.bytes, name.length) == 0) {
-            text_free(&known);
+        if (strlen((*kind)->gguf_model) == name.length && memcmp((*kind)->gguf_model, name.bytes, name.length) == 0)
             return 0;
-        }
-        text_printf(&known, "%s\"%s\"", i ? ", " : "", (*kind)->gguf_model);
     }
+    for (size_t i = 0; i < tokenizer_kind_count; i++)
+        text_printf(&known, "%s\"%s\"", i ? ", " : "", tokenizer_kinds[i]->gguf_model);
     wrong(g, value, e, ": \"%.*s\" is not supported; known are %s", shown(name), name.bytes, text_c(&known));
     text_free(&known);
     return e->code;

@@ -50,7 +50,8 @@ static int flush(struct sentence *x, reader_emit emit, void *user, struct error 
     x->tags = json_array();
     text_clear(&x->text);
     text_clear(&x->tag_text);
-    int status = doc ? emit(user, doc, e) : error_set(e, ERROR_IO, "out of memory for a document");
+    const bool ready = doc && x->tokens && x->tags;
+    int status = ready ? emit(user, doc, e) : error_set(e, ERROR_IO, "out of memory for a document");
     json_decref(doc);
     return status;
 }

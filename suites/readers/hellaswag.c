@@ -74,7 +74,7 @@ static int add_prepared(json_t *doc, struct error *e)
     const char *b = json_string_value(json_object_get(doc, "ctx_b"));
     if (!activity || !a || !b) return 0;
     int status = document_set(doc, "query", prepared_query(activity, a, b), e);
-    json_t *choices = json_array();
+    json_t *choices = status ? NULL : json_array();
     if (status || (status = document_set(doc, "choices", choices, e))) return status;
     const json_t *endings = json_object_get(doc, "endings");
     for (size_t i = 0; i < json_array_size(endings); i++)

@@ -1,5 +1,6 @@
 #include "suites/readers/lines.h"
 #include "engine/base/json.h"
+#include "engine/base/json_parse.h"
 #include "engine/base/text.h"
 
 #include <stdio.h>
@@ -77,9 +78,9 @@ static int check_tokens(const char *path, const char *data, size_t n, struct err
             line += c == '\n';
             depth += c == '[' || c == '{';
             depth -= depth && (c == ']' || c == '}');
-            if (depth > JSON_PARSER_MAX_DEPTH)
+            if (depth > JSON_LEVELS)
                 return error_set(e, ERROR_INPUT, "%s: line %zu: has more than %d levels of lists and objects", path,
-                                 line, JSON_PARSER_MAX_DEPTH);
+                                 line, JSON_LEVELS);
             begin = i + 1;
         }
     }

@@ -1,0 +1,24 @@
+/* The parser of JSON texts (RFC 8259) behind engine/base/json.h. jansson has the values, but its own parser takes memory
+ * that runs out for a mistake in the text, or leaves out a character and goes on with what it has; and what a text may
+ * cost cannot be told to it.
+ *
+ *     json_t *v = json_parse(text, n, true, 0, e);
+ *
+ * A text is any one value. Integers are of 64 bits, what has a point or an exponent is a double; both must fit. Strings are
+ * UTF-8 without NUL. Keys come once in an object, and keep their order. At most JSON_LEVELS lists and objects lie in each
+ * other. */
+#ifndef KERF_ENGINE_BASE_JSON_PARSE_H
+#define KERF_ENGINE_BASE_JSON_PARSE_H
+
+#include "engine/base/error.h"
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { JSON_LEVELS = 2048 };
+
+/* The value, new; NULL with "line 3, column 7: words", or without the line. `most`: bytes of memory that it may take,
+ * about; 0: any. */
+json_t *json_parse(const char *text, size_t n, bool line, size_t most, struct error *e);
+
+#endif
