@@ -25,6 +25,7 @@ int vocabulary_from_pair(struct vocabulary *v, const json_t *vocab, const char *
 {
     *v = (struct vocabulary){0};
     json_t *lines = lines_of(merges, n);
+    if (!lines && !text_check("", 1, merges, n, NULL)) return error_set(e, ERROR_IO, "out of memory for merges");
     if (!lines) return error_set(e, ERROR_INPUT, "merges: a line is not UTF-8");
     json_t *pre = json_pack("{s:s, s:b}", "type", "ByteLevel", "add_prefix_space", 0);
     json_t *model = json_pack("{s:s, s:O, s:o}", "type", "BPE", "vocab", vocab, "merges", lines);

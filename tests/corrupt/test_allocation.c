@@ -4,6 +4,7 @@
 #include "engine/formats/gptq_config.h"
 #include "engine/formats/imatrix.h"
 #include "engine/formats/safetensors.h"
+#include "engine/models/model.h"
 #include "engine/tokenizers/tokenizer.h"
 #include "tests/corrupt/failing.h"
 #include "tests/formats/samples.h"
@@ -69,6 +70,14 @@ static int read_tokenizer(const char *path, struct error *e)
     return status;
 }
 
+__attribute__((unused)) static int read_model(const char *path, struct error *e)
+{
+    struct model *m;
+    const int status = model_open(&m, path, NULL, e);
+    if (!status) model_close(m);
+    return status;
+}
+
 static void test_corpus(void **state)
 {
     (void)state;
@@ -85,6 +94,12 @@ static void test_corpus(void **state)
         {"safetensors/types.safetensors", read_safetensors, 50},
         {"tokenizer/bytelevel.json", read_json, 300},
         {"tokenizer/bytelevel.json", read_tokenizer, 300},
+        {"tokenizer/llama.json", read_tokenizer, 100},
+        {"tokenizer/split.json", read_tokenizer, 300},
+        {"tokenizer/unigram.json", read_tokenizer, 50},
+        {"tokenizer/wordpiece.json", read_tokenizer, 50},
+        {"safetensors/two.safetensors", read_safetensors, 20},
+        {"safetensors/escapes.safetensors", read_safetensors, 20},
         {"gguf/bpe.gguf", read_tokenizer, 10},
         {"gguf/sentencepiece.gguf", read_tokenizer, 10},
     };
@@ -122,8 +137,83 @@ static void test_folders(void **state)
     folder_remove(folder);
 }
 
+/* --- tokenizers of several files or without JSON --- */
+
+static void put_varint(struct text *t, uint64_t n)
+{
+    for (; n > 127; n >>= 7) text_char(t, (char)(n | 128));
+    text_char(t, (char)n);
+}
+
+static void put_field(struct text *t, unsigned number, const void *data, size_t n)
+{
+    put_varint(t, number << 3 | 2);
+    put_varint(t, n);
+    text_bytes(t, data, n);
+}
+
+static void put_piece(struct text *t, const char *piece, float score, char type)
+{
+    struct text p = {0};
+    put_field(&p, 1, piece, strlen(piece));
+    text_char(&p, 2 << 3 | 5);
+    text_bytes(&p, &score, sizeof score);
+    text_bytes(&p, (const char[]){3 << 3, type}, 2);
+    put_field(t, 1, p.bytes, p.length);
+    text_free(&p);
+}
+
+/* SentencePiece's tokenizer.model: pieces (normal 1, unknown 2, control 3, byte 6), then the trainer's type, BPE. */
+static void test_sentencepiece(void **state)
+{
+    (void)state;
+    char *folder = folder_temporary(), byte[8];
+    struct text t = {0};
+    put_piece(&t, "<unk>", 0, 2);
+    put_piece(&t, "<s>", 0, 3);
+    put_piece(&t, "</s>", 0, 3);
+    for (int i = 0; i < 256; i++) {
+        snprintf(byte, sizeof byte, "<0x%02X>", (unsigned)i);
+        put_piece(&t, byte, 0, 6);
+    }
+    put_piece(&t, "\xE2\x96\x81", -1, 1);
+    put_piece(&t, "a", -2, 1);
+    put_field(&t, 2, (const char[]){3 << 3, 2}, 2);
+    free(put_file(folder, "tokenizer.model", &t));
+    text_free(&t);
+    assert_fails("tokenizer.model", read_tokenizer, folder, 5, 0);
+    folder_remove(folder);
+}
+
+/* GPT-2's vocab.json and merges.txt. */
+static void test_vocabulary_and_merges(void **state)
+{
+    (void)state;
+    char *folder = folder_temporary();
+    struct error e = {0};
+    json_t *whole = json_read_file("tests/fuzz/corpus/tokenizer/bytelevel.json", &e);
+    assert_non_null(whole);
+    json_t *model = json_object_get(whole, "model");
+    char *vocab = json_dumps(json_object_get(model, "vocab"), 0);
+    assert_non_null(vocab);
+    put_text(folder, "vocab.json", vocab);
+    struct text merges = {0};
+    text_add(&merges, "#version: 0.2\n");
+    for (size_t i = 0; i < json_array_size(json_object_get(model, "merges")); i++)
+        text_printf(&merges, "%s\n", json_string_value(json_array_get(json_object_get(model, "merges"), i)));
+    put_text(folder, "merges.txt", text_c(&merges));
+    put_text(folder, "config.json", "{\"model_type\": \"gpt2\"}");
+    assert_fails("vocab.json and merges.txt", read_tokenizer, folder, 100, 0);
+    text_free(&merges);
+    free(vocab);
+    json_decref(whole);
+    folder_remove(folder);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_corpus), cmocka_unit_test(test_folders)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_corpus), cmocka_unit_test(test_folders),
+                                       cmocka_unit_test(test_sentencepiece),
+                                       cmocka_unit_test(test_vocabulary_and_merges)};
     return cmocka_run_group_tests_name("corrupt/allocation", tests, NULL, NULL);
 }
