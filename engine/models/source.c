@@ -64,8 +64,8 @@ static int find_architecture(struct source *s, struct error *e)
         for (const char *c = (text_add(&known, i ? ", " : ""), names); *c; c++)
             text_add(&known, (char[]){*c == '|' ? ',' : *c, *c == '|' ? ' ' : 0, 0});
     }
-    int status = 0;
-    if (!s->architecture)
+    int status = known.failed ? error_set(e, ERROR_IO, "%s: out of memory", path_of(s)) : 0;
+    if (!status && !s->architecture)
         status = error_set(e, ERROR_INPUT, "%s: architecture \"%s\" is not one that this version knows (%s)",
                            path_of(s), name, text_c(&known));
     text_free(&known);
@@ -148,10 +148,11 @@ static int check_guard(const struct source *s, const struct guard *guard, struct
         const json_t *v = key ? source_config(s, key) : NULL;
         char *dump = v && !json_is_null(v) ? json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
         if (dump) text_add(&value, dump);
+        value.failed |= v && !dump;
         free(dump);
     }
-    int status = 0;
-    if (value.length && !is_allowed(guard->allowed, value.bytes, value.length))
+    int status = value.failed ? error_set(e, ERROR_IO, "%s: %s: out of memory", path_of(s), key) : 0;
+    if (!status && value.length && !is_allowed(guard->allowed, value.bytes, value.length))
         status = error_set(e, ERROR_INPUT, "%s: %s: %.80s is not supported by this version (only %s)", path_of(s), key,
                            value.bytes, guard->allowed);
     text_free(&value);

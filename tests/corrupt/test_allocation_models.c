@@ -1,0 +1,30 @@
+/* Memory that runs out while whole models are opened: a checkpoint folder of each kind of layer. */
+#include "tests/corrupt/failing.h"
+#include "tests/models/tiny_models.h"
+
+static int open_model(const char *path, struct error *e)
+{
+    struct model *m;
+    const int status = model_open(&m, path, NULL, e);
+    if (!status) model_close(m);
+    return status;
+}
+
+static void test_folders(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"llama", "phi3", "gptneox", "qwen2moe"};
+    json_t *nothing = json_object();
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *folder = tiny_folder(names[i], nothing);
+        assert_fails(names[i], open_model, folder, 200, 0);
+        folder_remove(folder);
+    }
+    json_decref(nothing);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_folders)};
+    return cmocka_run_group_tests_name("corrupt/allocation_models", tests, NULL, NULL);
+}
