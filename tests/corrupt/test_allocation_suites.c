@@ -1,7 +1,9 @@
 /* Memory that runs out while suite files, data of every format and finished runs are read. */
 #include "engine/base/file.h"
 #include "engine/base/json.h"
+#include "engine/models/model.h"
 #include "suites/finished.h"
+#include "suites/run.h"
 #include "suites/suite.h"
 #include "tests/corrupt/failing.h"
 
@@ -195,9 +197,38 @@ static void test_readers(void **state)
     folder_remove(folder);
 }
 
+/* --- runs --- */
+
+static int read_run(const char *path, struct error *e)
+{
+    struct finished f;
+    const int status = finished_read(&f, path, e);
+    if (!status) finished_free(&f);
+    return status;
+}
+
+static void test_runs(void **state)
+{
+    (void)state;
+    struct error e;
+    struct model *m = model_shipped("gpt2", NULL);
+    const struct run_options options = {.limit = 2, .batch = 2, .resampling = {.resamples = 10}};
+    struct suite_result result;
+    char *folder = folder_temporary();
+    assert_ok(suite_run(m, "endings", &options, &result, &e), &e);
+    json_t *run = run_record(m, "a@b", "a", 1.5, &result, 1, &e);
+    assert_non_null(run);
+    assert_ok(run_write(folder, run, &result, 1, &e), &e);
+    json_decref(run);
+    suite_result_free(&result);
+    model_close(m);
+    assert_fails("a run", read_run, folder, 100, 0);
+    folder_remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_corpus), cmocka_unit_test(test_every_key),
-                                       cmocka_unit_test(test_readers)};
+                                       cmocka_unit_test(test_readers), cmocka_unit_test(test_runs)};
     return cmocka_run_group_tests_name("corrupt/allocation_suites", tests, NULL, NULL);
 }
