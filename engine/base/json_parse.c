@@ -16,6 +16,7 @@ struct parser {
     size_t used, most; /* bytes of memory */
     struct text keys;  /* of the objects that are open, each with a NUL */
     struct text plain; /* a string without its escapes, a number with a NUL */
+    const char *whole; /* where lines are counted from */
     const char *words; /* what is wrong at `at` */
     uint32_t byte;     /* that the words are about */
     enum error_code code;
@@ -324,10 +325,20 @@ static json_t *value(struct parser *p)
 
 /* --- errors --- */
 
+struct json_place json_place(const char *whole, const char *at, const char *end)
+{
+    struct json_place place = {1, 0};
+    const char *begin = whole;
+    for (const char *c = whole; c < at; c++)
+        if (*c == '\n') place.line++, begin = c + 1;
+    place.column = utf8_length(begin, (size_t)(at - begin)) + (at < end);
+    return place;
+}
+
 static void tell(const struct parser *p, bool with_line, struct error *e)
 {
     enum { NEAR = 20 };
-    size_t begin = 0, line = 1, size = p->at < p->n ? p->n - p->at : 0;
+    size_t size = p->at < p->n ? p->n - p->at : 0;
     char near[2 * NEAR] = "";
     if (p->code == ERROR_IO) {
         error_set(e, ERROR_IO, "out of memory for %zu bytes of JSON", p->n);
@@ -341,9 +352,7 @@ static void tell(const struct parser *p, bool with_line, struct error *e)
         error_set(e, ERROR_INPUT, "byte %zu: a NUL byte is no JSON", p->at);
         return;
     }
-    for (size_t i = 0; i < p->at; i++)
-        if (p->s[i] == '\n') line++, begin = i + 1;
-    const size_t column = utf8_length(p->s + begin, p->at - begin) + (size > 0);
+    const struct json_place place = json_place(p->whole, p->s + p->at, p->s + p->n);
     if (strncmp(p->words, "unable", 6) == 0 || strncmp(p->words, "control", 7) == 0) {
         snprintf(near, sizeof near, " 0x%x", (unsigned)p->byte);
     } else if (size) {
@@ -356,14 +365,14 @@ static void tell(const struct parser *p, bool with_line, struct error *e)
     for (char *c = near; *c; c++)
         if ((unsigned char)*c < 0x20) *c = ' ';
     if (with_line)
-        error_set(e, ERROR_INPUT, "line %zu, column %zu: %s%s", line, column, p->words, near);
+        error_set(e, ERROR_INPUT, "line %zu, column %zu: %s%s", place.line, place.column, p->words, near);
     else
-        error_set(e, ERROR_INPUT, "column %zu: %s%s", column, p->words, near);
+        error_set(e, ERROR_INPUT, "column %zu: %s%s", place.column, p->words, near);
 }
 
-json_t *json_parse(const char *text, size_t n, bool line, size_t most, struct error *e)
+static json_t *parse(const char *whole, const char *text, size_t n, bool line, size_t most, struct error *e)
 {
-    struct parser p = {.s = text, .n = n, .most = most};
+    struct parser p = {.s = text, .n = n, .most = most, .whole = whole};
     skip_white(&p);
     json_t *v = value(&p);
     skip_white(&p);
@@ -375,4 +384,14 @@ json_t *json_parse(const char *text, size_t n, bool line, size_t most, struct er
     text_free(&p.keys);
     text_free(&p.plain);
     return v;
+}
+
+json_t *json_parse(const char *text, size_t n, bool line, size_t most, struct error *e)
+{
+    return parse(text, text, n, line, most, e);
+}
+
+json_t *json_parse_part(const char *whole, const char *part, size_t n, size_t most, struct error *e)
+{
+    return parse(whole, part, n, true, most, e);
 }

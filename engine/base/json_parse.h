@@ -20,5 +20,13 @@ enum { JSON_LEVELS = 2048 };
 /* The value, new; NULL with "line 3, column 7: words", or without the line. `most`: bytes of memory that it may take,
  * about; 0: any. */
 json_t *json_parse(const char *text, size_t n, bool line, size_t most, struct error *e);
+/* Of a piece of a text: lines and columns are those of the text that begins at `whole`. */
+json_t *json_parse_part(const char *whole, const char *part, size_t n, size_t most, struct error *e);
+
+struct json_place {
+    size_t line, column; /* from 1, in characters; the column is 0 at the end of a text without a last line */
+};
+/* Where `at` is, which may be the end. */
+struct json_place json_place(const char *whole, const char *at, const char *end);
 
 #endif

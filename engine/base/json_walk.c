@@ -1,5 +1,6 @@
 #include "engine/base/json_walk.h"
 #include "engine/base/json.h"
+#include "engine/base/json_parse.h"
 
 #include <string.h>
 
@@ -20,16 +21,31 @@ void json_walk_close(struct json_walk *w)
 /* What is due at the current byte is not there. */
 static int refuse(struct json_walk *w, const char *due, struct error *e)
 {
-    if (w->at >= w->n) return error_set(e, ERROR_INPUT, "ends after %zu bytes, where %s is due", w->n, due);
-    const unsigned char c = (unsigned char)w->text[w->at];
+    const struct json_place at = json_place(w->whole, w->text + w->at, w->text + w->n);
+    const unsigned char c = w->at < w->n ? (unsigned char)w->text[w->at] : 0;
+    if (w->at >= w->n)
+        return error_set(e, ERROR_INPUT, "line %zu, column %zu: ends where %s is due", at.line, at.column, due);
     if (c > 0x20 && c < 0x7F)
-        return error_set(e, ERROR_INPUT, "byte %zu: \"%c\" stands where %s is due", w->at + 1, c, due);
-    return error_set(e, ERROR_INPUT, "byte %zu: 0x%02X stands where %s is due", w->at + 1, c, due);
+        return error_set(e, ERROR_INPUT, "line %zu, column %zu: \"%c\" stands where %s is due", at.line, at.column, c,
+                         due);
+    return error_set(e, ERROR_INPUT, "line %zu, column %zu: 0x%02X stands where %s is due", at.line, at.column, c, due);
 }
 
-int json_walk_open(struct json_walk *w, const char *text, size_t n, char kind, struct error *e)
+/* What is at the current byte is wrong. */
+static int wrong(struct json_walk *w, const char *words, struct error *e)
 {
-    *w = (struct json_walk){.text = text, .n = n, .kind = kind};
+    const struct json_place at = json_place(w->whole, w->text + w->at, w->text + w->n);
+    return error_set(e, ERROR_INPUT, "line %zu, column %zu: %s", at.line, at.column, words);
+}
+
+json_t *json_walk_value(const struct json_walk *w, struct error *e)
+{
+    return json_parse_part(w->whole, w->value, w->size, JSON_MEMORY, e);
+}
+
+int json_walk_open(struct json_walk *w, const char *whole, const char *text, size_t n, char kind, struct error *e)
+{
+    *w = (struct json_walk){.whole = whole, .text = text, .n = n, .kind = kind};
     skip_white(w);
     if (w->at == n || text[w->at] != kind) return w->status = refuse(w, kind == '{' ? "a {" : "a [", e);
     w->at++;
@@ -76,11 +92,10 @@ static int take_key(struct json_walk *w, struct error *e)
     if (w->at == w->n || w->text[w->at] != '"') return refuse(w, "a name in quotation marks", e);
     const size_t left = w->n - w->at, most = left < KEY_BYTES ? left : KEY_BYTES,
                  size = string_size(w->text + w->at, most);
-    if (!size && most < left)
-        return error_set(e, ERROR_INPUT, "byte %zu: a name is longer than %d bytes", w->at + 1, (int)KEY_BYTES);
-    if (!size) return error_set(e, ERROR_INPUT, "byte %zu: a name has no quotation mark at its end", w->at + 1);
-    w->owner = json_read_bounded(w->text + w->at, size, e);
-    if (!w->owner) return error_prefix(e, "byte %zu", w->at + 1);
+    if (!size && most < left) return wrong(w, "a name is longer than 65536 bytes", e);
+    if (!size) return wrong(w, "a name has no quotation mark at its end", e);
+    w->owner = json_parse_part(w->whole, w->text + w->at, size, JSON_MEMORY, e);
+    if (!w->owner) return (int)e->code;
     w->key = json_string_value(w->owner);
     w->at += size;
     skip_white(w);
@@ -98,7 +113,7 @@ static int take_entry(struct json_walk *w, struct error *e)
     w->value = w->text + w->at;
     w->size = value_size(w->value, w->n - w->at);
     if (!w->size && strchr(",}]", *w->value)) return refuse(w, "a value", e);
-    if (!w->size) return error_set(e, ERROR_INPUT, "byte %zu: a value has no end", w->at + 1);
+    if (!w->size) return wrong(w, "a value has no end", e);
     w->at += w->size;
     return 0;
 }

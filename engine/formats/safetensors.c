@@ -137,7 +137,7 @@ static bool read_offsets(const struct safetensors *s, struct tensor *t, const js
 /* The entry of the walk, to be freed; NULL with an error. */
 static json_t *entry(const struct safetensors *s, const struct json_walk *w, struct error *e)
 {
-    json_t *v = json_read_bounded(w->value, w->size, e);
+    json_t *v = json_walk_value(w, e);
     if (!v) error_prefix(e, "%s: offset 0x8: header: \"%.128s\"", s->file.path, w->key);
     return v;
 }
@@ -163,7 +163,7 @@ static bool count_entries(const struct safetensors *s, size_t *n, struct error *
 {
     struct json_walk w;
     *n = 0;
-    if (!json_walk_open(&w, s->header, s->header_size, '{', e))
+    if (!json_walk_open(&w, s->header, s->header, s->header_size, '{', e))
         while (*n <= MOST_TENSORS && json_walk_next(&w, e)) ++*n;
     json_walk_close(&w);
     if (!w.status && *n > MOST_TENSORS) w.status = error_set(e, ERROR_INPUT, "has more than %d keys", MOST_TENSORS);
@@ -189,7 +189,7 @@ static bool read_tensors(struct safetensors *s, struct error *e)
     size_t n;
     bool good = true, metadata = false;
     if (!count_entries(s, &n, e) || !(s->tensors = memory_new(n, sizeof *s->tensors, "tensors", e))) return false;
-    json_walk_open(&w, s->header, s->header_size, '{', e);
+    json_walk_open(&w, s->header, s->header, s->header_size, '{', e);
     while (good && json_walk_next(&w, e)) {
         if (strcmp(w.key, "__metadata__") == 0)
             good = read_metadata(s, &w, &metadata, e);

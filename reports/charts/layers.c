@@ -220,7 +220,7 @@ static int draw_bars(struct layers *f, struct error *e)
 static void draw_numbers(struct layers *f, size_t bar)
 {
     double shares[LOOKS], below = 0, taken = INFINITY;
-    char number[8];
+    char number[24];
     stack(f, bar, shares);
     for (size_t k = 0; k < f->n_looks; k++) {
         const double y = chart_place(&f->y, below + shares[k] / 2);
@@ -287,7 +287,7 @@ static void draw_key(struct layers *f)
     for (size_t k = 0; k < f->n_looks; k++) {
         const double x = k < rows ? 0 : CHART_WIDTH / 2, y = f->chart.frame.bottom + 62 + (double)(k % rows) * KEY_LINE;
         struct text name = {0};
-        char number[8], share[32];
+        char number[24], share[32];
         snprintf(number, sizeof number, "%zu", k + 1);
         snprintf(share, sizeof share, "%.0f %%", f->seconds > 0 ? 100 * f->looks[k].seconds / f->seconds : 0);
         chart_shorten(&name, look_name(f, k), CHART_WIDTH / 2 - 92, TEXT_SIZE);

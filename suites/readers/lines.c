@@ -56,9 +56,7 @@ void lines_end(struct lines *l, int status, struct error *e)
     l->status = status;
 }
 
-/* Whether a string, a number or a word of a JSON text is too long, or it is nested too deeply, before the parser makes
- * room for it. */
-static int check_tokens(const char *path, const char *data, size_t n, struct error *e)
+int lines_check_json(const char *data, size_t n, struct error *e)
 {
     static const bool ends[256] = {[' '] = true, ['\t'] = true, ['\n'] = true, ['\r'] = true, [','] = true,
                                    [':'] = true, ['['] = true,  [']'] = true,  ['{'] = true,  ['}'] = true};
@@ -67,8 +65,8 @@ static int check_tokens(const char *path, const char *data, size_t n, struct err
     for (size_t i = 0; i < n; i++) {
         const char c = data[i];
         if (i - begin > LINE_BYTES)
-            return error_set(e, ERROR_INPUT, "%s: line %zu: a %s is longer than %d bytes, the most that one may have",
-                             path, line, quoted ? "string" : "word", (int)LINE_BYTES);
+            return error_set(e, ERROR_INPUT, "line %zu: a %s is longer than %d bytes, the most that one may have", line,
+                             quoted ? "string" : "word", (int)LINE_BYTES);
         if (c == '"') {
             quoted = !quoted;
             begin = i + 1;
@@ -79,20 +77,35 @@ static int check_tokens(const char *path, const char *data, size_t n, struct err
             depth += c == '[' || c == '{';
             depth -= depth && (c == ']' || c == '}');
             if (depth > JSON_LEVELS)
-                return error_set(e, ERROR_INPUT, "%s: line %zu: has more than %d levels of lists and objects", path,
-                                 line, JSON_LEVELS);
+                return error_set(e, ERROR_INPUT, "line %zu: has more than %d levels of lists and objects", line,
+                                 JSON_LEVELS);
             begin = i + 1;
         }
     }
     return 0;
 }
 
-json_t *lines_json(const struct reader_source *source, struct error *e)
+int lines_find(struct json_walk *w, const char *key, const char *place, json_t **title, struct error *e)
 {
-    const char *data;
-    size_t n;
-    lines_body(source, &data, &n);
-    return n && !check_tokens(source->path, data, n, e) ? json_read_bytes(data, n, source->path, e) : NULL;
+    struct json_walk found = {0};
+    while (json_walk_next(w, e)) {
+        const bool is_it = strcmp(w->key, key) == 0;
+        if (is_it && found.value) return error_set(e, ERROR_INPUT, "%s: is there twice", place);
+        if (is_it) {
+            found = *w;
+            continue;
+        }
+        json_t *other = json_walk_value(w, e);
+        if (!other) return (int)e->code;
+        if (title && strcmp(w->key, "title") == 0 && !*title) *title = json_incref(other);
+        json_decref(other);
+    }
+    if (w->status) return w->status;
+    if (!found.value) return error_set(e, ERROR_INPUT, "%s: is missing", place);
+    found.owner = NULL; /* the walk has freed it */
+    found.key = key;
+    *w = found;
+    return 0;
 }
 
 static int one_document(const struct lines *l, complete_document complete, void *state, reader_emit emit, void *user,

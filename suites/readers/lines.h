@@ -10,6 +10,7 @@
 #ifndef KERF_SUITES_READERS_LINES_H
 #define KERF_SUITES_READERS_LINES_H
 
+#include "engine/base/json_walk.h"
 #include "suites/reader.h"
 #include <stdbool.h>
 
@@ -34,9 +35,14 @@ bool lines_next(struct lines *l, struct error *e); /* false at the end and after
 /* Ends the reading: status is 0 (nothing happens), READER_STOP, or an error that gets "PATH: line N: " before it. */
 void lines_end(struct lines *l, int status, struct error *e);
 
-/* A whole file that is one JSON text, to be freed; NULL with an error, and without one where the file is empty. Its strings
- * and numbers have at most LINE_BYTES, and it is nested as deeply as the parser takes it. */
-json_t *lines_json(const struct reader_source *source, struct error *e);
+/* --- files that are one JSON text, read by walks --- */
+
+/* ERROR_INPUT where a string, a number or a word has more than LINE_BYTES, or it is nested too deeply: before anything is
+ * made of it. */
+int lines_check_json(const char *data, size_t n, struct error *e);
+/* Goes to the entry of that key, and to the end of the object: all its other entries are parsed, too, and let go, but for
+ * the first `title`, which becomes *title (which may be NULL). The key must be there once; `place` is what errors call it. */
+int lines_find(struct json_walk *w, const char *key, const char *place, json_t **title, struct error *e);
 
 /* Checks a document and adds what the reader adds. */
 typedef int (*complete_document)(void *state, json_t *doc, struct error *e);

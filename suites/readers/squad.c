@@ -5,8 +5,11 @@
  * answer with; `plausible_answers` are left out.
  * Sources: Rajpurkar and others, "SQuAD: 100,000+ Questions for Machine Comprehension of Text", 2016; Rajpurkar, Jia
  * and Liang, "Know What You Don't Know: Unanswerable Questions for SQuAD", 2018. */
+#include "engine/base/json_walk.h"
 #include "suites/readers/fields.h"
 #include "suites/readers/lines.h"
+
+#include <string.h>
 
 /* A list in an object; NULL with an error. */
 static const json_t *list(const json_t *object, const char *key, struct error *e)
@@ -67,39 +70,72 @@ static int one_paragraph(const json_t *title, const json_t *paragraph, reader_em
     return 0;
 }
 
-static int one_article(const json_t *article, reader_emit emit, void *user, struct error *e)
+/* The list that an entry of a walk is, opened as a walk of its own. */
+static int open_list(struct json_walk *list, const struct json_walk *w, struct error *e)
 {
-    const json_t *paragraphs = list(article, "paragraphs", e), *title = json_object_get(article, "title");
-    if (!paragraphs) return ERROR_INPUT;
-    for (size_t i = 0; i < json_array_size(paragraphs); i++) {
-        int status = one_paragraph(title, json_array_get(paragraphs, i), emit, user, e);
-        if (status > 0) error_prefix(e, "paragraphs[%zu]", i);
-        if (status) return status;
-    }
-    return 0;
+    if (*w->value != '[') return error_set(e, ERROR_INPUT, "%s: must be a list", w->key);
+    return json_walk_open(list, w->whole, w->value, w->size, '[', e);
 }
 
-static int articles(const json_t *root, reader_emit emit, void *user, struct error *e)
+static int paragraphs(const json_t *title, struct json_walk *w, reader_emit emit, void *user, struct error *e)
 {
-    const json_t *data = list(root, "data", e);
-    if (!data) return ERROR_INPUT;
-    for (size_t i = 0; i < json_array_size(data); i++) {
-        int status = one_article(json_array_get(data, i), emit, user, e);
-        if (status > 0) error_prefix(e, "data[%zu]", i);
-        if (status) return status;
+    struct json_walk list;
+    int status = open_list(&list, w, e);
+    while (!status && json_walk_next(&list, e)) {
+        json_t *paragraph = json_walk_value(&list, e);
+        status = paragraph ? one_paragraph(title, paragraph, emit, user, e) : (int)e->code;
+        json_decref(paragraph);
+        if (status > 0) error_prefix(e, "paragraphs[%zu]", list.index);
     }
-    return 0;
+    json_walk_close(&list);
+    return status ? status : list.status;
 }
 
+static int one_article(const struct json_walk *of, reader_emit emit, void *user, struct error *e)
+{
+    struct json_walk w;
+    json_t *title = NULL;
+    int status = *of->value == '{' ? json_walk_open(&w, of->whole, of->value, of->size, '{', e)
+                                   : error_set(e, ERROR_INPUT, "must be an object");
+    if (status) return status;
+    status = lines_find(&w, "paragraphs", "paragraphs", &title, e);
+    if (!status) status = paragraphs(title, &w, emit, user, e);
+    json_walk_close(&w);
+    json_decref(title);
+    return status;
+}
+
+static int articles(struct json_walk *w, reader_emit emit, void *user, struct error *e)
+{
+    struct json_walk list;
+    int status = open_list(&list, w, e);
+    while (!status && json_walk_next(&list, e)) {
+        status = one_article(&list, emit, user, e);
+        if (status > 0) error_prefix(e, "data[%zu]", list.index);
+    }
+    json_walk_close(&list);
+    return status ? status : list.status;
+}
+
+/* Paragraph by paragraph: what is parsed of the file at a time is one of them. */
 static int squad_read(const struct reader_source *source, reader_emit emit, void *user, struct error *e)
 {
+    struct json_walk w;
     struct error x = {0};
-    json_t *root = lines_json(source, &x);
-    if (!root) return x.code ? error_set(e, x.code, "%s", x.text) : 0;
-    int status = articles(root, emit, user, e);
-    json_decref(root);
-    if (status > 0) error_prefix(e, "%s", source->path);
-    return status == READER_STOP ? 0 : status;
+    const char *data;
+    size_t n;
+    lines_body(source, &data, &n);
+    if (!n) return 0;
+    int status = lines_check_json(data, n, &x);
+    if (!status) {
+        status = json_walk_open(&w, data, data, n, '{', &x);
+        if (!status) status = lines_find(&w, "data", "data", NULL, &x);
+        if (!status) status = articles(&w, emit, user, &x);
+        json_walk_close(&w);
+    }
+    if (status <= 0) return 0;
+    error_set(e, x.code, "%s", x.text);
+    return error_prefix(e, "%s", source->path);
 }
 
 const struct reader reader_squad = {

@@ -177,20 +177,21 @@ static void test_walks(void **state)
         {"{\"a\":1,\"b\" : [1,{\"c\":\"]}\"}] , \"a\":\"\\\"\"}", '{', "a=1;b=[1,{\"c\":\"]}\"}];a=\"\\\"\";", NULL},
         {"[1, \"x,y\",{},[] ,null]", '[', "0=1;1=\"x,y\";2={};3=[];4=null;", NULL},
         {"{\"\\u00e9\\n\":7}", '{', "\xC3\xA9\n=7;", NULL},
-        {"", '{', "", "ends after 0 bytes, where a { is due"},
-        {"[]", '{', "", "byte 1: \"[\" stands where a { is due"},
-        {"[1,]", '[', "0=1;", "byte 4: \"]\" stands where a value is due"},
-        {"[,1]", '[', "", "byte 2: \",\" stands where a value is due"},
-        {"[1 2]", '[', "0=1;", "byte 4: \"2\" stands where a , or ] is due"},
-        {"[1", '[', "", "byte 2: a value has no end"},
-        {"[1}", '[', "0=1;", "byte 3: \"}\" stands where a , or ] is due"},
-        {"[1] []", '[', "0=1;", "byte 5: \"[\" stands where the end is due"},
-        {"{\"a\" 1}", '{', "", "byte 6: \"1\" stands where a : is due"},
-        {"{a:1}", '{', "", "byte 2: \"a\" stands where a name in quotation marks is due"},
-        {"{\"a\":1,}", '{', "a=1;", "byte 8: \"}\" stands where a name in quotation marks is due"},
-        {"{\"a", '{', "", "byte 2: a name has no quotation mark at its end"},
-        {"{\"\xFF\":1}", '{', "", "byte 2: column "},
-        {"{\"a\\u0000b\":1}", '{', "", "byte 2: column "},
+        {"", '{', "", "line 1, column 0: ends where a { is due"},
+        {"[]", '{', "", "line 1, column 1: \"[\" stands where a { is due"},
+        {"[1,]", '[', "0=1;", "line 1, column 4: \"]\" stands where a value is due"},
+        {"[,1]", '[', "", "line 1, column 2: \",\" stands where a value is due"},
+        {"[1 2]", '[', "0=1;", "line 1, column 4: \"2\" stands where a , or ] is due"},
+        {"[1", '[', "", "line 1, column 2: a value has no end"},
+        {"[1}", '[', "0=1;", "line 1, column 3: \"}\" stands where a , or ] is due"},
+        {"[1] []", '[', "0=1;", "line 1, column 5: \"[\" stands where the end is due"},
+        {"[1,\n2,\n 3 4]", '[', "0=1;1=2;2=3;", "line 3, column 4: \"4\" stands where a , or ] is due"},
+        {"{\"a\" 1}", '{', "", "line 1, column 6: \"1\" stands where a : is due"},
+        {"{a:1}", '{', "", "line 1, column 2: \"a\" stands where a name in quotation marks is due"},
+        {"{\"a\":1,}", '{', "a=1;", "line 1, column 8: \"}\" stands where a name in quotation marks is due"},
+        {"{\"a", '{', "", "line 1, column 2: a name has no quotation mark at its end"},
+        {"{\"\xFF\":1}", '{', "", "line 1, column "},
+        {"{\"a\\u0000b\":1}", '{', "", "line 1, column "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct json_walk w;
@@ -200,7 +201,7 @@ static void test_walks(void **state)
         char *exact = malloc(n + !n); /* a read past the end is seen */
         assert_non_null(exact);
         memcpy(exact, cases[i].text, n);
-        if (!json_walk_open(&w, exact, n, cases[i].kind, &e))
+        if (!json_walk_open(&w, exact, exact, n, cases[i].kind, &e))
             while (json_walk_next(&w, &e)) {
                 if (w.key)
                     text_add(&found, w.key);

@@ -103,8 +103,9 @@ static void test_lengths_of_headers(void **state)
         {100000000, "{}", 100000008, "offset 0x0: header length: 100000000 is more than is allowed, 16000000"},
         {16000001, "{}", 16000009, "offset 0x0: header length: 16000001 is more than is allowed, 16000000"},
         {16000000, "{}", 16000007, "offset 0x0: header length: 16000000 is more than the bytes that follow, 15999999"},
-        {16000000, "{", 16000008, "offset 0x8: header: byte 2: 0x00 stands where a name in quotation marks is due"},
-        {16000000, "{}", 16000008, "offset 0x8: header: byte 3: 0x00 stands where the end is due"},
+        {16000000, "{", 16000008,
+         "offset 0x8: header: line 1, column 2: 0x00 stands where a name in quotation marks is due"},
+        {16000000, "{}", 16000008, "offset 0x8: header: line 1, column 3: 0x00 stands where the end is due"},
         {UINT64_C(1) << 60, "{", (off_t)1 << 40, "header length: 1152921504606846976 is more than the bytes that"},
     };
     char *folder = folder_temporary();
@@ -125,17 +126,17 @@ static void test_large_headers(void **state)
         const char *begin, *again, *end; /* again: until it is that long; then spaces follow */
         const char *says;
     } cases[] = {
-        {"{\"", "x", "\":{}}", "header: byte 2: a name is longer than 65536 bytes"},
+        {"{\"", "x", "\":{}}", "header: line 1, column 2: a name is longer than 65536 bytes"},
         {"{\"a\":\"", "x", "\"}", "tensor \"a\": value: has more than 65536 bytes"},
         {"{\"a\":", "7", "}", "tensor \"a\": value: has more than 65536 bytes"},
-        {"{\"a\":", "[", "", "header: byte 6: a value has no end"},
+        {"{\"a\":", "[", "", "header: line 1, column 6: a value has no end"},
         {"{\"a\":[[]", ",[]", "]}", "tensor \"a\": value: has more than 65536 bytes"},
         {"{\"a\":{}", ",\"\":{}", "}", "header: has more than 200000 keys"},
-        {"{\"__metadata__\":{\"a\":\"\"", ",\"\":\"\"", "}}", "header: \"__metadata__\": column "},
+        {"{\"__metadata__\":{\"a\":\"\"", ",\"\":\"\"", "}}", "header: \"__metadata__\": line 1, column "},
         {"{\"__metadata__\":[[]", ",[]", "]}", "header: \"__metadata__\": takes more than the 40 MB of memory that"},
         {"{\"__metadata__\":\"", "x", "\"}", "__metadata__: must be an object of strings"},
         {"{", " ", "", "where a name in quotation marks is due"},
-        {"{", "{", "", "header: byte 2: \"{\" stands where a name in quotation marks is due"},
+        {"{", "{", "", "header: line 1, column 2: \"{\" stands where a name in quotation marks is due"},
     };
     char *folder = folder_temporary();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -329,6 +330,32 @@ static void test_long_lines(void **state)
     folder_remove(folder);
 }
 
+/* Data sets that are one JSON text of 100 MB: what is parsed at a time is one document. The file's pages count, too. */
+static void test_large_json(void **state)
+{
+    (void)state;
+    enum { LARGE = 100000000, MB = 160 };
+    static const struct {
+        const char *reader, *begin, *again, *end, *says;
+    } cases[] = {
+        {"json", "[1", ",1", "]", "json: [0]: must be an object"},
+        {"json", "[{\"a\":[0", ",1", "]}]", "json: [0]: takes more than the 40 MB of memory that are allowed for it"},
+        {"json", "[{}", ",[]", "]", "json: [1]: must be an object"},
+        {"squad", "{\"data\":[{}", ",[]", "]}", "squad: data[0]: paragraphs: is missing"},
+        {"squad", "{\"x\":[0", ",1", "]}", "squad: takes more than the 40 MB of memory that are allowed for it"},
+        {"squad", "{\"data\":[{\"paragraphs\":[[0", ",1", "]]}]}",
+         "squad: data[0]: paragraphs[0]: takes more than the 40 MB"},
+    };
+    char *folder = folder_temporary();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *path = put_large(folder, cases[i].reader, cases[i].begin, cases[i].again, cases[i].end, LARGE);
+        assert_costs(read_large, path, ERROR_INPUT, cases[i].says, 1, MB);
+        assert_int_equal(unlink(path), 0);
+        free(path);
+    }
+    folder_remove(folder);
+}
+
 /* As long as they may be, and of what costs the most. */
 static void test_lines_of_some_mb(void **state)
 {
@@ -370,13 +397,10 @@ static void test_lines_of_some_mb(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_many),
-        cmocka_unit_test(test_lengths_of_headers),
-        cmocka_unit_test(test_large_headers),
-        cmocka_unit_test(test_many_tensors_in_json),
-        cmocka_unit_test(test_hostile_json),
-        cmocka_unit_test(test_long_lines),
-        cmocka_unit_test(test_lines_of_some_mb),
+        cmocka_unit_test(test_many),          cmocka_unit_test(test_lengths_of_headers),
+        cmocka_unit_test(test_large_headers), cmocka_unit_test(test_many_tensors_in_json),
+        cmocka_unit_test(test_hostile_json),  cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_large_json),    cmocka_unit_test(test_lines_of_some_mb),
     };
     return cmocka_run_group_tests_name("corrupt/limits", tests, NULL, NULL);
 }

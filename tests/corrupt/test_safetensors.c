@@ -28,22 +28,22 @@ static void test_headers(void **state)
         {"", "offset 0x8: header: must be a JSON object"},
         {" {}", "offset 0x8: header: must be a JSON object that begins with {"},
         {"[]", "offset 0x8: header: must be a JSON object"},
-        {"{", "offset 0x8: header: ends after 1 bytes, where a name in quotation marks is due"},
-        {"{\"a\"", "offset 0x8: header: ends after 4 bytes, where a : is due"},
-        {"{\"a\":", "offset 0x8: header: ends after 5 bytes, where a value is due"},
-        {"{\"a\":}", "offset 0x8: header: byte 6: \"}\" stands where a value is due"},
-        {"{\"a\":,}", "offset 0x8: header: byte 6: \",\" stands where a value is due"},
-        {"{\"a\":{\"b\":\"}}", "offset 0x8: header: byte 6: a value has no end"},
-        {"{\"a\":{}]", "offset 0x8: header: byte 8: \"]\" stands where a , or } is due"},
-        {"{\"a\":{]}", "offset 0x8: header: \"a\": column 2: "},
-        {"{7:{}}", "offset 0x8: header: byte 2: \"7\" stands where a name in quotation marks is due"},
+        {"{", "offset 0x8: header: line 1, column 1: ends where a name in quotation marks is due"},
+        {"{\"a\"", "offset 0x8: header: line 1, column 4: ends where a : is due"},
+        {"{\"a\":", "offset 0x8: header: line 1, column 5: ends where a value is due"},
+        {"{\"a\":}", "offset 0x8: header: line 1, column 6: \"}\" stands where a value is due"},
+        {"{\"a\":,}", "offset 0x8: header: line 1, column 6: \",\" stands where a value is due"},
+        {"{\"a\":{\"b\":\"}}", "offset 0x8: header: line 1, column 6: a value has no end"},
+        {"{\"a\":{}]", "offset 0x8: header: line 1, column 8: \"]\" stands where a , or } is due"},
+        {"{\"a\":{]}", "offset 0x8: header: \"a\": line 1, column 7: "},
+        {"{7:{}}", "offset 0x8: header: line 1, column 2: \"7\" stands where a name in quotation marks is due"},
         {"{" A "," B ",}", "stands where a name in quotation marks is due"},
         {"{" A "," B "}\v", "0x0B stands where the end is due"},
         {"{" A "," B "} x", "\"x\" stands where the end is due"},
         {"{" A "," A "}", "tensor \"a\": name: is there twice"},
-        {"{\"a\\u0000\":{}}", "offset 0x8: header: byte 2: column "},
-        {"{\"a\xff\":{}}", "offset 0x8: header: byte 2: column "},
-        {"{\"\\ud800\":{}," A "," B "}", "offset 0x8: header: byte 2: column "},
+        {"{\"a\\u0000\":{}}", "offset 0x8: header: line 1, column "},
+        {"{\"a\xff\":{}}", "offset 0x8: header: line 1, column "},
+        {"{\"\\ud800\":{}," A "," B "}", "offset 0x8: header: line 1, column "},
         {"{" A ",\"b\":{\"dtype\":\"F16\",\"shape\":[1e999],\"data_offsets\":[16,18]}}", "real number overflow"},
         {"{" A ",\"b\":{\"dtype\":\"F16\",\"shape\":[],\"shape\":[],\"data_offsets\":[16,18]}}",
          "duplicate object key"},
@@ -70,7 +70,7 @@ static void test_headers(void **state)
         {"{" A ",\"b\":{\"dtype\":\"F16\",\"shape\":[9223372036854775807],\"data_offsets\":[16,18]}}",
          "tensor \"b\": shape: the product of the dimensions"},
         {"{" A ",\"b\":{\"dtype\":\"F16\",\"shape\":[99999999999999999999],\"data_offsets\":[16,18]}}",
-         "offset 0x8: header: \"b\": column "},
+         "offset 0x8: header: \"b\": line 1, column "},
         {"{" A ",\"b\":{\"dtype\":\"F16\",\"shape\":[]}}", "tensor \"b\": data_offsets: must be two integers"},
         {"{" A ",\"b\":{\"dtype\":\"F16\",\"shape\":[],\"data_offsets\":[16]}}",
          "tensor \"b\": data_offsets: must be two integers"},
@@ -124,7 +124,7 @@ static void test_header_length(void **state)
     }
     memcpy(t.bytes, &(uint64_t){2}, 8);
     assert_error(open_sample(folder, &t, &e), &e, ERROR_INPUT,
-                 "offset 0x8: header: byte 2: a name has no quotation mark at its end");
+                 "offset 0x8: header: line 1, column 2: a name has no quotation mark at its end");
     text_free(&t);
     folder_remove(folder);
 }
@@ -136,9 +136,9 @@ static void test_deep_nesting(void **state)
     static const struct {
         int opened, closed;
         const char *says;
-    } cases[] = {{100000, 0, "header: byte 6: a value has no end"},
+    } cases[] = {{100000, 0, "header: line 1, column 6: a value has no end"},
                  {100000, 100000, "tensor \"a\": value: has more than 65536 bytes"},
-                 {10000, 10000, "header: \"a\": column 2049: maximum parsing depth reached"}};
+                 {10000, 10000, "header: \"a\": line 1, column 2054: maximum parsing depth reached"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct text header = {0}, t = {0};
         struct error e;
