@@ -101,7 +101,7 @@ done <<'CASES'
 0|\xff\xff\xff\xff\xff\xff\xff\xff|offset 0x0: header length: 18446744073709551615 is more than
 0|\x00\x00\x00\x00\x00\x00\x00\x00|offset 0x8: header: must be a JSON object
 8|[|offset 0x8: header: must be a JSON object
-9|\x00|offset 0x8: header: byte 2: 0x00 stands where a name in quotation marks is due
+9|\x00|offset 0x8: header: line 1, column 2: 0x00 stands where a name in quotation marks is due
 CASES
 for file in config.json:4 model.safetensors:4 tokenizer.json:3; do
     fresh
