@@ -6,14 +6,19 @@
 #include <stdbool.h>
 #include <string.h>
 
+static size_t allowed(size_t n) { return JSON_MEMORY + 8 * n; }
+
 json_t *json_read_bytes(const char *data, size_t n, const char *where, struct error *e)
 {
-    json_t *value = json_parse(data, n, true, 0, e);
+    json_t *value = json_parse(data, n, true, allowed(n), e);
     if (!value) error_prefix(e, "%s", where);
     return value;
 }
 
-json_t *json_read_line(const char *data, size_t n, struct error *e) { return json_parse(data, n, false, 0, e); }
+json_t *json_read_line(const char *data, size_t n, struct error *e)
+{
+    return json_parse(data, n, false, allowed(n), e);
+}
 
 json_t *json_read_bounded(const char *data, size_t n, struct error *e)
 {

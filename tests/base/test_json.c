@@ -156,8 +156,17 @@ static void test_bounded(void **state)
     text_add(&t, "1]");
     assert_null(json_read_bounded(t.bytes, t.length, &e));
     assert_error((int)e.code, &e, ERROR_INPUT, "takes more than the 40 MB of memory that are allowed for it");
-    v = json_read_line(t.bytes, t.length, &e);
-    assert_int_equal(json_array_size(v), LISTS + 1);
+    assert_null(json_read_line(t.bytes, t.length, &e));
+    assert_error((int)e.code, &e, ERROR_INPUT, "takes more than the 62 MB of memory that are allowed for it");
+    assert_null(json_read_bytes(t.bytes, t.length, "here", &e));
+    assert_error((int)e.code, &e, ERROR_INPUT, "here: takes more than the 62 MB of memory that are allowed for it");
+    text_clear(&t);
+    text_add(&t, "[\"");
+    for (int i = 0; i < 60 << 20; i++) text_char(&t, 'x');
+    text_add(&t, "\"]");
+    assert_null(json_read_bounded(t.bytes, t.length, &e));
+    v = json_read_line(t.bytes, t.length, &e); /* a document that is a file */
+    assert_int_equal(json_string_length(json_array_get(v, 0)), 60 << 20);
     json_decref(v);
     text_free(&t);
 }
