@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The reference implementation has a limit of 100 MB, which would be a second and many times its size here. The largest
- * models there are have 100,000 tensors in 160 files, and a tensor takes 100 bytes: more is an attack, not a model. */
+/* The reference implementation has a limit of 100 MB, which would cost a second. The largest models there are have 100,000
+ * tensors in 160 files, and a tensor takes some 100 bytes: more is an attack, not a model. */
 static const uint64_t header_limit = 16 * 1000 * 1000;
 enum { MOST_TENSORS = 200000, ENTRY_BYTES = 1 << 16 };
 
