@@ -107,7 +107,7 @@ static int print_json(const struct checkpoint *c, struct error *e)
 
 static void print_value(const char *key, const json_t *value, uint64_t count)
 {
-    char *dump = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9));
+    char *dump = json_dump_text(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9), NULL);
     struct text safe = {0};
     text_terminal(&safe, key, strlen(key));
     printf("  %-42s ", text_c(&safe));

@@ -1,6 +1,7 @@
 /* kerf suites: what can be run. kerf backends: how weights can be stored. */
 #include "cli/command.h"
 #include "cli/evaluate.h"
+#include "engine/base/json.h"
 #include "engine/base/text.h"
 #include "reports/layout.h"
 #include "suites/catalog.h"
@@ -87,7 +88,7 @@ static void print_settings(const struct suite *s)
     json_t *v;
     json_object_foreach(s->settings, key, v)
     {
-        char *json = json_is_string(v) ? NULL : json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
+        char *json = json_is_string(v) ? NULL : json_dump_text(v, JSON_ENCODE_ANY | JSON_COMPACT, NULL);
         printf("  %-18s ", key);
         print_text(json_is_string(v) ? json_string_value(v) : json ? json : "");
         free(json);

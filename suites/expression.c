@@ -146,7 +146,7 @@ static json_t *find(const json_t *v, json_t *const *a, struct error *e)
             json_t *where = json_integer((json_int_t)i);
             return where ? where : no_memory(e);
         }
-    char *text = json_dumps(a[0], JSON_ENCODE_ANY | JSON_COMPACT);
+    char *text = json_dump_text(a[0], JSON_ENCODE_ANY | JSON_COMPACT, NULL);
     error_set(e, ERROR_INPUT, "the list has no %.60s", text ? text : "such value");
     free(text);
     return NULL;

@@ -62,7 +62,7 @@ static int write_all(struct journal *j, const char *s, size_t n, struct error *e
 /* Takes over the value. A line that was only begun is taken back. */
 static int append(struct journal *j, json_t *value, struct error *e)
 {
-    char *body = value ? json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL, check[HASH_HEX];
+    char *body = value ? json_dump_text(value, JSON_COMPACT | JSON_REAL_PRECISION(17), NULL) : NULL, check[HASH_HEX];
     json_decref(value);
     if (!body) return error_set(e, ERROR_IO, "%s: out of memory for a line", j->path);
     size_t n = strlen(body) - 1; /* the closing brace comes after the sum */
@@ -371,7 +371,7 @@ int journal_open(struct journal **out, const char *folder, const char *suite, co
     if (!j) return ERROR_IO;
     j->fd = -1;
     j->synced = seconds_now();
-    char *text = json_dumps(parts, JSON_COMPACT | JSON_SORT_KEYS);
+    char *text = json_dump_text(parts, JSON_COMPACT | JSON_SORT_KEYS, NULL);
     if (text) hash_hex(text, strlen(text), j->key);
     j->path = text ? journal_path(j, folder, suite, e) : NULL;
     int status = j->path ? 0 : ERROR_IO;

@@ -1,5 +1,6 @@
 #include "suites/protocol.h"
 #include "engine/base/file.h"
+#include "engine/base/json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -159,7 +160,7 @@ int protocol_make(json_t **out, char fingerprint[HASH_HEX], const struct model *
     add_indices(p, items, n_items);
     add_tokens(p, m, s, q);
     json_object_set_new(p, "metrics", make_metrics(s, items, n_items));
-    char *text = json_dumps(p, JSON_COMPACT | JSON_SORT_KEYS);
+    char *text = json_dump_text(p, JSON_COMPACT | JSON_SORT_KEYS, NULL);
     if (!text) return error_set(e, ERROR_IO, "out of memory for a protocol");
     hash_hex(text, strlen(text), fingerprint);
     free(text);
@@ -168,7 +169,7 @@ int protocol_make(json_t **out, char fingerprint[HASH_HEX], const struct model *
 
 static void add_value(struct text *out, const json_t *v)
 {
-    char *s = v ? json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+    char *s = v ? json_dump_text(v, JSON_ENCODE_ANY | JSON_COMPACT, NULL) : NULL;
     text_printf(out, "%.80s", s ? s : "absent");
     free(s);
 }

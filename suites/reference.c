@@ -39,7 +39,7 @@ int reference_create(struct reference_output *o, const char *path, int64_t k, in
                      size_t windows, const json_t *about, struct error *e)
 {
     *o = (struct reference_output){.k = k < vocab ? k : vocab};
-    char *text = json_dumps(about, JSON_COMPACT);
+    char *text = json_dump_text(about, JSON_COMPACT, NULL);
     if (!text) return error_set(e, ERROR_IO, "%s: out of memory for a description", path);
     int status = output_open(&o->out, path, e);
     if (!status) {

@@ -1,12 +1,14 @@
-/* The parser of JSON texts (RFC 8259) behind engine/base/json.h. jansson has the values, but its own parser takes memory
- * that runs out for a mistake in the text, or leaves out a character and goes on with what it has; and what a text may
- * cost cannot be told to it.
+/* jansson's parser behind engine/base/json.h, with what it has not: memory that runs out is told for what it is, and a text
+ * takes no more memory than it may.
  *
  *     json_t *v = json_parse(text, n, true, 0, e);
  *
  * A text is any one value. Integers are of 64 bits, what has a point or an exponent is a double; both must fit. Strings are
- * UTF-8 without NUL. Keys come once in an object, and keep their order. At most JSON_LEVELS lists and objects lie in each
- * other. */
+ * UTF-8 without NUL. Keys come once in an object. At most JSON_LEVELS lists and objects lie in each other.
+ *
+ * Where an allocation fails, jansson's own parser may leave a character out and go on, or end in an assertion. So
+ * it never sees one fail: its allocator leaves it for good, and frees what the text has taken so far. That is why whatever
+ * jansson allocates has to be freed by jansson; json_dump_text() is there for the text of a value. */
 #ifndef KERF_ENGINE_BASE_JSON_PARSE_H
 #define KERF_ENGINE_BASE_JSON_PARSE_H
 
@@ -17,8 +19,8 @@
 
 enum { JSON_LEVELS = 2048 };
 
-/* The value, new; NULL with "line 3, column 7: words", or without the line. `most`: bytes of memory that it may take,
- * about; 0: any. */
+/* The value, new; NULL with "line 3, column 7: words", or without the line. `most`: bytes of memory that it may take;
+ * 0: any. */
 json_t *json_parse(const char *text, size_t n, bool line, size_t most, struct error *e);
 /* Of a piece of a text: lines and columns are those of the text that begins at `whole`. */
 json_t *json_parse_part(const char *whole, const char *part, size_t n, size_t most, struct error *e);

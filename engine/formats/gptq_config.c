@@ -1,4 +1,5 @@
 #include "engine/formats/gptq_config.h"
+#include "engine/base/json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,7 @@ static int read_number(const json_t *json, const char *const *names, const char 
     int status = find(json, names, where, &v, &name, e);
     if (status || !v) return status;
     if (json_is_integer(v) && allowed(json_integer_value(v))) return *out = json_integer_value(v), 0;
-    char *text = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
+    char *text = json_dump_text(v, JSON_ENCODE_ANY | JSON_COMPACT, NULL);
     status =
         error_set(e, ERROR_INPUT, "%s: %s: %.80s must be %s", where, name, text ? text : "what stands there", rule);
     free(text);
@@ -144,8 +145,8 @@ int gptq_config_agree(const json_t *a, const char *where, const json_t *b, const
         if (!status) status = find(b, fields[i], other, &y, &name_there, e);
         if (status) return status;
         if (!x || !y || same(x, y)) continue;
-        char *left = json_dumps(x, JSON_ENCODE_ANY | JSON_COMPACT),
-             *right = json_dumps(y, JSON_ENCODE_ANY | JSON_COMPACT);
+        char *left = json_dump_text(x, JSON_ENCODE_ANY | JSON_COMPACT, NULL),
+             *right = json_dump_text(y, JSON_ENCODE_ANY | JSON_COMPACT, NULL);
         status =
             error_set(e, ERROR_INPUT, "%s: %s: %.80s contradicts %.80s of %s: %s: correct the one that is wrong", where,
                       name, left ? left : "what stands there", right ? right : "what stands", other, name_there);

@@ -90,7 +90,7 @@ static void write_header(struct safetensors_writer *w)
 {
     if (w->has_header || failed(w)) return;
     w->has_header = true;
-    char *text = json_dumps(w->header, JSON_COMPACT);
+    char *text = json_dump_text(w->header, JSON_COMPACT, NULL);
     if (!text) {
         error_set(&w->error, ERROR_IO, "%s: out of memory for the header", w->output.path);
         return;

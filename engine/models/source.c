@@ -1,3 +1,4 @@
+#include "engine/base/json.h"
 #include "engine/base/memory.h"
 #include "engine/base/text.h"
 #include "engine/models/source_parts.h"
@@ -146,7 +147,7 @@ static int check_guard(const struct source *s, const struct guard *guard, struct
     } else {
         key = guard->folder_key;
         const json_t *v = key ? source_config(s, key) : NULL;
-        char *dump = v && !json_is_null(v) ? json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+        char *dump = v && !json_is_null(v) ? json_dump_text(v, JSON_ENCODE_ANY | JSON_COMPACT, NULL) : NULL;
         if (dump) text_add(&value, dump);
         value.failed |= v && !dump;
         free(dump);

@@ -1,4 +1,5 @@
 #include "engine/tokenizers/json_fields.h"
+#include "engine/base/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,7 +7,7 @@
 
 int field_wrong(struct error *e, const char *field, const json_t *value, const char *instead)
 {
-    char *words = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
+    char *words = value ? json_dump_text(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_ENSURE_ASCII, NULL) : NULL;
     error_set(e, ERROR_INPUT, "%s: %.120s%s; it must be %s", field, words ? words : "missing",
               words && strlen(words) > 120 ? "..." : "", instead);
     free(words);

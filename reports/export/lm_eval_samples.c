@@ -18,7 +18,7 @@ static json_t *as_text(const json_t *v)
     if (json_is_string(v)) return json_string(json_string_value(v));
     if (json_is_boolean(v)) return json_string(json_is_true(v) ? "True" : "False");
     if (json_is_real(v)) return json_string(number_shortest(json_real_value(v)).digits);
-    char *text = json_is_null(v) || !v ? NULL : json_dumps(v, JSON_ENCODE_ANY | LM_LINE);
+    char *text = json_is_null(v) || !v ? NULL : json_dump_text(v, JSON_ENCODE_ANY | LM_LINE, NULL);
     json_t *s = json_string(text ? text : "None");
     free(text);
     return s;
@@ -158,7 +158,7 @@ static int add_line(const json_t *suite, const json_t *sample, const char *filte
                              "filter", filter, "metrics", names, "doc_hash", json_text_of(sample, "doc_hash"),
                              "prompt_hash", hash_of(prompt), "target_hash", hash_of(json_string_value(target)));
     if (line) add_metrics(line, suite, sample, filter, names);
-    char *text = line ? json_dumps(line, LM_LINE) : NULL;
+    char *text = line ? json_dump_text(line, LM_LINE, NULL) : NULL;
     if (text) {
         text_add(lines, text);
         text_char(lines, '\n');
@@ -270,7 +270,7 @@ static int write_all(struct exporting *x, const json_t *run, const char *out)
         if (!status) status = write_suite(x, suite);
     }
     text_printf(&path, "%s/results_%s.json", text_c(&x->folder), x->date);
-    char *text = status ? NULL : json_dumps(x->results, LM_DUMP);
+    char *text = status ? NULL : json_dump_text(x->results, LM_DUMP, NULL);
     if (!status)
         status = text ? file_write(text_c(&path), text, strlen(text), x->e)
                       : error_set(x->e, ERROR_IO, "%s: out of memory", text_c(&path));

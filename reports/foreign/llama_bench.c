@@ -187,7 +187,7 @@ static json_t *open_run(struct reading *r, const struct test *t, json_t *setting
 static json_t *find_run(struct reading *r, const struct test *t)
 {
     json_t *settings = settings_of(t->row), *run = NULL;
-    char *all = json_dumps(settings, JSON_COMPACT | JSON_SORT_KEYS);
+    char *all = json_dump_text(settings, JSON_COMPACT | JSON_SORT_KEYS, NULL);
     if (all) {
         struct text key = {0};
         text_printf(&key, "%" JSON_INTEGER_FORMAT " %s", count_test(r, all, t), all);
@@ -250,7 +250,7 @@ static json_t *find_differences(const struct reading *r)
 
 static void add_setting(struct text *name, const char *key, const json_t *v)
 {
-    char *text = json_is_string(v) ? NULL : json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
+    char *text = json_is_string(v) ? NULL : json_dump_text(v, JSON_ENCODE_ANY | JSON_COMPACT, NULL);
     const char *s = json_is_string(v) ? json_string_value(v) : text;
     if (s) text_printf(name, " %s=%.*s", key, trimmed(s), s);
     free(text);

@@ -177,7 +177,7 @@ static void take_arguments(const json_t *args, struct arguments *a)
     json_t *v;
     json_object_foreach((json_t *)(uintptr_t)args, key, v)
     {
-        char *text = json_is_string(v) ? NULL : json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
+        char *text = json_is_string(v) ? NULL : json_dump_text(v, JSON_ENCODE_ANY | JSON_COMPACT, NULL);
         const char *value = json_is_string(v) ? json_string_value(v) : text;
         if (value && !json_is_null(v)) take_argument(a, key, strlen(key), value, strlen(value));
         free(text);

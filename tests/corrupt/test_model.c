@@ -61,7 +61,7 @@ static void put_config(const char *folder, const char *model, const char *key, c
         json_object_set_new(config, key, json_loads(value, JSON_DECODE_ANY, NULL));
     else
         json_object_del(config, key);
-    char *text = json_dumps(config, 0);
+    char *text = json_dump_text(config, 0, NULL);
     free(file_put(folder, "config.json", text, strlen(text)));
     free(text);
     free(path);
@@ -229,7 +229,7 @@ static void put_weights(const char *folder, const char *model, const struct edit
     static const uint16_t two[2] = {0};
     const struct tensor extra = {edit->add, DTYPE_F16, 1, {2, 1, 1, 1}, two, sizeof two, NULL};
     if (edit->add) put_tensor(header, edit->add, &extra, edit, &data);
-    char *text = json_dumps(header, JSON_COMPACT);
+    char *text = json_dump_text(header, JSON_COMPACT, NULL);
     uint64_t n = strlen(text);
     text_bytes(&out, &n, sizeof n);
     text_add(&out, text);

@@ -1,5 +1,6 @@
 /* config.json of models that people download (tests/goldens/configs.json), each with the sizes of a tiny checkpoint of its
  * architecture in the place of its own: all are understood, with the settings that they mean. */
+#include "engine/base/json.h"
 #include "engine/models/internal.h"
 #include "tests/models/tiny_models.h"
 
@@ -61,7 +62,7 @@ static char *folder_like(const char *like, json_t *config)
         json_is_false(json_object_get(config, "tie_word_embeddings")))
         json_object_set_new(config, "tie_word_embeddings", json_true()); /* the tiny one has no other matrix */
     json_decref(own);
-    char *folder = folder_temporary(), *text = json_dumps(config, 0);
+    char *folder = folder_temporary(), *text = json_dump_text(config, 0, NULL);
     assert_non_null(text);
     link_to(folder, "model.safetensors", model);
     link_to(folder, "tokenizer.json",
@@ -196,7 +197,7 @@ static void test_token_without_row(void **state)
     json_array_append_new(json_object_get(tokenizer, "added_tokens"),
                           json_pack("{s:i, s:s, s:b, s:b, s:b, s:b, s:b}", "id", 256, "content", "[PAD]", "single_word",
                                     0, "lstrip", 0, "rstrip", 0, "normalized", 0, "special", 1));
-    char *folder = tiny_folder("llama", NULL), *text = json_dumps(tokenizer, 0),
+    char *folder = tiny_folder("llama", NULL), *text = json_dump_text(tokenizer, 0, NULL),
          *file = path_join(folder, "x.gguf", &e);
     char *path = path_join(folder, "tokenizer.json", &e);
     assert_int_equal(unlink(path), 0);

@@ -34,7 +34,7 @@ static inline char *tiny_folder(const char *name, const json_t *settings)
     snprintf(from, sizeof from, "tests/goldens/models/%s/config.json", name);
     json_t *config = golden(from);
     json_object_update(config, (json_t *)(uintptr_t)settings);
-    char *text = json_dumps(config, 0);
+    char *text = json_dump_text(config, 0, NULL);
     free(file_put(folder, "config.json", text, strlen(text)));
     free(text);
     json_decref(config);

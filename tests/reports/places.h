@@ -2,6 +2,7 @@
 #ifndef KERF_TESTS_REPORTS_PLACES_H
 #define KERF_TESTS_REPORTS_PLACES_H
 
+#include "engine/base/json.h"
 #include "tests/testing.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@ static inline const json_t *at(const json_t *v, const char *path)
 /* `wanted`: compact JSON, with so many digits. */
 static inline void assert_at(const json_t *v, const char *path, const char *wanted, size_t digits)
 {
-    char *got = json_dumps(at(v, path), JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(digits));
+    char *got = json_dump_text(at(v, path), JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(digits), NULL);
     if (strcmp(got, wanted) != 0) fail_msg("%s is %s, not %s", path, got, wanted);
     free(got);
 }

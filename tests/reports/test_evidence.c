@@ -52,7 +52,7 @@ static void put_samples(const struct night *x, const char *folder, const char *s
         size_t k;
         json_array_foreach(rows, k, row) right[k] = is_right(row, subject, i, n);
         json_t *line = line_of(rows, suite, i, right);
-        char *dump = json_dumps(line, JSON_COMPACT);
+        char *dump = json_dump_text(line, JSON_COMPACT, NULL);
         text_printf(&all, "%s\n", dump);
         free(dump);
         json_decref(line);

@@ -227,7 +227,8 @@ static void test_round_trip(void **state)
     (void)state;
     char *folder = folder_temporary();
     json_t *run = golden(RUN), *v = export_whole(run);
-    char *text = json_dumps(v, JSON_REAL_PRECISION(17)), *path = file_put(folder, "results_x.json", text, strlen(text));
+    char *text = json_dump_text(v, JSON_REAL_PRECISION(17), NULL),
+         *path = file_put(folder, "results_x.json", text, strlen(text));
     struct error e = {0};
     json_t *runs = foreign_read(path, &e);
     if (!runs) fail_msg("%s", e.text);
@@ -272,7 +273,7 @@ static void write_small(const char *folder, const json_t *run)
         "{\"doc_id\": 0, \"doc_hash\": \"d\", \"target\": 0, \"arguments\": [[\"p\", \" a\"]], "
         "\"resps\": [[-1, true]], \"filtered_resps\": [[-1, true]], \"metrics\": {}, "
         "\"statistics\": {}}\n";
-    char *text = json_dumps(run, 0);
+    char *text = json_dump_text(run, 0, NULL);
     free(file_put(folder, "run.json", text, strlen(text)));
     free(file_put(folder, "samples_stories.jsonl", samples, sizeof samples - 1));
     free(file_put(folder, "samples_reviews.jsonl", samples, sizeof samples - 1));

@@ -1,3 +1,4 @@
+#include "engine/base/json.h"
 #include "tests/testing.h"
 
 #include "suites/run.h"
@@ -51,7 +52,7 @@ static void assert_sample(const json_t *samples, size_t i, const char *key, cons
     json_t *wanted = json_loads(due, JSON_DECODE_ANY, NULL), *got = json_object_get(json_array_get(samples, i), key);
     assert_non_null(wanted);
     if (!json_equal(wanted, got)) {
-        char *words = json_dumps(got, JSON_ENCODE_ANY);
+        char *words = json_dump_text(got, JSON_ENCODE_ANY, NULL);
         fail_msg("sample %zu: %s: %s, due is %s", i, key, words, due);
     }
     json_decref(wanted);

@@ -1,3 +1,4 @@
+#include "engine/base/json.h"
 #include "tests/testing.h"
 
 #include "suites/suite.h"
@@ -27,7 +28,7 @@ static json_t *parse(const char *text)
 static void assert_documents(const char *what, json_t *got, const char *due)
 {
     json_t *expected = parse(due);
-    char *words = json_dumps(got, JSON_COMPACT);
+    char *words = json_dump_text(got, JSON_COMPACT, NULL);
     if (!json_equal(got, expected)) fail_msg("%s: %s", what, words);
     free(words);
     json_decref(expected);

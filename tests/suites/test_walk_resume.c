@@ -1,6 +1,7 @@
 /* A walk that was stopped goes on: whatever is left of its journal, every number is the bits of a walk in one go, and
  * what is left is not computed again. */
 #include "engine/base/file.h"
+#include "engine/base/json.h"
 #include "suites/divergence.h"
 #include "suites/journal.h"
 #include "tests/testing.h"
@@ -91,7 +92,7 @@ static char *report(const struct road *r, const struct walk *w, size_t subject)
         json_pack("{s:o, s:o, s:o, s:o}", "divergence", divergences_record(&d), "metrics", divergences_metrics(&d),
                   "worst", worst_record(&w->subjects[subject], &r->q, model_tokenizer(r->models[0])), "floor",
                   noise_floor_record(&w->floor));
-    char *text = json_dumps(all, JSON_REAL_PRECISION(17));
+    char *text = json_dump_text(all, JSON_REAL_PRECISION(17), NULL);
     assert_non_null(text);
     json_decref(all);
     return text;

@@ -2,6 +2,7 @@
 #ifndef KERF_TESTS_TOKENIZERS_SMALL_H
 #define KERF_TESTS_TOKENIZERS_SMALL_H
 
+#include "engine/base/json.h"
 #include "engine/tokenizers/tokenizer.h"
 #include "tests/testing.h"
 
@@ -35,7 +36,7 @@ static inline json_t *small_json(void)
 /* Writes `root` (taken over) as tokenizer.json and opens it. */
 static inline int small_open(struct tokenizer **t, const char *folder, json_t *root, struct error *e)
 {
-    char *words = json_dumps(root, 0);
+    char *words = json_dump_text(root, 0, NULL);
     char *path = file_put(folder, "tokenizer.json", words, strlen(words));
     const int status = tokenizer_open(t, path, e);
     free(path);
