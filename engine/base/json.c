@@ -3,7 +3,9 @@
 #include "engine/base/json_parse.h"
 #include "engine/base/text.h"
 
+#include <errno.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 static size_t allowed(size_t n) { return JSON_MEMORY + 8 * n; }
@@ -25,11 +27,42 @@ json_t *json_read_bounded(const char *data, size_t n, struct error *e)
     return json_parse(data, n, false, JSON_MEMORY, e);
 }
 
+/* Copies a JSON text and puts ".0" behind each integer that 64 bits do not hold. */
+static void widen(const char *data, size_t n, struct text *out)
+{
+    bool string = false;
+    for (size_t i = 0; i < n;) {
+        const char c = data[i];
+        size_t length = string && c == '\\' && i + 1 < n ? 2 : 1;
+        const bool number = !string && ((c >= '0' && c <= '9') || c == '-');
+        if (c == '"') string = !string;
+        while (number && i + length < n && data[i + length] && strchr("0123456789+-.eE", data[i + length])) length++;
+        text_bytes(out, data + i, length);
+        if (number && length > 18 && !out->failed) {
+            char *end;
+            errno = 0;
+            (void)strtoll(text_c(out) + out->length - length, &end, 10);
+            if (errno == ERANGE && !*end) text_add(out, ".0");
+        }
+        i += length;
+    }
+}
+
 json_t *json_read_file(const char *path, struct error *e)
 {
     struct file f;
     if (file_map(&f, path, e)) return NULL;
     json_t *value = json_read_bytes((const char *)f.data, f.size, path, e);
+    /* Hugging Face's model_max_length is 10^30 where there is no limit */
+    if (!value && strstr(e->text, "too big ")) {
+        struct text wide = {0};
+        widen((const char *)f.data, f.size, &wide);
+        if (wide.failed)
+            error_set(e, ERROR_IO, "%s: out of memory for %zu bytes of JSON", path, f.size);
+        else
+            value = json_read_bytes(text_c(&wide), wide.length, path, e);
+        text_free(&wide);
+    }
     file_unmap(&f);
     return value;
 }

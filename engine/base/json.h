@@ -14,7 +14,7 @@
 
 enum { JSON_MEMORY = 40 << 20 };
 
-/* NULL with an error. The caller owns the value. */
+/* NULL with an error. The caller owns the value. An integer that 64 bits do not hold is a real. */
 json_t *json_read_file(const char *path, struct error *e);
 /* One JSON text in memory; `where` ("model.safetensors: header") opens the error. */
 json_t *json_read_bytes(const char *data, size_t n, const char *where, struct error *e);

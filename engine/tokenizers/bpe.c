@@ -121,7 +121,7 @@ static size_t read_symbols(const struct bpe *b, const char *word, size_t n, stru
 /* The id of a word that is a piece, or -1. */
 static int32_t whole_word(const struct bpe *b, const char *word, size_t n)
 {
-    char piece[PIECE_LENGTH_MAX];
+    char piece[2 * MERGED_LENGTH_MAX];
     size_t length = 0;
     int64_t id;
     if (2 * n > sizeof piece) return -1;

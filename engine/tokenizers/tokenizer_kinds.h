@@ -13,8 +13,8 @@
 #include "engine/tokenizers/tokenizer.h"
 
 /* Longest piece, in bytes, that is matched or taken apart: keeps scanning linear whatever a file holds. Longer pieces
- * of types that do neither are allowed. */
-enum { PIECE_LENGTH_MAX = 512 };
+ * of types that do neither are allowed, and so are those that merges make, which takes no scanning. */
+enum { PIECE_LENGTH_MAX = 512, MERGED_LENGTH_MAX = 4096 };
 
 struct merge_rule {
     int32_t left, right, into;

@@ -53,11 +53,11 @@ static int find_piece(const struct vocabulary *v, const char *what, struct gguf_
 int vocabulary_add_merge(struct vocabulary *v, struct gguf_string left, struct gguf_string right, struct error *e)
 {
     struct merge_rule m;
-    char joined[2 * PIECE_LENGTH_MAX];
+    char joined[2 * MERGED_LENGTH_MAX];
     if (!left.length || !right.length) return error_set(e, ERROR_INPUT, "merges[%zu]: an empty piece", v->merge_count);
-    if (left.length > PIECE_LENGTH_MAX || right.length > PIECE_LENGTH_MAX)
+    if (left.length > MERGED_LENGTH_MAX || right.length > MERGED_LENGTH_MAX)
         return error_set(e, ERROR_INPUT, "merges[%zu]: a piece of more than %d bytes", v->merge_count,
-                         PIECE_LENGTH_MAX);
+                         MERGED_LENGTH_MAX);
     memcpy(joined, left.bytes, left.length);
     memcpy(joined + left.length, right.bytes, right.length);
     const struct gguf_string both = {joined, left.length + right.length};
