@@ -7,10 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Hugging Face's programs truncate and pad only where they are asked to, whatever the file says. */
 static const struct field root_fields[] = {
-    {"version", FIELD_ANY},        {"truncation", FIELD_NOTHING}, {"padding", FIELD_NOTHING},
-    {"added_tokens", FIELD_ANY},   {"normalizer", FIELD_ANY},     {"pre_tokenizer", FIELD_ANY},
-    {"post_processor", FIELD_ANY}, {"decoder", FIELD_ANY},        {"model", FIELD_ANY},
+    {"version", FIELD_ANY},        {"truncation", FIELD_ANY}, {"padding", FIELD_ANY},
+    {"added_tokens", FIELD_ANY},   {"normalizer", FIELD_ANY}, {"pre_tokenizer", FIELD_ANY},
+    {"post_processor", FIELD_ANY}, {"decoder", FIELD_ANY},    {"model", FIELD_ANY},
 };
 static const struct field bpe_fields[] = {
     {"type", FIELD_ANY},           {"dropout", FIELD_NOTHING},    {"unk_token", FIELD_ANY},
@@ -106,14 +107,6 @@ static int read_scored(struct pieces *p, const json_t *vocab, struct error *e)
     return 0;
 }
 
-static unsigned read_traits(const json_t *token)
-{
-    return json_flag(token, "lstrip", false) * (unsigned)TOKEN_LSTRIP |
-           json_flag(token, "rstrip", false) * (unsigned)TOKEN_RSTRIP |
-           json_flag(token, "single_word", false) * (unsigned)TOKEN_SINGLE_WORD |
-           json_flag(token, "normalized", false) * (unsigned)TOKEN_NORMALIZED;
-}
-
 static int read_added(struct pieces *p, size_t i, const json_t *token, struct error *e)
 {
     char field[64];
@@ -134,8 +127,8 @@ static int read_added(struct pieces *p, size_t i, const json_t *token, struct er
     if (piece->text.bytes && (piece->text.length != text.length || memcmp(piece->text.bytes, text.bytes, text.length)))
         return error_set(e, ERROR_INPUT, "%s: %zu, of \"%.100s\", is that of \"%.100s\" already", field, id, text.bytes,
                          piece->text.bytes);
-    const struct piece added = {text, json_is_true(special) ? TOKEN_CONTROL : TOKEN_USER_DEFINED, read_traits(token),
-                                piece->score};
+    const struct piece added = {text, json_is_true(special) ? TOKEN_CONTROL : TOKEN_USER_DEFINED,
+                                token_traits(token, false), piece->score};
     if (piece->text.bytes) p->count--;
     *piece = (struct piece){0};
     return put_piece(p, field, id, added, e);
@@ -321,97 +314,6 @@ int vocabulary_from_json(struct vocabulary *v, const json_t *root, struct error 
     if (FIELDS_CHECK("", root, root_fields, e) || read_model(v, root, e) || read_around(v, root, e)) {
         vocabulary_close(v);
         return e->code;
-    }
-    return 0;
-}
-
-/* --- tokenizer_config.json --- */
-
-/* The id of a token that is a string or an object with "content"; absent or null leaves *id as it is. */
-static int read_named(const struct vocabulary *v, const json_t *config, const char *name, int32_t *id, struct error *e)
-{
-    const json_t *token = json_object_get(config, name);
-    if (!token || json_is_null(token)) return 0;
-    return json_find_id(v, name, json_is_object(token) ? json_object_get(token, "content") : token, id, e);
-}
-
-static int check_known(const struct vocabulary *v, const char *field, json_int_t id, const json_t *value,
-                       struct error *e)
-{
-    return id < (json_int_t)v->size ? 0
-                                    : field_wrong(e, field, value,
-                                                  "a token of the vocabulary: those that stand beside it alone are "
-                                                  "not supported, a tokenizer.json would hold them");
-}
-
-/* Tokens behind the vocabulary's end, which Hugging Face's programs would add to it: {ID: {"content": ...}}. */
-static int check_decoder(const struct vocabulary *v, const json_t *added, struct error *e)
-{
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)added, key, value)
-    {
-        char field[64];
-        snprintf(field, sizeof field, "added_tokens_decoder.%.30s", key);
-        if (check_known(v, field, strtoll(key, NULL, 10), value, e)) return e->code;
-    }
-    return 0;
-}
-
-int vocabulary_configure_added(struct vocabulary *v, const json_t *added, struct error *e)
-{
-    const char *key;
-    json_t *value;
-    if (!json_is_object(added)) return field_wrong(e, "added_tokens", added, "an object");
-    json_object_foreach((json_t *)added, key, value)
-    {
-        char field[128];
-        snprintf(field, sizeof field, "\"%.100s\"", key);
-        if (check_known(v, field, json_integer_value(value), value, e)) return e->code;
-    }
-    return 0;
-}
-
-int vocabulary_configure(struct vocabulary *v, const json_t *config, struct error *e)
-{
-    if (!json_is_object(config)) return field_wrong(e, "tokenizer_config", config, "an object");
-    if (check_decoder(v, json_object_get(config, "added_tokens_decoder"), e)) return e->code;
-    const json_t *add_bos = json_object_get(config, "add_bos_token"),
-                 *add_eos = json_object_get(config, "add_eos_token");
-    const json_t *space = json_object_get(config, "add_prefix_space");
-    const int32_t bos = v->bos;
-    if (read_named(v, config, "bos_token", &v->bos, e) || read_named(v, config, "eos_token", &v->eos, e))
-        return e->code;
-    if (v->adds_bos && v->bos != bos)
-        return field_wrong(e, "bos_token", json_object_get(config, "bos_token"), "the token that post_processor adds");
-    if (add_bos && !json_is_boolean(add_bos)) return field_wrong(e, "add_bos_token", add_bos, "true or false");
-    if (json_is_false(add_bos) && v->adds_bos)
-        return field_wrong(e, "add_bos_token", add_bos, "true or absent, since post_processor adds BOS");
-    if (add_eos && !json_is_false(add_eos) && !json_is_null(add_eos))
-        return field_wrong(e, "add_eos_token", add_eos, "false: nothing else is supported");
-    const bool bytes = v->kind == &bpe_kind && !v->characters;
-    if (bytes && space && json_is_true(space) != v->adds_space)
-        return field_wrong(e, "add_prefix_space", space, "what pre_tokenizer.add_prefix_space is");
-    v->adds_bos = v->adds_bos || json_is_true(add_bos);
-    return 0;
-}
-
-/* --- config.json --- */
-
-int vocabulary_configure_model(struct vocabulary *v, const json_t *config, struct error *e)
-{
-    const struct {
-        const char *name;
-        int32_t *id;
-    } tokens[] = {{"bos_token_id", &v->bos}, {"eos_token_id", &v->eos}};
-    for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++) {
-        const json_t *value = json_object_get(config, tokens[i].name);
-        if (json_is_array(value)) value = json_array_get(value, 0);
-        if (*tokens[i].id >= 0 || !value || json_is_null(value)) continue;
-        json_int_t id = json_integer_value(value);
-        if (!json_is_integer(value) || id < 0 || id >= (json_int_t)v->size)
-            return field_wrong(e, tokens[i].name, value, "the id of a token");
-        *tokens[i].id = (int32_t)id;
     }
     return 0;
 }

@@ -327,7 +327,7 @@ static int take_token(struct vocabulary *v, const char *field, const json_t *tok
 {
     int32_t id = -1;
     if (json_find_id(v, field, token, &id, e)) return e->code;
-    if (before) v->adds_bos = true;
+    if (before) v->adds_bos = v->template_adds_bos = true;
     *(before ? &v->bos : &v->eos) = id;
     return 0;
 }

@@ -68,6 +68,14 @@ bool json_flag(const json_t *object, const char *name, bool otherwise)
     return json_is_boolean(value) ? json_is_true(value) : otherwise;
 }
 
+unsigned token_traits(const json_t *token, bool normalized)
+{
+    return json_flag(token, "lstrip", false) * (unsigned)TOKEN_LSTRIP |
+           json_flag(token, "rstrip", false) * (unsigned)TOKEN_RSTRIP |
+           json_flag(token, "single_word", false) * (unsigned)TOKEN_SINGLE_WORD |
+           json_flag(token, "normalized", normalized) * (unsigned)TOKEN_NORMALIZED;
+}
+
 int json_find_id(const struct vocabulary *v, const char *field, const json_t *piece, int32_t *id, struct error *e)
 {
     const struct gguf_string wanted = json_bytes(piece);

@@ -34,6 +34,8 @@ int fields_check(const char *where, const json_t *object, const struct field *fi
 bool json_is_type(const json_t *object, const char *type); /* object.type is that word */
 struct gguf_string json_bytes(const json_t *string);
 bool json_flag(const json_t *object, const char *name, bool otherwise);
+/* The traits of an added token; `normalized`: what it is where the token does not say. */
+unsigned token_traits(const json_t *token, bool normalized);
 
 /* The parts of the file that stand around the model; the vocabulary's pieces are there. */
 int json_read_normalizer(struct vocabulary *v, const json_t *normalizer, struct error *e);

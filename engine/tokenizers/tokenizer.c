@@ -102,8 +102,9 @@ static int read_beside(struct vocabulary *v, const char *path, const char *name,
 /* Takes over what configures the vocabulary in files beside `path`, then the vocabulary. */
 static int finish_beside(struct tokenizer **out, struct vocabulary *v, const char *path, struct error *e)
 {
-    if (read_beside(v, path, "tokenizer_config.json", vocabulary_configure, e) ||
-        read_beside(v, path, "added_tokens.json", vocabulary_configure_added, e) ||
+    if (read_beside(v, path, "added_tokens.json", vocabulary_configure_added, e) ||
+        read_beside(v, path, "tokenizer_config.json", vocabulary_configure, e) ||
+        read_beside(v, path, "special_tokens_map.json", vocabulary_configure_specials, e) ||
         read_beside(v, path, "config.json", vocabulary_configure_model, e)) {
         vocabulary_close(v);
         return e->code;

@@ -37,8 +37,8 @@ enum {
 struct tokenizer;
 
 /* path: a GGUF file (with or without weights), a tokenizer.json, SentencePiece's tokenizer.model, or a folder that holds
- * one, or vocab.json and merges.txt. tokenizer_config.json beside the latter three is read for BOS and EOS, config.json
- * for what that leaves open. Tokens that only tokenizer_config.json or added_tokens.json adds are ERROR_INPUT. */
+ * one, or vocab.json and merges.txt. Beside the latter three are read added_tokens.json, tokenizer_config.json and
+ * special_tokens_map.json for tokens, BOS and EOS, and config.json for what these leave open. */
 int tokenizer_open(struct tokenizer **out, const char *path, struct error *e);
 int tokenizer_open_gguf(struct tokenizer **out, const struct gguf *g, struct error *e);
 void tokenizer_close(struct tokenizer *t);

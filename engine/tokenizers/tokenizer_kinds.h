@@ -38,6 +38,7 @@ struct vocabulary {
     struct normalizer *normalizer; /* of text between special tokens; NULL: none */
     int32_t bos, eos, unknown;     /* -1: none */
     bool adds_bos;
+    bool template_adds_bos;  /* a tokenizer.json's template does, where tokenizer_config.json cannot say otherwise */
     bool adds_space;         /* before the text, and after a special token in it */
     bool adds_space_once;    /* only before the text */
     bool adds_missing_space; /* only where there is none */
@@ -100,8 +101,10 @@ int vocabulary_from_gguf(struct vocabulary *v, const struct gguf *g, struct erro
 /* The root of a tokenizer.json; then, where there is one, that of tokenizer_config.json. */
 int vocabulary_from_json(struct vocabulary *v, const json_t *root, struct error *e);
 int vocabulary_configure(struct vocabulary *v, const json_t *config, struct error *e);
-/* The root of added_tokens.json, {TOKEN: ID}: all must be in the vocabulary. */
+/* The root of added_tokens.json, {TOKEN: ID}: what is not in the vocabulary follows its last id. */
 int vocabulary_configure_added(struct vocabulary *v, const json_t *added, struct error *e);
+/* The root of special_tokens_map.json, {"bos_token": TOKEN, ...}: these are special. */
+int vocabulary_configure_specials(struct vocabulary *v, const json_t *names, struct error *e);
 /* The root of the model's config.json: ids of BOS and EOS where nothing else gave them. */
 int vocabulary_configure_model(struct vocabulary *v, const json_t *config, struct error *e);
 /* The bytes of SentencePiece's tokenizer.model. */

@@ -64,8 +64,6 @@ static const struct json_case json_cases[] = {
      "precompiled_charsmap: a map of characters whose trie"},
     {"normalizer", "{\"type\":\"NFC\",\"surprise\":1}", "normalizer.surprise: 1"},
     {"normalizer", "{\"type\":\"Sequence\"}", "normalizer: {\"type\":\"Sequence\"}"},
-    {"truncation", "{\"max_length\":8}", "truncation: {"},
-    {"padding", "{}", "padding: {}"},
     {"surprise", "1", "surprise: 1; it must be absent"},
     {"pre_tokenizer.type", "\"UnicodeScripts\"", "pre_tokenizer: {"},
     {"pre_tokenizer.use_regex", "7", "pre_tokenizer.use_regex: 7"},
@@ -166,8 +164,11 @@ static void broken_config(void **state)
         {"{\"add_eos_token\": true}", "add_eos_token: true"},
         {"{\"add_prefix_space\": true}", "add_prefix_space: true"},
         {"{\"bos_token\"", "line 1"},
-        {"{\"added_tokens_decoder\": {\"262\": {}, \"263\": {\"content\": \"<x>\"}}}",
-         "added_tokens_decoder.263: {\"content\":\"<x>\"}; it must be a token of the vocabulary"},
+        {"{\"added_tokens_decoder\": {\"262\": {}}}", "added_tokens_decoder.262.content: missing"},
+        {"{\"added_tokens_decoder\": {\"264\": {\"content\": \"<x>\"}}}",
+         "added_tokens_decoder.264: {\"content\":\"<x>\"}; it must be a token of the vocabulary"},
+        {"{\"added_tokens_decoder\": {\"3\": {\"content\": \"<x>\"}}}", "added_tokens_decoder.3: {"},
+        {"{\"added_tokens_decoder\": {\"-1\": {\"content\": \"<x>\"}}}", "added_tokens_decoder.-1: {"},
     };
     char *folder = folder_temporary();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -177,7 +178,8 @@ static void broken_config(void **state)
         assert_error(small_open(&t, folder, small_json(), &e), &e, ERROR_INPUT, cases[i][1]);
     }
     free(file_put(folder, "tokenizer_config.json", "{}", 2));
-    static const char *const added[][2] = {{"{\"<tool>\": 262, \"<x>\": 263}", "added_tokens.json: \"<x>\": 263"},
+    static const char *const added[][2] = {{"{\"<tool>\": 262, \"<x>\": 264}", "added_tokens.json: \"<x>\": 264"},
+                                           {"{\"<x>\": \"263\"}", "added_tokens.json: \"<x>\": \"263\""},
                                            {"[]", "added_tokens.json: added_tokens: []"}};
     for (size_t i = 0; i < sizeof added / sizeof *added; i++) {
         struct error e;

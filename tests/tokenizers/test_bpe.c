@@ -219,6 +219,85 @@ static void model_config_fills_what_is_open(void **state)
     folder_remove(folder);
 }
 
+/* Opens small_json() with a template that adds <s>, or without, and this tokenizer_config.json. */
+static struct tokenizer *open_configured(bool templated, const char *config)
+{
+    struct error e;
+    struct tokenizer *t;
+    char *folder = folder_temporary();
+    json_t *root = small_json();
+    if (templated)
+        json_object_set_new(root, "post_processor",
+                            json_pack("{s:s, s:[{s:{s:s}}, {s:{s:s}}], s:{s:{s:[i]}}}", "type", "TemplateProcessing",
+                                      "single", "SpecialToken", "id", "<s>", "Sequence", "id", "A", "special_tokens",
+                                      "<s>", "ids", 261));
+    free(file_put(folder, "tokenizer_config.json", config, strlen(config)));
+    if (small_open(&t, folder, root, &e)) fail_msg("%s: %s", config, e.text);
+    folder_remove(folder);
+    return t;
+}
+
+/* Some classes go by what the config says, the others by the template. */
+static void classes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *config;
+        bool templated, adds;
+        int32_t bos;
+    } cases[] = {
+        {"{\"tokenizer_class\": \"LlamaTokenizerFast\", \"add_bos_token\": false}", true, false, 261},
+        {"{\"tokenizer_class\": \"LlamaTokenizer\", \"add_bos_token\": null}", true, true, 261},
+        {"{\"tokenizer_class\": \"LlamaTokenizerFast\", \"bos_token\": \"<s>\"}", false, true, 261},
+        {"{\"tokenizer_class\": \"GemmaTokenizer\", \"bos_token\": \"<tool>\"}", true, true, 262},
+        {"{\"tokenizer_class\": \"GPTNeoXTokenizerFast\", \"bos_token\": \"<s>\"}", true, false, 261},
+        {"{\"tokenizer_class\": \"LlamaTokenizerFaster\", \"add_bos_token\": false}", true, true, 261},
+        {"{\"tokenizer_class\": \"PreTrainedTokenizerFast\", \"add_bos_token\": false}", true, true, 261},
+        {"{\"tokenizer_class\": \"PreTrainedTokenizerFast\", \"bos_token\": \"<tool>\"}", true, true, 261},
+        {"{\"tokenizer_class\": \"PreTrainedTokenizerFast\", \"bos_token\": \"<s>\"}", false, false, 261},
+        {"{\"add_bos_token\": false}", true, false, 261},
+        {"{\"add_eos_token\": true, \"eos_token\": \"<tool>\"}", true, true, 261},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct tokenizer *t = open_configured(cases[i].templated, cases[i].config);
+        if (tokenizer_adds_bos(t) != cases[i].adds || tokenizer_bos(t) != cases[i].bos)
+            fail_msg("%s: adds %d, bos %d", cases[i].config, tokenizer_adds_bos(t), tokenizer_bos(t));
+        tokenizer_close(t);
+    }
+}
+
+/* tokenizer_config.json says what its tokens are, and may add some; added_tokens.json the same in few words. */
+static void added_beside(void **state)
+{
+    (void)state;
+    struct error e;
+    struct tokenizer *t = open_configured(
+        false,
+        "{\"bos_token\": \"<s>\", \"pad_token\": \"he\", \"added_tokens_decoder\": {\"262\": {\"content\": "
+        "\"<tool>\", \"special\": true, \"rstrip\": true}, \"263\": {\"content\": \"<x>\"}, \"258\": {\"content\": "
+        "\"hell\", \"lstrip\": true}}}");
+    assert_int_equal(tokenizer_size(t), 264);
+    assert_int_equal(tokenizer_type(t, 256), TOKEN_CONTROL);
+    assert_int_equal(tokenizer_type(t, 262), TOKEN_CONTROL);
+    assert_int_equal(tokenizer_type(t, 263), TOKEN_USER_DEFINED);
+    assert_ids(t, "<tool>  a<x> hello", 0, IDS(262, 'a', 263, 258, 'o'));
+    assert_ids(t, "<tool> <x>", TOKENIZER_PLAIN, IDS('<', 't', 'o', 'o', 'l', '>', ' ', 263));
+    tokenizer_close(t);
+    char *folder = folder_temporary();
+    static const char added[] = "{\"<y>\": 264, \"<x>\": 263, \"<s>\": 261}",
+                      config[] = "{\"added_tokens_decoder\": {\"263\": {\"content\": \"<x>\", \"rstrip\": true}}}",
+                      specials[] = "{\"pad_token\": \"<y>\", \"unk_token\": \"<unknown>\"}";
+    free(file_put(folder, "added_tokens.json", added, sizeof added - 1));
+    free(file_put(folder, "tokenizer_config.json", config, sizeof config - 1));
+    free(file_put(folder, "special_tokens_map.json", specials, sizeof specials - 1));
+    assert_ok(small_open(&t, folder, small_json(), &e), &e);
+    assert_int_equal(tokenizer_size(t), 265);
+    assert_int_equal(tokenizer_type(t, 264), TOKEN_CONTROL);
+    assert_ids(t, "<y> <x> he", 0, IDS(264, ' ', 263, 256));
+    tokenizer_close(t);
+    folder_remove(folder);
+}
+
 static void written_as_gguf(void **state)
 {
     (void)state;
@@ -344,6 +423,8 @@ int main(void)
         cmocka_unit_test(template_adds_bos),
         cmocka_unit_test(config_names_tokens),
         cmocka_unit_test(model_config_fills_what_is_open),
+        cmocka_unit_test(classes),
+        cmocka_unit_test(added_beside),
         cmocka_unit_test(written_as_gguf),
         cmocka_unit_test(bytes_that_are_not_utf8),
         cmocka_unit_test(decoding),

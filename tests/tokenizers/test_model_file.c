@@ -104,6 +104,35 @@ static void broken_model(void **state)
     folder_remove(folder);
 }
 
+/* Tokens that stand beside the model, and its BOS. */
+static void added_beside(void **state)
+{
+    (void)state;
+    struct error e;
+    struct tokenizer *t;
+    for (uint64_t type = 1; type <= 2; type++) {
+        struct text bytes = {0};
+        char *folder = folder_temporary();
+        static const char added[] = "{\"<pad>\": 261, \"<|im_end|>\": 262, \"</s>\": 2}",
+                          config[] = "{\"add_bos_token\": false, \"eos_token\": \"<|im_end|>\", \"pad_token\": \"a\"}";
+        put_model(&bytes, type, 0, 0, 0);
+        free(file_put(folder, "added_tokens.json", added, sizeof added - 1));
+        free(file_put(folder, "tokenizer_config.json", config, sizeof config - 1));
+        assert_ok(open_model(folder, &bytes, &t, &e), &e);
+        assert_int_equal(tokenizer_size(t), 263);
+        assert_false(tokenizer_adds_bos(t));
+        assert_int_equal(tokenizer_eos(t), 262);
+        assert_int_equal(tokenizer_type(t, 261), TOKEN_USER_DEFINED);
+        assert_int_equal(tokenizer_type(t, 262), TOKEN_CONTROL);
+        assert_int_equal(tokenizer_type(t, 260), TOKEN_CONTROL);
+        assert_ids(t, "<pad>a<|im_end|>", 0, (const int32_t[]){261, 260, 262}, 3);
+        assert_written_equal(t);
+        tokenizer_close(t);
+        text_free(&bytes);
+        folder_remove(folder);
+    }
+}
+
 /* GGUF has no keys for what SentencePiece's BPE may do to a text beside its marks. */
 static void joined_spaces(void **state)
 {
@@ -162,7 +191,7 @@ static void mangled_model(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(broken_model), cmocka_unit_test(joined_spaces),
-                                       cmocka_unit_test(mangled_model)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(broken_model), cmocka_unit_test(added_beside),
+                                       cmocka_unit_test(joined_spaces), cmocka_unit_test(mangled_model)};
     return cmocka_run_group_tests_name("tokenizers/model_file", tests, NULL, NULL);
 }
