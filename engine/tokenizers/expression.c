@@ -7,23 +7,32 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct expression {
     pcre2_code *code;
+    char words[120]; /* the beginning of the pattern, for errors */
 };
 
 struct expression_match {
     pcre2_match_data *data;
     pcre2_match_context *context;
     pcre2_jit_stack *stack;
+    size_t window;
+    double spent, allowed; /* seconds, beyond what every match may take */
 };
 
 enum {
     EXPRESSION_LENGTH_MAX = 8192,
     JIT_STACK_MAX = 16 << 20, /* bytes; what needs more is matched by the interpreter, in its own memory */
-    HEAP_MAX = 64 << 10,      /* KiB that the interpreter may take */
-    STEPS_MAX = 4 << 20       /* of one match: a pattern that backtracks more is refused, not waited for */
+    HEAP_MAX = 64 << 10       /* KiB that the interpreter may take */
 };
+
+/* A match sees a window of the text and may take some steps, so what it costs is bounded. One that needs more gets more,
+ * by and by, and its time counts, of which there is far more than patterns of real models take for hostile texts. It is
+ * linear in the text, so that no pattern of a file is waited for without end. */
+enum { FIRST_WINDOW = 256, FIRST_STEPS = 64, GROWTH = 4, STEPS_MAX = 1 << 30 };
+static const double seconds_allowed = 2, seconds_per_byte = 2e-6;
 
 struct translation {
     const char *at, *end;
@@ -169,7 +178,7 @@ static int compile(struct expression *p, const struct text *words, struct error 
                          words->length < 200 ? (int)words->length : 200, text_c(words), (const char *)why, offset);
     }
     /* Without a JIT for this processor, matching falls back to the interpreter by itself. */
-    pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE);
+    pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE | PCRE2_JIT_PARTIAL_HARD);
     return 0;
 }
 
@@ -180,6 +189,7 @@ int expression_open(struct expression **out, const char *words, size_t length, s
     struct expression *p = memory_new(1, sizeof *p, "a pattern", e);
     if (!p) return e->code;
     struct text translated = {0};
+    snprintf(p->words, sizeof p->words, "%.*s", (int)(length < sizeof p->words ? length : sizeof p->words), words);
     int status = translate(words, length, &translated, e);
     if (status == ERROR_INPUT) error_prefix(e, "pattern \"%.*s\"", length < 200 ? (int)length : 200, words);
     if (!status) status = compile(p, &translated, e);
@@ -210,7 +220,8 @@ int expression_match_open(struct expression_match **out, struct error *e)
         expression_match_close(m);
         return error_set(e, ERROR_IO, "out of memory for matching");
     }
-    pcre2_set_match_limit(m->context, STEPS_MAX);
+    m->window = FIRST_WINDOW;
+    m->allowed = seconds_allowed;
     pcre2_set_heap_limit(m->context, HEAP_MAX);
     if (m->stack) pcre2_jit_stack_assign(m->context, NULL, m->stack);
     *out = m;
@@ -226,20 +237,90 @@ void expression_match_close(struct expression_match *m)
     free(m);
 }
 
+void expression_match_window(struct expression_match *m, size_t bytes) { m->window = bytes; }
+
+static double seconds_of_thread(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int match_once(const struct expression *p, struct expression_match *m, const char *text, size_t n, size_t from,
+                      uint32_t options, uint32_t steps)
+{
+    pcre2_set_match_limit(m->context, steps);
+    const int found = pcre2_match(p->code, (PCRE2_SPTR)text, n, from, options, m->data, m->context);
+    if (found != PCRE2_ERROR_JIT_STACKLIMIT) return found;
+    return pcre2_match(p->code, (PCRE2_SPTR)text, n, from, options | PCRE2_NO_JIT, m->data, m->context);
+}
+
+/* Where a window ends that begins at `at`: not within a character. */
+static size_t window_end(const char *text, size_t n, size_t at, size_t window)
+{
+    if (window >= n - at) return n;
+    size_t end = at + window;
+    while (end < n && ((unsigned char)text[end] & 0xC0) == 0x80) end++;
+    return end;
+}
+
+static int refuse(const struct expression *p, int code, struct error *e)
+{
+    if (code == PCRE2_ERROR_NOMEMORY) return error_set(e, ERROR_IO, "out of memory for matching");
+    return error_set(e, ERROR_INPUT,
+                     "text: the tokenizer's pattern \"%s\" takes too much work or memory (error %d of PCRE2)", p->words,
+                     code);
+}
+
+/* A match that begins at `at`, whatever it takes. */
+static int match_here(const struct expression *p, struct expression_match *m, const char *text, size_t n, size_t at,
+                      uint32_t options)
+{
+    size_t window = m->window;
+    uint32_t steps = FIRST_STEPS;
+    for (;;) {
+        const size_t stop = window_end(text, n, at, window);
+        const uint32_t partial = stop < n ? PCRE2_PARTIAL_HARD : 0;
+        const double start = seconds_of_thread();
+        const int found = match_once(p, m, text, stop, at, options | PCRE2_ANCHORED | partial, steps);
+        m->spent += seconds_of_thread() - start;
+        if (m->spent > m->allowed) return PCRE2_ERROR_MATCHLIMIT;
+        if (found == PCRE2_ERROR_MATCHLIMIT && steps < STEPS_MAX) {
+            steps *= GROWTH;
+        } else if (found == PCRE2_ERROR_PARTIAL) {
+            window *= GROWTH;
+            steps = FIRST_STEPS;
+        } else {
+            return found;
+        }
+    }
+}
+
 int expression_match(const struct expression *p, struct expression_match *m, const char *text, size_t n, size_t from,
                      size_t *begin, size_t *end, struct error *e)
 {
-    const PCRE2_SPTR subject = (PCRE2_SPTR)text;
-    const uint32_t options = PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY_ATSTART;
-    int found = pcre2_match(p->code, subject, n, from, options, m->data, m->context);
-    if (found == PCRE2_ERROR_JIT_STACKLIMIT)
-        found = pcre2_match(p->code, subject, n, from, options | PCRE2_NO_JIT, m->data, m->context);
-    if (found < 0 && found != PCRE2_ERROR_NOMATCH)
-        return error_set(e, found == PCRE2_ERROR_NOMEMORY ? ERROR_IO : ERROR_INPUT,
-                         "text: a pattern of the tokenizer failed with PCRE2's error %d: too much work or memory",
-                         found);
+    int found = PCRE2_ERROR_NOMATCH;
+    for (size_t at = from; found == PCRE2_ERROR_NOMATCH && at <= n;) {
+        const size_t stop = window_end(text, n, at, m->window);
+        uint32_t options = PCRE2_NO_UTF_CHECK | (at == from ? PCRE2_NOTEMPTY_ATSTART : 0);
+        found = match_once(p, m, text, stop, at, options | (stop < n ? PCRE2_PARTIAL_HARD : 0), FIRST_STEPS);
+        if (found == PCRE2_ERROR_PARTIAL || found == PCRE2_ERROR_MATCHLIMIT) {
+            /* None begins before where it was partial. The places from there on are tried one by one. */
+            const size_t place = pcre2_get_ovector_pointer(m->data)[0];
+            if (found == PCRE2_ERROR_PARTIAL && place > at && place < n) {
+                at = place;
+                options &= ~(uint32_t)PCRE2_NOTEMPTY_ATSTART;
+            }
+            found = match_here(p, m, text, n, at, options);
+            at = at < n ? window_end(text, n, at, 1) : n + 1;
+        } else {
+            at = stop < n ? stop : n + 1;
+        }
+    }
+    if (found < 0 && found != PCRE2_ERROR_NOMATCH) return refuse(p, found, e);
     const PCRE2_SIZE *v = pcre2_get_ovector_pointer(m->data);
     *begin = found < 0 ? n : v[0];
     *end = found < 0 ? n : v[1];
+    m->allowed += seconds_per_byte * (double)(*end - from);
     return 0;
 }

@@ -8,7 +8,7 @@
  *
  * What both spell alike and mean differently is rewritten: \s is the Unicode property White_Space, \d the category Nd,
  * \w what is alphabetic, marks, digits and connectors, ^ and $ stand at lines. What has no counterpart (\h, &&, a negated class in a
- * class) is ERROR_INPUT. A struct expression is constant; a struct expression_match belongs to one thread. */
+ * class) is ERROR_INPUT. Work is linear in the text, whatever the pattern: one that asks for more is ERROR_INPUT, too. A struct expression is constant; a struct expression_match belongs to one thread. */
 #ifndef KERF_ENGINE_TOKENIZERS_EXPRESSION_H
 #define KERF_ENGINE_TOKENIZERS_EXPRESSION_H
 
@@ -29,6 +29,9 @@ void expression_close(struct expression *p); /* NULL is fine */
 
 int expression_match_open(struct expression_match **out, struct error *e);
 void expression_match_close(struct expression_match *m); /* NULL is fine */
+
+/* How many bytes a match sees at first; more where it asks for more. Any number gives the same matches: for tests. */
+void expression_match_window(struct expression_match *m, size_t bytes);
 
 /* The next match in text[from .. n), which must be UTF-8: never empty at `from`, but it may be empty further on. */
 int expression_match(const struct expression *p, struct expression_match *m, const char *text, size_t n, size_t from,

@@ -14,7 +14,7 @@ struct sentencepiece {
     int32_t next_symbol;
     int32_t mark;       /* the symbol of U+2581 */
     int32_t bytes[256]; /* ids of the byte pieces */
-    bool cuts; /* no pair merges across a place before U+2581 and after something else, so text may be cut there */
+    bool joins[256]; /* last bytes of characters that merge with a U+2581 behind them: text may be cut after others */
 };
 
 static int32_t character(const struct sentencepiece *s, uint32_t codepoint)
@@ -62,7 +62,7 @@ static int add_pairs_of(struct sentencepiece *s, int32_t id, struct gguf_string 
         if (left >= 0 && symbol_of(s, rest, piece.length - at, &right, e)) return e->code;
         if (left >= 0 && right >= 0) {
             if (pairs_add(&s->pairs, left, right, rank_of(s->vocabulary->scores[id]), id, NULL, e)) return e->code;
-            if (!mark && starts_with_mark(rest, piece.length - at)) s->cuts = false;
+            if (!mark && starts_with_mark(rest, piece.length - at)) s->joins[(unsigned char)rest[-1]] = true;
         }
         length = utf8_decode(rest, piece.length - at, &codepoint);
         mark = codepoint == SPACE_MARK_CODEPOINT;
@@ -125,7 +125,7 @@ static int sentencepiece_open(void **state, const struct vocabulary *v, struct e
 {
     struct sentencepiece *s = memory_new(1, sizeof *s, "a tokenizer", e);
     if (!s) return e->code;
-    *s = (struct sentencepiece){.vocabulary = v, .next_symbol = (int32_t)v->size, .cuts = true};
+    *s = (struct sentencepiece){.vocabulary = v, .next_symbol = (int32_t)v->size};
     int status = find_bytes(s, v, e);
     if (!status) status = find_pairs(s, v, e);
     s->mark = character(s, SPACE_MARK_CODEPOINT);
@@ -192,13 +192,14 @@ static int encode_word(struct word_encoder *w, const char *word, size_t n, struc
     return encode_symbols(w, false, word, n, out, e);
 }
 
-/* Where the word that starts text[0 .. n) ends: before the next space that follows something else. */
-static size_t word_length(const char *text, size_t n)
+/* Where the word that starts text[0 .. n) ends: before the next space that follows something else and merges with none
+ * of that. */
+static size_t word_length(const struct sentencepiece *s, const char *text, size_t n)
 {
     bool space = true;
     for (size_t i = 0; i < n;) {
         const size_t length = text[i] == ' ' ? 1 : starts_with_mark(text + i, n - i) ? SPACE_MARK_LENGTH : 0;
-        if (length && !space) return i;
+        if (length && !space && !s->joins[(unsigned char)text[i - 1]]) return i;
         space = length;
         i += length ? length : 1;
     }
@@ -216,7 +217,7 @@ static int sentencepiece_encode(const void *state, const char *text, size_t n, b
     space = space && s->vocabulary->adds_space && !there;
     int status = 0;
     for (size_t at = 0, length; !status && at < n; at += length) {
-        length = s->cuts ? word_length(text + at, n - at) : n - at;
+        length = word_length(s, text + at, n - at);
         status = at == 0 && space ? encode_symbols(&encoder, true, text, length, out, e)
                                   : known_words_encode(&known, &encoder, text + at, length, out, e);
     }

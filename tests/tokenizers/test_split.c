@@ -3,17 +3,19 @@
 #include "tests/tokenizers/small.h"
 
 #include "engine/base/random.h"
+#include "engine/tokenizers/expression.h"
 #include "engine/tokenizers/split.h"
 
 #include <time.h>
 
-/* Lengths of the words of a text, in bytes. */
-static json_t *lengths_of(const struct split *s, const char *text, size_t n)
+/* Lengths of the words of a text, in bytes; window: what matches see at first, 0 for the usual. */
+static json_t *lengths_through(const struct split *s, size_t window, const char *text, size_t n)
 {
     struct error e;
     struct split_words w;
     json_t *lengths = json_array();
     assert_ok(split_words_open(&w, s, text, n, &e), &e);
+    if (window) expression_match_window(w.match, window);
     for (;;) {
         const char *word;
         size_t length;
@@ -25,6 +27,8 @@ static json_t *lengths_of(const struct split *s, const char *text, size_t n)
     split_words_close(&w);
     return lengths;
 }
+
+static json_t *lengths_of(const struct split *s, const char *text, size_t n) { return lengths_through(s, 0, text, n); }
 
 static struct split *open_rule(const char *name)
 {
@@ -73,6 +77,13 @@ static void every_rule_keeps_the_text(void **state)
             for (size_t k = 0; k < n; k++)
                 text[k] = round % 2 ? (char)random_below(&r, 256) : "aB1 \n'\xC3\xA9."[random_below(&r, 9)];
             json_t *lengths = lengths_of(s, text, n), *length;
+            for (size_t window = 1; window < 40; window = 2 * window + 1) {
+                json_t *again = lengths_through(s, window, text, n);
+                if (!json_equal(again, lengths))
+                    fail_msg("%s: through windows of %zu bytes \"%.*s\" is cut otherwise", split_rule_at(i)->name,
+                             window, (int)n, text);
+                json_decref(again);
+            }
             size_t k, sum = 0;
             json_array_foreach(lengths, k, length) sum += (size_t)json_integer_value(length);
             assert_int_equal(sum, n);
@@ -114,6 +125,44 @@ static void every_rule_is_linear(void **state)
         split_close(s);
     }
     print_message("%g s\n", seconds() - start);
+    free(text);
+}
+
+/* A pattern of a file may ask for any work: it gets what is linear in the text, and is refused by name then. */
+static void hostile_patterns(void **state)
+{
+    (void)state;
+    static const char *const patterns[] = {"\\s+$",        "(?:a+)+b",    "(\\s*\\s*)*x",    "a(?=.*z)",
+                                           "(?=(a|aa)+$)", "a*a*a*a*a*z", "(?:a|\\s|aa)*?z", "(?<![^a]a)(?=a*[^a])"};
+    enum { SIZE = 1000000 };
+    char *text = malloc(SIZE);
+    size_t refused = 0;
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) {
+        for (const char *c = "a "; *c; c++) {
+            struct error e = {0};
+            struct split *s;
+            struct split_words w;
+            const struct split_stage stage = {patterns[i], SPLIT_ISOLATED, false, false};
+            const double start = seconds();
+            memset(text, *c, SIZE);
+            text[SIZE - 1] = '.';
+            assert_ok(split_open(&s, &stage, 1, &e), &e);
+            assert_ok(split_words_open(&w, s, text, SIZE, &e), &e);
+            const char *word = text;
+            size_t length;
+            int status = 0;
+            while (!status && word) status = split_words_next(&w, &word, &length, &e);
+            if (status) {
+                refused++;
+                assert_error(status, &e, ERROR_INPUT, patterns[i]);
+            }
+            if (seconds() - start > 20) fail_msg("%s: %g s", patterns[i], seconds() - start);
+            print_message("%s of '%c': %.2f s%s\n", patterns[i], *c, seconds() - start, status ? ", refused" : "");
+            split_words_close(&w);
+            split_close(s);
+        }
+    }
+    assert_true(refused >= 4);
     free(text);
 }
 
@@ -177,6 +226,7 @@ int main(void)
         cmocka_unit_test(as_python_cuts),
         cmocka_unit_test(every_rule_keeps_the_text),
         cmocka_unit_test(every_rule_is_linear),
+        cmocka_unit_test(hostile_patterns),
         cmocka_unit_test(behaviors),
         cmocka_unit_test(patterns_that_are_refused),
     };
