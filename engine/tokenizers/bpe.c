@@ -12,6 +12,7 @@ struct bpe {
     struct words words;
     char spelled[256][3]; /* each byte's character, where they are spelled in bytes */
     int32_t bytes[256];   /* id of each byte's piece, or -1 */
+    bool joins[256];      /* of words.h, where pieces are spelled in characters */
 };
 
 /* Bytes that no text of UTF-8 has, and others that one who trains leaves out, may be missing; then they are dropped, as
@@ -68,6 +69,26 @@ static int find_pairs(struct bpe *b, const struct vocabulary *v, struct error *e
     return 0;
 }
 
+/* Words are whole where a part may be what the whole is not: where what is unknown goes, so that its neighbours merge,
+ * where the mark is unknown, and where merges are ignored. */
+static void find_joins(struct bpe *b, const struct vocabulary *v)
+{
+    const bool goes = v->unknown < 0 && !v->byte_fallback;
+    if (!v->characters || v->ignores_merges || goes || !pairs_find(&b->characters, 0, SPACE_MARK_CODEPOINT)) return;
+    for (size_t i = 0; i < v->merge_count; i++) {
+        const struct gguf_string left = vocabulary_piece(v, v->merges[i].left);
+        const struct gguf_string right = vocabulary_piece(v, v->merges[i].right);
+        const int byte = byte_of_piece(left);
+        const size_t n = left.length;
+        const bool marked =
+            n >= SPACE_MARK_LENGTH && starts_with_mark(left.bytes + n - SPACE_MARK_LENGTH, SPACE_MARK_LENGTH);
+        if (marked || !starts_with_mark(right.bytes, right.length)) continue;
+        b->joins[(unsigned char)left.bytes[n - 1]] = true;
+        if (byte >= 0) b->joins[byte] = true;
+    }
+    b->words.joins = b->joins;
+}
+
 static void bpe_close(void *state)
 {
     struct bpe *b = state;
@@ -88,6 +109,7 @@ static int bpe_open(void **state, const struct vocabulary *v, struct error *e)
         bpe_close(b);
         return e->code;
     }
+    find_joins(b, v);
     *state = b;
     return 0;
 }

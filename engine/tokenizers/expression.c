@@ -17,7 +17,7 @@ struct expression {
 struct expression_match {
     pcre2_match_data *data;
     pcre2_match_context *context;
-    pcre2_jit_stack *stack;
+    pcre2_jit_stack *stack; /* NULL until one is needed: few matches take more than the thread's has for them */
     size_t window;
     double spent, allowed; /* seconds, beyond what every match may take */
 };
@@ -215,7 +215,6 @@ int expression_match_open(struct expression_match **out, struct error *e)
     if (!m) return e->code;
     m->data = pcre2_match_data_create(1, NULL);
     m->context = pcre2_match_context_create(NULL);
-    m->stack = pcre2_jit_stack_create(32768, JIT_STACK_MAX, NULL);
     if (!m->data || !m->context) {
         expression_match_close(m);
         return error_set(e, ERROR_IO, "out of memory for matching");
@@ -223,7 +222,6 @@ int expression_match_open(struct expression_match **out, struct error *e)
     m->window = FIRST_WINDOW;
     m->allowed = seconds_allowed;
     pcre2_set_heap_limit(m->context, HEAP_MAX);
-    if (m->stack) pcre2_jit_stack_assign(m->context, NULL, m->stack);
     *out = m;
     return 0;
 }
@@ -250,7 +248,12 @@ static int match_once(const struct expression *p, struct expression_match *m, co
                       uint32_t options, uint32_t steps)
 {
     pcre2_set_match_limit(m->context, steps);
-    const int found = pcre2_match(p->code, (PCRE2_SPTR)text, n, from, options, m->data, m->context);
+    int found = pcre2_match(p->code, (PCRE2_SPTR)text, n, from, options, m->data, m->context);
+    if (found == PCRE2_ERROR_JIT_STACKLIMIT && !m->stack) {
+        m->stack = pcre2_jit_stack_create(32768, JIT_STACK_MAX, NULL);
+        if (m->stack) pcre2_jit_stack_assign(m->context, NULL, m->stack);
+        if (m->stack) found = pcre2_match(p->code, (PCRE2_SPTR)text, n, from, options, m->data, m->context);
+    }
     if (found != PCRE2_ERROR_JIT_STACKLIMIT) return found;
     return pcre2_match(p->code, (PCRE2_SPTR)text, n, from, options | PCRE2_NO_JIT, m->data, m->context);
 }

@@ -18,6 +18,31 @@ void words_close(struct words *w)
     *w = (struct words){0};
 }
 
+/* Where the part that starts a word ends: before a mark that merges with nothing before it. */
+static size_t part_length(const bool joins[256], const char *word, size_t n)
+{
+    const char *found;
+    for (size_t at = 1; at < n && (found = memmem(word + at, n - at, SPACE_MARK, SPACE_MARK_LENGTH)) != NULL;) {
+        const size_t i = (size_t)(found - word);
+        const bool after_mark =
+            i >= SPACE_MARK_LENGTH && starts_with_mark(found - SPACE_MARK_LENGTH, SPACE_MARK_LENGTH);
+        if (!after_mark && !joins[(unsigned char)word[i - 1]]) return i;
+        at = i + SPACE_MARK_LENGTH;
+    }
+    return n;
+}
+
+static int encode_parts(const struct words *w, const struct known_words *known, struct word_encoder *encoder,
+                        const char *word, size_t n, struct ids *out, struct error *e)
+{
+    if (!w->joins) return known_words_encode(known, encoder, word, n, out, e);
+    for (size_t at = 0, length; at < n; at += length) {
+        length = part_length(w->joins, word + at, n - at);
+        if (known_words_encode(known, encoder, word + at, length, out, e)) return e->code;
+    }
+    return 0;
+}
+
 static int encode_plain(const struct words *w, const struct known_words *known, struct word_encoder *encoder,
                         const char *text, size_t n, struct ids *out, struct error *e)
 {
@@ -27,7 +52,7 @@ static int encode_plain(const struct words *w, const struct known_words *known, 
     for (const char *word = text; !status && word;) {
         size_t length;
         status = split_words_next(&words, &word, &length, e);
-        if (!status && word) status = known_words_encode(known, encoder, word, length, out, e);
+        if (!status && word) status = encode_parts(w, known, encoder, word, length, out, e);
     }
     split_words_close(&words);
     return status;
@@ -89,7 +114,7 @@ static int encode_marked(const struct words *w, const struct known_words *known,
         while (!status && at < m.ends[i]) {
             const size_t left = m.ends[i] - at;
             const size_t length = w->vocabulary->cuts_at_marks ? to_next_mark(m.bytes.bytes + at, left) : left;
-            status = known_words_encode(known, encoder, m.bytes.bytes + at, length, out, e);
+            status = encode_parts(w, known, encoder, m.bytes.bytes + at, length, out, e);
             at += length;
         }
     }

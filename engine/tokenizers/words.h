@@ -19,6 +19,9 @@
 struct words {
     const struct vocabulary *vocabulary;
     struct split *split;
+    const bool
+        *joins; /* [256], last bytes of what merges with a U+2581 behind it, after others of which words may be cut
+                        * before one; NULL: they may not */
 };
 
 int words_open(struct words *w, const struct vocabulary *v, struct error *e);
