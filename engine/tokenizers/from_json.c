@@ -48,7 +48,7 @@ struct piece {
 
 struct pieces {
     struct piece *at;
-    size_t count, capacity; /* capacity: more than any id may be */
+    size_t size, capacity; /* more than any id is, and than any may be */
     struct table ids;
 };
 
@@ -57,8 +57,8 @@ static int piece_id(const struct pieces *p, const char *field, const json_t *id,
     const json_int_t n = json_integer_value(id);
     if (!json_is_integer(id)) return field_wrong(e, field, id, "an integer");
     if (n < 0 || (unsigned long long)n >= p->capacity)
-        return error_set(e, ERROR_INPUT, "%s: %lld is out of range; the file's %zu tokens need ids from 0 without gaps",
-                         field, (long long)n, p->capacity);
+        return error_set(e, ERROR_INPUT, "%s: %lld is out of range; so few tokens may have ids up to %zu", field,
+                         (long long)n, p->capacity - 1);
     *out = (size_t)n;
     return 0;
 }
@@ -68,7 +68,7 @@ static int put_piece(struct pieces *p, const char *field, size_t id, struct piec
     if (p->at[id].text.bytes)
         return error_set(e, ERROR_INPUT, "%s: id %zu is that of \"%.100s\" already", field, id, p->at[id].text.bytes);
     p->at[id] = piece;
-    p->count++;
+    if (p->size <= id) p->size = id + 1;
     return table_add(&p->ids, piece.text.bytes, piece.text.length, (int64_t)id, NULL, e);
 }
 
@@ -129,7 +129,6 @@ static int read_added(struct pieces *p, size_t i, const json_t *token, struct er
                          piece->text.bytes);
     const struct piece added = {text, json_is_true(special) ? TOKEN_CONTROL : TOKEN_USER_DEFINED,
                                 token_traits(token, false), piece->score};
-    if (piece->text.bytes) p->count--;
     *piece = (struct piece){0};
     return put_piece(p, field, id, added, e);
 }
@@ -149,24 +148,30 @@ static void add_wordpiece(struct vocabulary *v, struct gguf_string text, enum to
     vocabulary_add(v, text_c(spelled), spelled->length, type);
 }
 
+/* An id of no token, as converters to GGUF call it. */
+static void add_gap(struct vocabulary *v, size_t id)
+{
+    char piece[32];
+    const int n = snprintf(piece, sizeof piece, "[PAD%zu]", id);
+    vocabulary_add(v, piece, (size_t)n, TOKEN_UNUSED);
+}
+
 static int add_pieces(struct vocabulary *v, const struct pieces *p, const struct tokenizer_kind *kind, struct error *e)
 {
     struct text spelled = {0};
-    if (vocabulary_open(v, kind, p->count, e)) return e->code;
+    if (vocabulary_open(v, kind, p->size, e)) return e->code;
     int status = 0;
-    for (size_t id = 0; !status && id < p->count; id++) {
+    for (size_t id = 0; id < p->size; id++) {
         const struct piece *piece = p->at + id;
-        if (!piece->text.bytes) {
-            status = error_set(e, ERROR_INPUT, "model.vocab: %zu tokens, but none has the id %zu", p->count, id);
-            break;
-        }
-        if (kind == &wordpiece_kind)
+        if (!piece->text.bytes)
+            add_gap(v, id);
+        else if (kind == &wordpiece_kind)
             add_wordpiece(v, piece->text, piece->type, &spelled);
         else
             vocabulary_add(v, piece->text.bytes, piece->text.length, piece->type);
         if (v->scores) v->scores[id] = piece->score;
     }
-    for (size_t id = 0; !status && id < p->count; id++)
+    for (size_t id = 0; !status && id < p->size; id++)
         if (p->at[id].traits) status = vocabulary_set_traits(v, (int32_t)id, p->at[id].traits, e);
     text_free(&spelled);
     return status ? status : vocabulary_index(v, e);
@@ -180,7 +185,10 @@ static int read_pieces(struct vocabulary *v, const json_t *root, const struct to
     if (scored ? !json_is_array(vocab) : !json_is_object(vocab))
         return field_wrong(e, "model.vocab", vocab, scored ? "an array" : "an object");
     if (added && !json_is_array(added)) return field_wrong(e, "added_tokens", added, "an array");
-    struct pieces p = {.capacity = json_object_size(vocab) + json_array_size(vocab) + json_array_size(added)};
+    /* some leave gaps between the ids of their tokens */
+    enum { GAPS_MAX = 1024 };
+    struct pieces p = {.capacity =
+                           json_object_size(vocab) + json_array_size(vocab) + json_array_size(added) + GAPS_MAX};
     p.at = memory_new(p.capacity, sizeof *p.at, "pieces", e);
     if (!p.at) return e->code;
     int status = scored ? read_scored(&p, vocab, e) : read_vocabulary(&p, vocab, e);

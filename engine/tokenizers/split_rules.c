@@ -80,8 +80,10 @@ STAGES(youtu,
            "\\x{ff1a}"
            "\\x{ff1b}\\x{ff0c}\\x{3001}-\\x{303f}\\x{fe30}-\\x{fe4f}]+|[\\x{3105}-\\x{312f}]+|" KANA),
        CUT(CASED(CONTRACTIONS "?") "|\\p{N}|" SLASHES "|" LINES));
-STAGES(poro, CUT(" ?[^(\\s|.,!?\\x{2026}\\x{3002}\\x{ff0c}\\x{3001}\\x{964}\\x{6d4}\\x{60c})]+"));
-STAGES(viking, CUT(" ?[^(\\s|.,!?\\x{2026}\\x{3002}\\x{ff0c}\\x{3001}\\x{964}\\x{6d4}\\x{60c})]+"), CUT("\\p{N}"));
+/* a class in a class adds its members, and what was meant as a group is members, too */
+#define BLOOM " ?[^(\\s|[.,!?\\x{2026}\\x{3002}\\x{ff0c}\\x{3001}\\x{964}\\x{6d4}\\x{60c}])]+"
+STAGES(poro, CUT(BLOOM));
+STAGES(viking, CUT(BLOOM), CUT("\\p{N}"));
 STAGES(tekken, CUT(CASED("") "|\\p{N}|" SLASHES "|" LINES));
 STAGES(gpt4o, CUT(CASED(CONTRACTIONS "?") "|\\p{N}{1,3}|" SLASHES "|" LINES));
 STAGES(tiny_aya, CUT("\\d{1,3}(?=(?:\\d{3})*\\b)"), CUT(CASED(CONTRACTIONS "?") "|\\p{N}{1,3}|" SLASHES "|" LINES));

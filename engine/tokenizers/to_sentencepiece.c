@@ -87,8 +87,9 @@ static int check_pieces(const struct vocabulary *v, bool *complete, struct error
         status = pairs_add(&merges, v->merges[i].left, v->merges[i].right, 0, 0, NULL, e);
     for (int32_t id = 0; !status && *complete && (size_t)id < v->size; id++) {
         const struct gguf_string piece = vocabulary_piece(v, id);
-        if (v->types[id] != TOKEN_NORMAL || byte_of_piece(piece) >= 0) continue;
-        *complete = piece.length && piece.length <= PIECE_LENGTH_MAX && is_complete(v, &merges, piece);
+        if ((v->types[id] != TOKEN_NORMAL && v->types[id] != TOKEN_UNUSED) || byte_of_piece(piece) >= 0) continue;
+        *complete = v->types[id] == TOKEN_NORMAL && piece.length && piece.length <= PIECE_LENGTH_MAX &&
+                    is_complete(v, &merges, piece);
     }
     pairs_free(&merges);
     return status;

@@ -80,7 +80,7 @@ expect_stdout_golden "$folder/expected"
 
 # Vocabularies that others made: texts apart by a line, and the ids that each must give.
 checked=0
-for name in gpt-2 llama-spm; do
+for name in gpt-2 llama-spm falcon phi-3 bert-bge; do
     vocabulary=$shared/data/tokenizers/ggml-vocab-$name.gguf
     [ -e "$vocabulary" ] || continue
     awk -v folder="$folder" 'BEGIN { RS = "\n__ggml_vocab_test__\n" } { printf "%s", $0 > (folder "/text" NR) }' "$vocabulary.inp"

@@ -266,6 +266,20 @@ static void classes(void **state)
     }
 }
 
+/* Ids without a token are pieces that no text becomes. */
+static void gaps(void **state)
+{
+    (void)state;
+    json_t *root = small_json(), *added = json_object_get(root, "added_tokens");
+    json_object_set_new(json_array_get(added, 1), "id", json_integer(270));
+    struct tokenizer *t = open_small(root);
+    assert_int_equal(tokenizer_size(t), 271);
+    assert_int_equal(tokenizer_type(t, 269), TOKEN_UNUSED);
+    assert_ids(t, "<tool>[PAD269]", 0, IDS(270, '[', 'P', 'A', 'D', '2', '6', '9', ']'));
+    assert_written_equal(t);
+    tokenizer_close(t);
+}
+
 /* tokenizer_config.json says what its tokens are, and may add some; added_tokens.json the same in few words. */
 static void added_beside(void **state)
 {
@@ -424,6 +438,7 @@ int main(void)
         cmocka_unit_test(config_names_tokens),
         cmocka_unit_test(model_config_fills_what_is_open),
         cmocka_unit_test(classes),
+        cmocka_unit_test(gaps),
         cmocka_unit_test(added_beside),
         cmocka_unit_test(written_as_gguf),
         cmocka_unit_test(bytes_that_are_not_utf8),

@@ -127,6 +127,22 @@ static void named(void **state)
         assert_non_null(found);
         assert_true(found->stages == rule->stages);
     }
+    /* Bloom's tokenizer.json */
+    json_t *file = golden("datasets/millbrook/llama/tokenizer.json"), *parts = json_array();
+    json_array_append_new(parts, json_pack("{s:s, s:{s:s}, s:s, s:b}", "type", "Split", "pattern", "Regex",
+                                           " ?[^(\\s|[.,!?\xE2\x80\xA6\xE3\x80\x82\xEF\xBC\x8C\xE3\x80\x81\xE0\xA5\xA4"
+                                           "\xDB\x94\xD8\x8C])]+",
+                                           "behavior", "Isolated", "invert", 0));
+    json_array_append_new(parts, json_pack("{s:s, s:b, s:b, s:b}", "type", "ByteLevel", "add_prefix_space", 0,
+                                           "trim_offsets", 1, "use_regex", 0));
+    json_object_set_new(file, "pre_tokenizer", json_pack("{s:s, s:o}", "type", "Sequence", "pretokenizers", parts));
+    struct error e;
+    struct tokenizer *t;
+    char *folder = folder_temporary();
+    assert_ok(small_open(&t, folder, file, &e), &e);
+    assert_written_equal(t);
+    tokenizer_close(t);
+    folder_remove(folder);
     const struct split_rule *rule = split_rule_find("gpt-4o", 6);
     stages[0] = rule->stages[0];
     stages[0].behavior = SPLIT_REMOVED;

@@ -203,6 +203,35 @@ static size_t random_unicode(struct random *r, bool invalid, char *bytes, size_t
     return n;
 }
 
+/* decode(encode(text)) is the text without the bytes that the vocabulary lacks, which the reference drops, too. */
+static void assert_round_trip_without(const struct tokenizer *t, const bool missing[256], const char *text, size_t n,
+                                      unsigned flags)
+{
+    struct error e;
+    struct ids ids = encode(t, text, n, flags);
+    struct text back = {0}, wanted = {0};
+    for (size_t i = 0; i < n; i++)
+        if (!missing[(unsigned char)text[i]]) text_char(&wanted, text[i]);
+    assert_ok(tokenizer_decode(t, ids.at, ids.count, flags, &back, &e), &e);
+    assert_int_equal(back.length, wanted.length);
+    assert_memory_equal(text_c(&back), text_c(&wanted), wanted.length);
+    text_free(&back);
+    text_free(&wanted);
+    ids_free(&ids);
+}
+
+static size_t find_missing(const struct tokenizer *t, bool missing[256])
+{
+    size_t count = 0;
+    for (int byte = 0; byte < 256; byte++) {
+        struct ids ids = encode(t, &(char){(char)byte}, 1, TOKENIZER_PLAIN);
+        missing[byte] = !ids.count;
+        count += missing[byte];
+        ids_free(&ids);
+    }
+    return count;
+}
+
 /* A U+2581 in a text comes back as a space where pieces mark spaces by it, so there is none here. */
 static void mark_out(char *bytes, size_t n)
 {
@@ -223,14 +252,15 @@ static void round_trips(void **state)
         struct tokenizer *t = open_shared(names[i]);
         struct random r = {i + 1};
         char bytes[4000];
+        bool missing[256];
+        /* Falcon's vocabulary lacks controls, bytes that no UTF-8 has, and the lead of planes 8 to 11 */
+        assert_int_equal(find_missing(t, missing), strstr(names[i], "falcon") ? 28 : 0);
         assert_round_trip(t, (const char *)wiki.data, wiki.size, TOKENIZER_PLAIN);
-        /* Falcon's vocabulary lacks 28 bytes, controls and such as no UTF-8 has, and the lead of planes 8 to 11 */
-        const int rounds = strstr(names[i], "falcon") ? 0 : 400;
-        for (int round = 0; round < rounds; round++) {
+        for (int round = 0; round < 400; round++) {
             const size_t n = random_unicode(&r, round % 2, bytes, sizeof bytes);
             mark_out(bytes, n);
-            assert_round_trip(t, bytes, n, TOKENIZER_PLAIN);
-            assert_round_trip(t, bytes, n, TOKENIZER_PLAIN | TOKENIZER_CONTINUES);
+            assert_round_trip_without(t, missing, bytes, n, TOKENIZER_PLAIN);
+            assert_round_trip_without(t, missing, bytes, n, TOKENIZER_PLAIN | TOKENIZER_CONTINUES);
         }
         tokenizer_close(t);
     }
