@@ -60,12 +60,6 @@ static int make_room(struct vocabulary *v, size_t count, struct error *e)
     return 0;
 }
 
-static int index_again(struct vocabulary *v, struct error *e)
-{
-    table_free(&v->ids);
-    return vocabulary_index(v, e);
-}
-
 /* A token that is in the vocabulary becomes one that is looked for in texts; others follow the last id. */
 static int take_token(struct vocabulary *v, const struct added *a, struct error *e)
 {
@@ -88,7 +82,7 @@ static int take_tokens(struct vocabulary *v, struct added *at, size_t count, str
     if (make_room(v, count, e)) return e->code;
     for (size_t i = 0; i < count; i++)
         if (take_token(v, at + i, e)) return e->code;
-    return index_again(v, e);
+    return vocabulary_index(v, e);
 }
 
 /* Tokens of tokenizer_config.json, {ID: {"content": ...}}: what they say counts, also of tokens that the vocabulary
@@ -175,7 +169,7 @@ int vocabulary_configure_specials(struct vocabulary *v, const json_t *names, str
         if (!json_is_array(token)) set_special(v, token, &changed);
         if (json_is_array(token)) json_array_foreach((json_t *)token, k, one) set_special(v, one, &changed);
     }
-    return changed ? index_again(v, e) : 0;
+    return changed ? vocabulary_index(v, e) : 0;
 }
 
 /* --- tokenizer_config.json --- */

@@ -151,9 +151,9 @@ static void add_wordpiece(struct vocabulary *v, struct gguf_string text, enum to
 /* An id of no token, as converters to GGUF call it. */
 static void add_gap(struct vocabulary *v, size_t id)
 {
-    char piece[32];
-    const int n = snprintf(piece, sizeof piece, "[PAD%zu]", id);
-    vocabulary_add(v, piece, (size_t)n, TOKEN_UNUSED);
+    char bytes[PADDING_SIZE];
+    const struct gguf_string piece = padding_piece(id, bytes);
+    vocabulary_add(v, piece.bytes, piece.length, TOKEN_UNUSED);
 }
 
 static int add_pieces(struct vocabulary *v, const struct pieces *p, const struct tokenizer_kind *kind, struct error *e)

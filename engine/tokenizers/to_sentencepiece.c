@@ -123,7 +123,6 @@ static int convert(struct vocabulary *v, float *scores, bool adds_space, struct 
     v->merges = NULL;
     v->merge_count = v->merge_capacity = 0;
     v->characters = v->byte_fallback = v->fuses_unknown = v->marks = v->cuts_at_marks = false;
-    table_free(&v->ids);
     return vocabulary_index(v, e);
 }
 

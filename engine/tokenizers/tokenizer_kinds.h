@@ -74,7 +74,7 @@ int vocabulary_add_bert_stages(struct vocabulary *v, struct error *e);
 /* Pieces are added in the order of their ids, then indexed, then merges are added. */
 int vocabulary_open(struct vocabulary *v, const struct tokenizer_kind *kind, size_t size, struct error *e);
 void vocabulary_add(struct vocabulary *v, const char *piece, size_t n, enum token_type type);
-int vocabulary_index(struct vocabulary *v, struct error *e);
+int vocabulary_index(struct vocabulary *v, struct error *e); /* again, too, where pieces came or changed */
 /* Merge number v->merge_count; all three pieces must be there. */
 int vocabulary_add_merge(struct vocabulary *v, struct gguf_string left, struct gguf_string right, struct error *e);
 /* The same from "LEFT RIGHT". */

@@ -27,6 +27,8 @@ void vocabulary_add(struct vocabulary *v, const char *piece, size_t n, enum toke
 int vocabulary_index(struct vocabulary *v, struct error *e)
 {
     if (v->bytes.failed) return error_set(e, ERROR_IO, "out of memory for the pieces");
+    table_free(&v->ids); /* of fewer pieces */
+    v->repeats = 0;
     for (int32_t id = (int32_t)v->size - 1; id >= 0; id--) {
         const struct gguf_string piece = vocabulary_piece(v, id);
         if (!(v->kind->indexed >> v->types[id] & 1) || !piece.length) continue;
