@@ -64,18 +64,23 @@ void KERNEL(gemm)(const float *a, int64_t lda, int64_t m, const float *b, int64_
 /* --- tiles of floats --- */
 
 typedef float four __attribute__((vector_size(16)));
+
+/* Those of the eight numbers of a and b that i to l name. Clang has one of the two only, and gcc before 12 the other. */
+#if defined(__clang__)
+#define PICK(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
+#else
 typedef int32_t picks __attribute__((vector_size(16)));
+#define PICK(a, b, i, j, k, l) __builtin_shuffle(a, b, (picks){i, j, k, l})
+#endif
 
 /* 4 rows of 4 become columns. */
 static inline void transpose_4(const float *rows, int64_t stride, float *out)
 {
     four r[4];
     for (int i = 0; i < 4; i++) memcpy(&r[i], rows + i * stride, sizeof *r);
-    const picks low = {0, 4, 1, 5}, high = {2, 6, 3, 7}, even = {0, 1, 4, 5}, odd = {2, 3, 6, 7};
-    four a = __builtin_shuffle(r[0], r[1], low), b = __builtin_shuffle(r[2], r[3], low);
-    four c = __builtin_shuffle(r[0], r[1], high), d = __builtin_shuffle(r[2], r[3], high);
-    const four t[4] = {__builtin_shuffle(a, b, even), __builtin_shuffle(a, b, odd), __builtin_shuffle(c, d, even),
-                       __builtin_shuffle(c, d, odd)};
+    four a = PICK(r[0], r[1], 0, 4, 1, 5), b = PICK(r[2], r[3], 0, 4, 1, 5);
+    four c = PICK(r[0], r[1], 2, 6, 3, 7), d = PICK(r[2], r[3], 2, 6, 3, 7);
+    const four t[4] = {PICK(a, b, 0, 1, 4, 5), PICK(a, b, 2, 3, 6, 7), PICK(c, d, 0, 1, 4, 5), PICK(c, d, 2, 3, 6, 7)};
     for (int i = 0; i < 4; i++) memcpy(out + i * TILE_ROWS, &t[i], sizeof *t);
 }
 
