@@ -16,17 +16,30 @@ expect_same_run() { # EXPECTED GOT
     expect_equal "numbers of $2/run.json" "$(steady "$1/run.json")" "$(steady "$2/run.json")"
 }
 
+# Builds that are slow prove it for a part: one subject of each math, one option of each kind, no plain C.
+slow=${KERF_TEST_ITEMS:+yes}
+threaded=(millbrook-llama@f32 millbrook-gpt2@gguf:q4_0 millbrook-llama@gguf:q4_k_m+fast millbrook-gpt2@gguf:q8_0+fast)
+ways=('--batch 7 --threads 3' '--memory 20M' '--threads 1' '--threads 2' '--batch 1')
+masked=(millbrook-llama@gguf:q5_k millbrook-llama@gguf:q5_k+fast millbrook-gpt2@f16+fast millbrook-gpt2@gguf:iq4_xs+fast
+    millbrook-llama@int8:llm+fast millbrook-gpt2@rtn:3+fast)
+if [ "$slow" ]; then
+    threaded=(millbrook-llama@f32 millbrook-gpt2@gguf:q8_0+fast)
+    ways=("${ways[@]:0:2}")
+    masked=(millbrook-llama@gguf:q5_k+fast millbrook-gpt2@f16+fast)
+fi
+
 masks=
 for mask in c avx2 avx512 amx; do
     KERF_CPU=$mask run generate millbrook-gpt2 --prompt a --max-tokens 1
     [ "$status" -eq 0 ] && masks+=" $mask"
 done
 expect_equal "that c is everywhere" " c" "${masks:0:2}"
+[ -z "$slow" ] || masks=${masks# c}
 
-for subject in millbrook-llama@f32 millbrook-gpt2@gguf:q4_0 millbrook-llama@gguf:q4_k_m+fast millbrook-gpt2@gguf:q8_0+fast; do
+for subject in "${threaded[@]}"; do
     run eval $subject --limit 10 --out "$folder/expected"
     expect_status 0
-    for options in '--threads 1' '--threads 2' '--batch 1' '--batch 7 --threads 3' '--memory 20M'; do
+    for options in "${ways[@]}"; do
         run eval $subject --limit 10 $options --fresh --out "$folder/got"
         expect_status 0
         expect_same_run "$folder/expected" "$folder/got"
@@ -34,8 +47,7 @@ for subject in millbrook-llama@f32 millbrook-gpt2@gguf:q4_0 millbrook-llama@gguf
 done
 
 # The instruction sets: c is slow.
-for subject in millbrook-llama@gguf:q5_k millbrook-llama@gguf:q5_k+fast millbrook-gpt2@f16+fast \
-    millbrook-gpt2@gguf:iq4_xs+fast millbrook-llama@int8:llm+fast millbrook-gpt2@rtn:3+fast; do
+for subject in "${masked[@]}"; do
     suites='--suite endings --suite stories --suite translation --limit 2'
     run eval $subject $suites --out "$folder/expected"
     expect_status 0
