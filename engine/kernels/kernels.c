@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#if defined(__x86_64__)
+#if defined(__x86_64__) && defined(__clang__)
 #include <cpuid.h>
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
@@ -20,12 +20,24 @@ extern const struct kernels kernels_neon;
 
 static bool always(void) { return true; }
 #if defined(__x86_64__)
-/* CPUID leaf 1, ECX bit 29 (Intel SDM, CPUID): clang 14 has no name for it. */
-static bool has_f16c(void)
+#if defined(__clang__)
+/* Clang 14 has no name for it: CPUID leaf 1, ECX bit 29 (Intel SDM, CPUID). Asked once, as a virtual machine is slow to
+ * answer. */
+static bool f16c;
+static void ask_for_f16c(void)
 {
     unsigned eax, ebx, ecx, edx;
-    return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx >> 29 & 1);
+    f16c = __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx >> 29 & 1);
 }
+static bool has_f16c(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, ask_for_f16c);
+    return f16c;
+}
+#else
+static bool has_f16c(void) { return __builtin_cpu_supports("f16c"); }
+#endif
 static bool has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c(); }
 static bool has_avx512(void)
 {
