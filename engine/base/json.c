@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static size_t allowed(size_t n) { return JSON_MEMORY + 8 * n; }
+static size_t allowed(size_t n) { return JSON_MEMORY + 32 * n; }
 
 json_t *json_read_bytes(const char *data, size_t n, const char *where, struct error *e)
 {

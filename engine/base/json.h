@@ -4,8 +4,8 @@
  *     if (!v) return e->code;
  *     json_decref(v);
  *
- * A value takes 2 to 20 times the bytes of its text, of the largest vocabularies 6 times, and could take 70 ("[[],[],"):
- * what takes more than JSON_MEMORY and 8 times its text is refused. */
+ * A value takes 2 to 20 times the bytes of its text, of a vocabulary without white space 25 times, and could take 70
+ * ("[[],[],"): what takes more than JSON_MEMORY and 32 times its text is refused. */
 #ifndef KERF_ENGINE_BASE_JSON_H
 #define KERF_ENGINE_BASE_JSON_H
 
