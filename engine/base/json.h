@@ -12,7 +12,7 @@
 #include "engine/base/error.h"
 #include <jansson.h>
 
-enum { JSON_MEMORY = 40 << 20 };
+enum { JSON_MEMORY = 24 << 20 };
 
 /* NULL with an error. The caller owns the value. An integer that 64 bits do not hold is a real. */
 json_t *json_read_file(const char *path, struct error *e);

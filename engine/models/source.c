@@ -147,9 +147,10 @@ static int check_guard(const struct source *s, const struct guard *guard, struct
     } else {
         key = guard->folder_key;
         const json_t *v = key ? source_config(s, key) : NULL;
-        char *dump = v && !json_is_null(v) ? json_dump_text(v, JSON_ENCODE_ANY | JSON_COMPACT, NULL) : NULL;
+        const bool is_there = v && !json_is_null(v);
+        char *dump = is_there ? json_dump_text(v, JSON_COMPACT, NULL) : NULL;
         if (dump) text_add(&value, dump);
-        value.failed |= v && !dump;
+        value.failed |= is_there && !dump;
         free(dump);
     }
     int status = value.failed ? error_set(e, ERROR_IO, "%s: %s: out of memory", path_of(s), key) : 0;

