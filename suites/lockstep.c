@@ -77,6 +77,26 @@ static int check_keep(const struct lockstep_options *o, const struct model *m, s
                      (long long)o->keep, (long long)vocab, model_facts(m)->path);
 }
 
+/* Tokenizers that have the same pieces may be told the text in other ways: by a file that has no word for a normalizer. */
+static int check_tokens(const struct lockstep *l, const struct model *const *models, size_t n,
+                        const struct lockstep_options *o, struct error *e)
+{
+    const char *const first = tokenizer_hash(model_tokenizer(models[0]));
+    int status = 0;
+    for (size_t i = 1; i < n && !status; i++) {
+        if (strcmp(tokenizer_hash(model_tokenizer(models[i])), first) == 0) continue;
+        struct requests own = {0};
+        status = requests_make(&own, models[i], l->suite, l->items, l->n_items, o->limit, e);
+        if (!status && strcmp(own.token_hash, l->requests.token_hash))
+            status =
+                error_set(e, ERROR_INPUT,
+                          "%s: %s is other tokens to it than to the baseline %s: what they predict cannot be compared",
+                          model_facts(models[i])->path, o->file, model_facts(models[0])->path);
+        requests_free(&own);
+    }
+    return status;
+}
+
 static int prepare(struct lockstep *l, const struct model *const *models, size_t n, const struct lockstep_options *o,
                    struct error *e)
 {
@@ -88,6 +108,7 @@ static int prepare(struct lockstep *l, const struct model *const *models, size_t
     if (!status)
         status = suite_items(l->suite, o->protocol == PROTOCOL_ROLLING ? o->limit : 0, NULL, &l->items, &l->n_items, e);
     if (!status) status = requests_make(&l->requests, models[0], l->suite, l->items, l->n_items, o->limit, e);
+    if (!status) status = check_tokens(l, models, n, o, e);
     if (!status)
         status =
             protocol_make(&l->protocol, l->fingerprint, models[0], l->suite, l->items, l->n_items, &l->requests, e);

@@ -53,7 +53,7 @@ struct lockstep {
     struct lockstep_subject *subjects; /* [walk.n_subjects] */
 };
 
-/* All models need the same tokenizer and vocabulary; which of them differs from the first is ERROR_INPUT. A context, stride
+/* All models need the same vocabulary, and the text must be the same tokens to all; which of them differs from the first is ERROR_INPUT. A context, stride
  * or keep that cannot be is ERROR_USAGE, in words that name the option. */
 int lockstep_run(struct lockstep *l, const struct model *const *models, size_t n, const struct lockstep_options *o,
                  struct error *e);

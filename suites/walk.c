@@ -29,7 +29,7 @@ int walk_check(const struct model *const *models, size_t n, int64_t context, str
         if (context > h->context)
             return error_set(e, ERROR_USAGE, "%s: a window of %lld tokens exceeds the model's context of %lld", path,
                              (long long)context, (long long)h->context);
-        if (strcmp(tokenizer_hash(model_tokenizer(models[i])), tokenizer_hash(model_tokenizer(models[0]))))
+        if (!tokenizer_pieces_agree(model_tokenizer(models[i]), model_tokenizer(models[0])))
             return error_set(e, ERROR_INPUT,
                              "%s: its tokenizer is not that of the baseline %s: their tokens cannot be compared", path,
                              first);

@@ -103,7 +103,7 @@ struct walk {
 
 /* The shortest context of the models. */
 int64_t walk_context(const struct model *const *models, size_t n);
-/* ERROR_INPUT names the model whose tokenizer or vocabulary is not the first's, ERROR_USAGE one with a context shorter
+/* ERROR_INPUT names the model whose pieces or vocabulary are not the first's, ERROR_USAGE one with a context shorter
  * than the requests'. */
 int walk_check(const struct model *const *models, size_t n, int64_t context, struct error *e);
 int lockstep_walk(struct walk *w, const struct model *const *models, size_t n_models, const struct suite *s,

@@ -294,6 +294,15 @@ int32_t tokenizer_eos(const struct tokenizer *t) { return t->vocabulary.eos; }
 bool tokenizer_adds_bos(const struct tokenizer *t) { return t->vocabulary.adds_bos; }
 const char *tokenizer_warning(const struct tokenizer *t) { return t->warning; }
 const char *tokenizer_hash(const struct tokenizer *t) { return t->hash; }
+
+bool tokenizer_pieces_agree(const struct tokenizer *a, const struct tokenizer *b)
+{
+    const struct vocabulary *x = &a->vocabulary, *y = &b->vocabulary;
+    return x->size == y->size && x->bytes.length == y->bytes.length &&
+           memcmp(x->starts, y->starts, (x->size + 1) * sizeof *x->starts) == 0 &&
+           memcmp(x->bytes.bytes, y->bytes.bytes, x->bytes.length) == 0;
+}
+
 void tokenizer_write_gguf(const struct tokenizer *t, size_t rows, struct gguf_writer *w)
 {
     vocabulary_write_gguf(&t->vocabulary, rows, w);

@@ -82,6 +82,9 @@ bool tokenizer_adds_bos(const struct tokenizer *t); /* a prompt starts with BOS 
 const char *tokenizer_warning(const struct tokenizer *t);
 /* SHA-256 of everything that decides the ids: kind, pieces, types, scores, merges, normalizer, pre-split, BOS rule. */
 const char *tokenizer_hash(const struct tokenizer *t);
+/* Whether every id stands for the same piece in both, as in a folder and a GGUF file of one model, whichever way text
+ * becomes ids. */
+bool tokenizer_pieces_agree(const struct tokenizer *a, const struct tokenizer *b);
 /* The tokenizer.ggml.* metadata that describe t, with unused pieces up to `rows`, those of the embedding, where that is
  * more than its size: llama.cpp needs one a row, reading leaves them out. Reading them back gives an equal tokenizer (same hash), but for the
  * NFC of a bpe, for which there is no key. What else GGUF has no words for makes the writer fail, with the field

@@ -169,6 +169,17 @@ if [ -e "$other" ]; then
     expect_error 3 'stories260K.gguf: its tokenizer is not that of the baseline'
 fi
 
+# One that has the same pieces and another normalizer, which matters to some texts alone.
+cp -r datasets/millbrook/llama "$folder/nfc"
+sed -i 's/"normalizer": null/"normalizer": {"type": "NFC"}/' "$folder/nfc/tokenizer.json"
+printf 'The caf\xC3\xA9 was old.\n' >"$folder/composed.txt"
+printf 'The cafe\xCC\x81 was old.\n' >"$folder/decomposed.txt"
+run perplexity $L "$folder/nfc" --file "$folder/composed.txt" --json
+expect_status 0
+grep -q '"same_top": 1.0' "$kept/stdout" || fail "the same predictions" "$(grep -m1 same_top "$kept/stdout")"
+run perplexity $L "$folder/nfc" --file "$folder/decomposed.txt"
+expect_error 3 "nfc: $folder/decomposed.txt is other tokens to it than to the baseline"
+
 # STATUS | WORDS | ARGUMENTS
 while IFS='|' read -r expected words arguments; do
     eval "run perplexity $arguments"
