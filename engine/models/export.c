@@ -155,6 +155,26 @@ static bool is_key(const struct gguf_value *v, const char *key)
     return v->key.length == strlen(key) && memcmp(v->key.bytes, key, v->key.length) == 0;
 }
 
+/* The folder's tokenizer or, where GGUF has no words for it and the SentencePiece model that it was made of lies beside it
+ * (Gemma's), that. */
+static int open_tokenizer(const char *folder, struct tokenizer **out, struct error *e)
+{
+    struct error why;
+    struct tokenizer *model = NULL;
+    int status = tokenizer_open(out, folder, e);
+    if (status || !tokenizer_check_gguf(*out, &why)) return status;
+    char *path = path_join(folder, "tokenizer.model", e);
+    if (path && path_exists(path) && !tokenizer_open(&model, path, &why) && tokenizer_pieces_agree(model, *out) &&
+        !tokenizer_check_gguf(model, &why)) {
+        tokenizer_close(*out);
+        *out = model;
+    } else {
+        tokenizer_close(model);
+    }
+    free(path);
+    return path ? 0 : ERROR_IO;
+}
+
 static int write_folder_metadata(struct exporting *x, struct gguf_writer *w, struct error *e)
 {
     gguf_write_string(w, "general.architecture", x->m->architecture->name);
@@ -165,7 +185,7 @@ static int write_folder_metadata(struct exporting *x, struct gguf_writer *w, str
     free(path);
     hyper_write(x->m, w);
     struct tokenizer *t;
-    int status = tokenizer_open(&t, x->m->facts.path, e);
+    int status = open_tokenizer(x->m->facts.path, &t, e);
     if (status) return status;
     if ((int64_t)tokenizer_size(t) > x->m->hyper.vocab)
         status = error_set(e, ERROR_INPUT,

@@ -303,6 +303,11 @@ bool tokenizer_pieces_agree(const struct tokenizer *a, const struct tokenizer *b
            memcmp(x->bytes.bytes, y->bytes.bytes, x->bytes.length) == 0;
 }
 
+int tokenizer_check_gguf(const struct tokenizer *t, struct error *e)
+{
+    return vocabulary_check_gguf(&t->vocabulary, e);
+}
+
 void tokenizer_write_gguf(const struct tokenizer *t, size_t rows, struct gguf_writer *w)
 {
     vocabulary_write_gguf(&t->vocabulary, rows, w);

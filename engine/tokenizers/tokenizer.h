@@ -85,6 +85,8 @@ const char *tokenizer_hash(const struct tokenizer *t);
 /* Whether every id stands for the same piece in both, as in a folder and a GGUF file of one model, whichever way text
  * becomes ids. */
 bool tokenizer_pieces_agree(const struct tokenizer *a, const struct tokenizer *b);
+/* ERROR_INPUT naming the field that GGUF has no words for; then tokenizer_write_gguf() makes the writer fail. */
+int tokenizer_check_gguf(const struct tokenizer *t, struct error *e);
 /* The tokenizer.ggml.* metadata that describe t, with unused pieces up to `rows`, those of the embedding, where that is
  * more than its size: llama.cpp needs one a row, reading leaves them out. Reading them back gives an equal tokenizer (same hash), but for the
  * NFC of a bpe, for which there is no key. What else GGUF has no words for makes the writer fail, with the field

@@ -82,6 +82,8 @@ int vocabulary_add_merge_words(struct vocabulary *v, struct gguf_string words, s
 /* What must hold whatever the source: BOS there if it is added, lengths. */
 int vocabulary_check(const struct vocabulary *v, struct error *e);
 void vocabulary_close(struct vocabulary *v);
+/* ERROR_INPUT naming what GGUF has no words for. */
+int vocabulary_check_gguf(const struct vocabulary *v, struct error *e);
 /* rows: of the embedding; GGUF has a piece for each, and where there is no token one that says so. */
 void vocabulary_write_gguf(const struct vocabulary *v, size_t rows, struct gguf_writer *w);
 /* "[PAD7]" of type TOKEN_UNUSED, for id 7: what llama.cpp's converter calls a row of the embedding without a token. */

@@ -92,8 +92,7 @@ static bool is_normalized(const struct vocabulary *v)
     return false;
 }
 
-/* What GGUF has no words for: an error for whoever wants the file. */
-static int check_writable(const struct vocabulary *v, struct error *e)
+int vocabulary_check_gguf(const struct vocabulary *v, struct error *e)
 {
     if (v->characters)
         return error_set(e, ERROR_INPUT, "tokenizer.ggml.model: GGUF has no name for BPE over characters");
@@ -150,7 +149,7 @@ void vocabulary_write_gguf(const struct vocabulary *v, size_t rows, struct gguf_
 {
     struct error e = {0};
     if (rows < v->size) rows = v->size;
-    if (check_writable(v, &e)) {
+    if (vocabulary_check_gguf(v, &e)) {
         gguf_writer_fail(w, &e);
         return;
     }

@@ -1,49 +1,12 @@
 /* SentencePiece's tokenizer.model, made here field by field: what opens, and what is refused by name. */
 #include "engine/tokenizers/tokenizer_kinds.h"
-#include "tests/tokenizers/small.h"
-
-static void put_varint(struct text *t, uint64_t n)
-{
-    for (; n > 127; n >>= 7) text_char(t, (char)(n | 128));
-    text_char(t, (char)n);
-}
-
-static void put_field(struct text *t, unsigned number, const void *data, size_t n)
-{
-    put_varint(t, number << 3 | 2);
-    put_varint(t, n);
-    text_bytes(t, data, n);
-}
-
-static void put_value(struct text *t, unsigned number, uint64_t value)
-{
-    put_varint(t, number << 3);
-    put_varint(t, value);
-}
-
-static void put_piece(struct text *t, const char *text, float score, uint64_t type)
-{
-    struct text piece = {0};
-    put_field(&piece, 1, text, strlen(text));
-    text_char(&piece, 2 << 3 | 5);
-    text_bytes(&piece, &score, 4);
-    put_value(&piece, 3, type);
-    put_field(t, 1, text_c(&piece), piece.length);
-    text_free(&piece);
-}
+#include "tests/tokenizers/model_file.h"
 
 /* A model of this type with these values in trainer_spec and normalizer_spec, a number of 0 for none. */
 static void put_model(struct text *t, uint64_t type, unsigned trainer, unsigned normalizer, uint64_t value)
 {
     struct text spec = {0};
-    char spelled[8];
-    put_piece(t, "<unk>", 0, TOKEN_UNKNOWN);
-    put_piece(t, "<s>", 0, TOKEN_CONTROL);
-    put_piece(t, "</s>", 0, TOKEN_CONTROL);
-    for (unsigned byte = 0; byte < 256; byte++) {
-        snprintf(spelled, sizeof spelled, "<0x%02X>", byte);
-        put_piece(t, spelled, 0, TOKEN_BYTE);
-    }
+    put_first_pieces(t);
     put_piece(t, "\xE2\x96\x81", -1, TOKEN_NORMAL);
     put_piece(t, "a", -2, TOKEN_NORMAL);
     put_value(&spec, 3, type);
