@@ -290,7 +290,7 @@ static void draw_key(struct layers *f)
         char number[24], share[32];
         snprintf(number, sizeof number, "%zu", k + 1);
         snprintf(share, sizeof share, "%.0f %%", f->seconds > 0 ? 100 * f->looks[k].seconds / f->seconds : 0);
-        chart_shorten(&name, look_name(f, k), CHART_WIDTH / 2 - 92, TEXT_SIZE);
+        chart_shorten(&name, look_name(f, k), CHART_WIDTH / 2 - 112, TEXT_SIZE); /* "100 %" is beside it */
         chart_line(&f->chart, look_pen(k), (struct chart_point){x + 20, y}, (struct chart_point){x + 26, y});
         chart_text(&f->chart, x + 12, y,
                    &(struct chart_words){number, .anchor = ANCHOR_END, .colour = look_pen(k).colour, .bold = true});
