@@ -435,6 +435,7 @@ int source_tensor(struct source *s, const char *name, int64_t layer, int n_dims,
     if (!found) return (int)e->code;
     *t = *found;
     t->owned = NULL;
+    if (n_dims == 1 && t->n_dims == 2) t->n_dims = 1, t->shape[0] = t->shape[1], t->shape[1] = 1; /* its only row */
     if (first >= 0) cut_rows(t, first, shape[0]);
     if (is_slice(s, change, n_dims)) return slice(s, change, t, e);
     return change == TRANSPOSED ? turn(s, t, e) : 0;

@@ -20,6 +20,7 @@ struct row {
     const json_t *without, *with; /* keys of the file */
     int64_t context;              /* that the model is opened for; 0: as little as it has */
     bool fused;                   /* its q, k and v are one tensor */
+    bool rows;                    /* whose biases are matrices of one row */
 };
 
 static struct row row_of(const json_t *o)
@@ -91,7 +92,9 @@ static void write_tensor(const struct row *r, const struct gguf *g, const struct
         snprintf(one, sizeof one, "%.*sattn_qkv.%s", (int)(at - name), name, at + strlen(parts[0]));
     else
         snprintf(one, sizeof one, "%s", name);
-    if (declares) gguf_write_tensor(w, one, t->type, t->n_dims, shape);
+    const bool row = r->rows && at && t->n_dims == 1;
+    if (row) shape[1] = shape[0], shape[0] = 1;
+    if (declares) gguf_write_tensor(w, one, t->type, row ? 2 : t->n_dims, shape);
 }
 
 enum { WARNING = sizeof((struct facts *)0)->warning };
@@ -230,6 +233,29 @@ static void test_fused(void **state)
     json_decref(with);
 }
 
+/* A vector may be a matrix of one row, of q, k and v in one too. */
+static void test_fused_rows(void **state)
+{
+    (void)state;
+    enum { N = 5 };
+    struct error e;
+    struct model *m;
+    float *logits[2];
+    size_t bytes = 0;
+    char *folder = folder_temporary(), *path = path_join(folder, "model.gguf", &e), warning[WARNING];
+    for (int i = 0; i < 2; i++) {
+        write_file(&(struct row){.model = "biased", .name = "rows", .fused = true, .rows = i}, NULL, path, warning);
+        assert_ok(model_open(&m, path, NULL, &e), &e);
+        bytes = N * (size_t)model_hyper(m)->vocab * sizeof **logits;
+        logits[i] = tiny_logits(m, (int32_t[N]){70, 80, 90, 100, 110}, N);
+        model_close(m);
+    }
+    assert_memory_equal(logits[0], logits[1], bytes);
+    for (int i = 0; i < 2; i++) free(logits[i]);
+    free(path);
+    folder_remove(folder);
+}
+
 static void write_all(const char *folder)
 {
     struct error e;
@@ -252,7 +278,8 @@ static void write_all(const char *folder)
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_fused)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_fused),
+                                       cmocka_unit_test(test_fused_rows)};
     if (argc > 1) return write_all(argv[1]), 0;
     return cmocka_run_group_tests_name("models/llamacpp", tests, NULL, NULL);
 }
