@@ -167,9 +167,10 @@ static int read_scales(struct model *m, struct error *e)
     status = source_f64(m->source, "attention.scale", &v, e);
     if (!status && folder && !source_has(m->source, "attention.scale")) v = 256;
     char key[SOURCE_KEY];
-    if (!status && v < 0)
-        status = error_set(e, ERROR_INPUT, "%s: %s: %g must not be negative", m->facts.path,
-                           source_key(m->source, "attention.scale", key), v);
+    if (!status && (folder ? !(v > 0) : v < 0))
+        status =
+            error_set(e, ERROR_INPUT, "%s: %s: %g must %s", m->facts.path,
+                      source_key(m->source, "attention.scale", key), v, folder ? "be positive" : "not be negative");
     if (!status && !folder && v == 0 && h->layers == 46) v = 1 / sqrt((double)(h->width / h->heads));
     if (!status && v > 0) h->attn_scale = folder ? 1.f / sqrtf((float)v) : (float)v;
     return status;
@@ -201,13 +202,25 @@ static bool has_window(const struct model *m, int64_t layer, int64_t first)
     return layer >= first && !(style && style->every_other && layer % 2);
 }
 
+/* config.json's kinds of attention, or NULL. Of more than there are layers the first count. */
+static int find_types(const struct model *m, const json_t **types, struct error *e)
+{
+    const json_t *given = source_config(m->source, "layer_types");
+    const bool listed = given && !json_is_null(given);
+    *types = listed ? given : NULL;
+    if (!listed || json_array_size(given) >= (size_t)m->hyper.layers) return 0;
+    return error_set(e, ERROR_INPUT, "%s: config.json: layer_types: must be a list of %" PRId64 " strings",
+                     m->facts.path, m->hyper.layers);
+}
+
 /* Layers that have the window: as config.json lists them, else as the architecture has it. */
 static int read_layers(struct model *m, struct error *e)
 {
     struct hyper *h = &m->hyper;
-    const json_t *types = source_config(m->source, "layer_types");
+    const json_t *types = NULL;
     int64_t first = 0;
-    int status = read_window(m, e);
+    int status = find_types(m, &types, e);
+    if (!status) status = read_window(m, e);
     if (!status && h->window && architecture_key(m->architecture, "max_window_layers"))
         status = source_i64(m->source, "max_window_layers", 0, INT32_MAX, &first, e);
     uint8_t *windows = status ? NULL : memory_new((size_t)h->layers, sizeof *windows, "layers", e);
@@ -217,9 +230,9 @@ static int read_layers(struct model *m, struct error *e)
     for (int64_t i = 0; i < h->layers; i++) {
         const char *is = json_string_value(json_array_get(types, (size_t)i));
         const bool sliding = is && strcmp(is, "sliding_attention") == 0;
-        windows[i] = json_is_array(types) ? sliding : has_window(m, i, first);
+        windows[i] = types ? sliding : has_window(m, i, first);
         any |= windows[i];
-        if (!json_is_array(types) || (is && strcmp(is, "full_attention") == 0) || (sliding && h->window)) continue;
+        if (!types || (is && strcmp(is, "full_attention") == 0) || (sliding && h->window)) continue;
         return error_set(e, ERROR_INPUT,
                          "%s: config.json: layer_types: \"%.40s\" of layer %" PRId64
                          " is not supported by this version (only \"full_attention\"%s)",
@@ -283,6 +296,16 @@ static int read_biases(struct model *m, struct error *e)
     return status;
 }
 
+/* A folder that does not say has shares as they are, Qwen3's too, as transformers has it; files by the table. */
+static int read_shares(struct model *m, struct error *e)
+{
+    static const char key[] = "expert_weights_norm";
+    struct hyper *h = &m->hyper;
+    const bool told = source_has(m->source, key) || checkpoint_gguf(source_checkpoint(m->source));
+    const bool says = architecture_key(m->architecture, key)->folder_key; /* else all of its models have the same */
+    return says && !told ? 0 : source_bool(m->source, key, &h->experts_norm, e);
+}
+
 static int read_switches(struct model *m, struct error *e)
 {
     struct hyper *h = &m->hyper;
@@ -295,7 +318,9 @@ static int read_switches(struct model *m, struct error *e)
     if (!status) status = read_biases(m, e);
     if (!status && architecture_key(m->architecture, "use_parallel_residual"))
         status = source_bool(m->source, "use_parallel_residual", &h->parallel, e);
-    if (!status && h->experts) status = source_bool(m->source, "expert_weights_norm", &h->experts_norm, e);
+    if (!status && h->experts) status = read_shares(m, e);
+    bool tied; /* source_ties() reads it again */
+    if (!status && !gguf) status = source_bool(m->source, "tie_word_embeddings", &tied, e);
     return status;
 }
 

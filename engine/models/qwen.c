@@ -23,7 +23,7 @@ static const struct key_map moe2_keys[] = {
     {NULL, NULL, 0, NULL},
 };
 
-/* A GGUF file that does not say so means it; a folder's switch is true wherever it was published. */
+/* A GGUF file that does not say so means it, a folder does not. */
 static const struct key_map moe3_keys[] = {
     {"expert_count", "num_experts|num_local_experts", 0, NULL},
     {"expert_used_count", "num_experts_per_tok", 0, NULL},

@@ -58,9 +58,9 @@ static int number(const struct scaling *s, const char *key, double *out, struct 
 static int find_kind(struct scaling *s, struct error *e)
 {
     const json_t *type = json_object_get(s->o, "rope_type");
-    if (!type) type = json_object_get(s->o, "type");
+    if (!type || json_is_null(type)) type = json_object_get(s->o, "type");
     const char *name = json_string_value(type);
-    if (!type && strcmp(s->object, "rope_parameters") == 0) name = "default";
+    if ((!type || json_is_null(type)) && strcmp(s->object, "rope_parameters") == 0) name = "default";
     if (name && (strcmp(name, "su") == 0 || strcmp(name, "longrope") == 0)) name = "longrope";
     while (name && s->kind < KINDS && strcmp(name, kinds[s->kind])) s->kind++;
     if (name && s->kind < KINDS) return 0;
@@ -103,24 +103,40 @@ static int check_dynamic(const struct scaling *s, struct error *e)
                      s->m->facts.path, s->object, s->original, s->m->hyper.context);
 }
 
+/* The first of the two that is there; s->o stays NULL where none is. */
+static int find_object(struct scaling *s, struct error *e)
+{
+    static const char *const names[] = {"rope_scaling", "rope_parameters"};
+    for (size_t i = 0; i < 2 && !s->o; i++) {
+        const json_t *v = source_config(s->m->source, names[i]);
+        s->object = names[i];
+        if (v && !json_is_null(v) && !json_is_object(v))
+            return error_set(e, ERROR_INPUT, "%s: config.json: %s: must be an object or null", s->m->facts.path,
+                             s->object);
+        if (json_is_object(v)) s->o = v;
+    }
+    return 0;
+}
+
+/* The context that positions are scaled from, where it stands beside the object. */
+static int read_original(struct scaling *s, struct error *e)
+{
+    static const char key[] = "original_max_position_embeddings";
+    const json_t *v = source_config(s->m->source, key);
+    if (!v || json_is_null(v)) return 0;
+    s->original = json_number_value(v);
+    if (s->original > 0) return 0;
+    return error_set(e, ERROR_INPUT, "%s: config.json: %s: must be a positive number", s->m->facts.path, key);
+}
+
 static int read_folder(struct scaling *s, struct error *e)
 {
-    const struct source *source = s->m->source;
-    s->object = "rope_scaling";
-    s->o = source_config(source, s->object);
-    if (!json_is_object(s->o)) {
-        if (s->o && !json_is_null(s->o))
-            return error_set(e, ERROR_INPUT, "%s: config.json: rope_scaling: must be an object or null",
-                             s->m->facts.path);
-        s->object = "rope_parameters";
-        s->o = source_config(source, s->object);
-    }
-    if (!json_is_object(s->o)) return 0;
-    const double top = json_number_value(source_config(source, "original_max_position_embeddings"));
+    int status = find_object(s, e);
+    if (status || !s->o) return status;
     s->factor = 0;
-    int status = find_kind(s, e);
+    status = find_kind(s, e);
     if (!status) status = refuse_unknown(s, e);
-    if (top > 0) s->original = top;
+    if (!status) status = read_original(s, e);
     if (!status) status = number(s, "factor", &s->factor, e);
     if (!status) status = number(s, "original_max_position_embeddings", &s->original, e);
     if (!status) status = number(s, "attention_factor", &s->attention, e);
@@ -303,11 +319,12 @@ static int make_divisors(const struct scaling *s, float **out, struct error *e)
     return *out ? 0 : ERROR_IO;
 }
 
-/* Whether the model is opened for more positions than the first divisors are for. */
+/* Whether the model is opened for more positions than the first divisors are for, and has them. */
 static bool is_long(const struct scaling *s)
 {
     const struct model_options *o = s->m->options;
-    return s->kind == LONGROPE && s->m->rope.long_divisors && o && (double)o->context > s->original;
+    const bool beyond = o && (double)o->context > s->original && (double)s->m->hyper.context > s->original;
+    return s->kind == LONGROPE && s->m->rope.long_divisors && beyond;
 }
 
 static int fill(struct scaling *s, bool gguf, struct error *e)

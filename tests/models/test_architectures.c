@@ -334,6 +334,13 @@ static void test_longrope(void **state)
     assert_string_equal(model_facts(m)->warning, "");
     assert_string_equal(model_facts(m)->math, "exact, longrope's second divisors");
     model_close(m);
+    /* Where the model has no positions behind the first divisors, opening it for more makes it no other. */
+    json_object_set_new(settings, "original_max_position_embeddings", json_integer(64));
+    char *whole = tiny_folder("phi3", settings);
+    m = open_for(whole, NULL, MATH_EXACT, 100);
+    assert_string_equal(model_facts(m)->math, "exact");
+    model_close(m);
+    folder_remove(whole);
     json_decref(settings);
     folder_remove(path);
     folder_remove(out);

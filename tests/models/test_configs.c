@@ -153,13 +153,18 @@ static void test_refused(void **state)
         {"llama", "attention_bias", "true", "tensor model.layers.0.self_attn.q_proj.bias is missing"},
         {"llama", "attention_bias", "1", "attention_bias: must be true or false"},
         {"llama", "layer_types", "[\"chunked_attention\", \"full_attention\"]", "\"chunked_attention\" of layer 0"},
-        {"llama", "layer_types", "[\"full_attention\"]", "layer_types: \"\" of layer 1 is not supported"},
+        {"llama", "layer_types", "[\"full_attention\", 3]", "layer_types: \"\" of layer 1 is not supported"},
+        {"llama", "layer_types", "[\"full_attention\"]", "layer_types: must be a list of 2 strings"},
+        {"llama", "layer_types", "\"full_attention\"", "layer_types: must be a list of 2 strings"},
         {"llama", "layer_types", "[\"full_attention\", \"sliding_attention\"]", "there is no sliding_window"},
         {"llama", "rope_interleaved", "true", "rope_interleaved: true is not supported"},
         {"llama", "partial_rotary_factor", "0.5", "partial_rotary_factor: 0.5 is not supported"},
         {"llama", "rope_scaling", "{\"rope_type\": \"proportional\"}", "\"proportional\" is not supported"},
         {"llama", "rope_parameters", "{\"full_attention\": {\"rope_theta\": 5}}",
          "rope_parameters.full_attention: is not supported"},
+        {"llama", "rope_parameters", "\"default\"", "rope_parameters: must be an object or null"},
+        {"llama", "rope_scaling", "{}", "rope_scaling.rope_type: \"\" is not supported"},
+        {"llama", "tie_word_embeddings", "1", "tie_word_embeddings: must be true or false"},
         {"llama", "model_type", "\"gemma3_text\"", "architecture \"gemma3_text\" is not one that this version knows"},
         {"qwen2", "use_sliding_window", "\"yes\"", "use_sliding_window: must be true or false"},
         {"qwen3", "attention_bias", "true", "attention_bias: true is not supported"},
@@ -169,6 +174,7 @@ static void test_refused(void **state)
         {"qwen3moe", "use_sliding_window", "true", "use_sliding_window: true is not supported"},
         {"phi3", "lm_head_bias", "true", "lm_head_bias: true is not supported"},
         {"gemma2", "hidden_activation", "\"gelu\"", "hidden_activation: \"gelu\" is not supported"},
+        {"gemma2", "query_pre_attn_scalar", "0", "query_pre_attn_scalar: 0 must be positive"},
         {"gemma2", "use_bidirectional_attention", "true", "use_bidirectional_attention: true is not supported"},
         {"gptneox", "hidden_act", "\"relu\"", "hidden_act: \"relu\" is not supported by this version (only gelu, "},
         {"gptneox", "hidden_act", "3", "hidden_act: \"\" is not supported by this version (only gelu, "},
@@ -181,6 +187,52 @@ static void test_refused(void **state)
         json_object_set_new(settings, rows[i].key, json_loads(rows[i].value, JSON_DECODE_ANY, NULL));
         char *folder = tiny_folder(rows[i].like, settings);
         assert_error(model_open(&m, folder, NULL, &e), &e, ERROR_INPUT, rows[i].says);
+        json_decref(settings);
+        folder_remove(folder);
+    }
+}
+
+static struct model *open_tiny(const char *like, json_t *settings)
+{
+    struct error e;
+    struct model *m;
+    assert_non_null(settings);
+    char *folder = tiny_folder(like, settings);
+    assert_ok(model_open(&m, folder, NULL, &e), &e);
+    json_decref(settings);
+    folder_remove(folder);
+    return m;
+}
+
+/* Where null is as good as absent what counts is what transformers has where nothing is said. */
+static void test_absent(void **state)
+{
+    (void)state;
+    struct model *const models[] = {
+        open_tiny("qwen3moe", json_pack("{s:n}", "norm_topk_prob")),
+        open_tiny("llama",
+                  json_pack("{s:{s:n, s:s, s:f}}", "rope_scaling", "rope_type", "type", "linear", "factor", 2.)),
+        open_tiny("llama", json_pack("{s:{s:n, s:f}}", "rope_parameters", "rope_type", "rope_theta", 5.))};
+    assert_false(model_hyper(models[0])->experts_norm);
+    assert_string_equal(models[1]->rope.scaling, "linear");
+    assert_null(models[2]->rope.scaling);
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) model_close(models[i]);
+}
+
+/* The context that longrope begins with, beside the object: no number is no number of positions. */
+static void test_original(void **state)
+{
+    (void)state;
+    static const char *const values[] = {"\"32\"", "0", "-1"};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        struct error e;
+        struct model *m;
+        json_t *settings =
+            json_pack("{s:o, s:{s:s, s:f}}", "original_max_position_embeddings",
+                      json_loads(values[i], JSON_DECODE_ANY, NULL), "rope_scaling", "type", "linear", "factor", 2.);
+        char *folder = tiny_folder("llama", settings);
+        assert_error(model_open(&m, folder, NULL, &e), &e, ERROR_INPUT,
+                     "config.json: original_max_position_embeddings: must be a positive number");
         json_decref(settings);
         folder_remove(folder);
     }
@@ -220,6 +272,7 @@ static void test_token_without_row(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_known), cmocka_unit_test(test_refused),
+                                       cmocka_unit_test(test_absent), cmocka_unit_test(test_original),
                                        cmocka_unit_test(test_token_without_row)};
     return cmocka_run_group_tests_name("models/configs", tests, NULL, NULL);
 }
