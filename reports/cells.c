@@ -299,6 +299,13 @@ static bool name_says(const char *name, const char *math)
     return plus != NULL;
 }
 
+bool subject_is_fast(const struct report_subject *s)
+{
+    static const char fast[] = "fast";
+    const size_t n = strlen(fast);
+    return strncmp(s->math, fast, n) == 0 && (!s->math[n] || s->math[n] == ',');
+}
+
 void subject_label(struct text *out, const struct report *r, size_t subject)
 {
     const struct report_subject *s = &r->subjects[subject];

@@ -159,5 +159,7 @@ double subject_distance(const struct report *r, size_t subject, const char *metr
 /* A subject's name, without the model where it is the baseline's ("@gguf:q8_0", "@f32 beam:4", "beam:4"), and its math
  * unless that is exact. */
 void subject_label(struct text *out, const struct report *r, size_t subject);
+/* Whether its math is fast, whatever else is said of it ("fast, longrope's second divisors"). */
+bool subject_is_fast(const struct report_subject *s);
 
 #endif

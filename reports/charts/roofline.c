@@ -37,7 +37,7 @@ struct roofline {
 static bool has_integers(const struct report *r, const struct report_profile *const *profiles, size_t subject)
 {
     const struct report_profile *p = profiles[subject];
-    if (strcmp(r->subjects[subject].math, "fast") == 0) return true;
+    if (subject_is_fast(&r->subjects[subject])) return true;
     for (size_t i = 0; i < p->n_peaks; i++)
         for (size_t k = 0; strcmp(p->peaks[i].kind, "int8") == 0 && k < p->n_groups; k++)
             if (strcmp(p->groups[k].limit.name, p->peaks[i].name) == 0) return true;

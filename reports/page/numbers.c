@@ -184,10 +184,10 @@ static void write_doubts(struct page *p)
     text_free(&list);
 }
 
-static bool has_math(const struct report *r, const char *math)
+static bool has_fast(const struct report *r)
 {
     for (size_t j = 0; j < r->n_subjects; j++)
-        if (strcmp(r->subjects[j].math, math) == 0) return true;
+        if (subject_is_fast(&r->subjects[j])) return true;
     return false;
 }
 
@@ -205,7 +205,7 @@ void page_method(struct page *p)
     text_add(p->out, ". A difference is called significant where p &lt; 0.05; where nothing changed, 1 row in 20 still "
                      "is. Exact math: stored weights in float32 arithmetic, so what is measured is what the weights "
                      "lost.");
-    if (has_math(r, "fast"))
+    if (has_fast(r))
         text_add(p->out, " Fast math: inputs in 8 bits and products of integers, as programs that serve such weights "
                          "have them, so what is measured is what the weights and the kernels lost.");
     text_add(p->out, "</p>\n");
