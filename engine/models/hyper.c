@@ -71,6 +71,7 @@ static int check_hyper(const struct model *m, struct error *e)
     const struct hyper *h = &m->hyper;
     char key[SOURCE_KEY];
     const int64_t tensors = (int64_t)checkpoint_count(source_checkpoint(m->source));
+    const bool gguf = checkpoint_gguf(source_checkpoint(m->source));
     if (h->layers > tensors)
         return error_set(e, ERROR_INPUT, "%s: %s: %" PRId64 " layers cannot come from %" PRId64 " tensors",
                          m->facts.path, source_key(m->source, "block_count", key), h->layers, tensors);
@@ -80,9 +81,13 @@ static int check_hyper(const struct model *m, struct error *e)
     if (h->head * h->heads > 1 << 24)
         return error_set(e, ERROR_INPUT, "%s: %s: %" PRId64 " x %" PRId64 " heads is too large", m->facts.path,
                          source_key(m->source, "attention.key_length", key), h->head, h->heads);
-    if (h->rope_dims % 2 || h->rope_dims > h->head || h->rope_dims > ROPE_DIMS)
-        return error_set(e, ERROR_INPUT, "%s: %s: %" PRId64 " must be even and at most the %" PRId64 " of a head",
-                         m->facts.path, source_key(m->source, "rope.dimension_count", key), h->rope_dims, h->head);
+    const bool turns = architecture_key(m->architecture, "rope.freq_base");
+    const bool shared = !gguf && architecture_key(m->architecture, "rope.share");
+    if (h->rope_dims % 2 || h->rope_dims > h->head || h->rope_dims > ROPE_DIMS || (turns && !h->rope_dims))
+        return error_set(e, ERROR_INPUT,
+                         "%s: %s: dimensions that turn, %" PRId64 ", must be even, from 2 to the %" PRId64 " of a head",
+                         m->facts.path, source_key(m->source, shared ? "rope.share" : "rope.dimension_count", key),
+                         h->rope_dims, h->head);
     if (!(h->norm_eps >= 0) || !(h->rope_base > 0))
         return error_set(e, ERROR_INPUT, "%s: %s: must be positive", m->facts.path,
                          source_key(m->source, h->rope_base > 0 ? m->architecture->eps_key : "rope.freq_base", key));
@@ -128,11 +133,12 @@ static int derive_sizes(struct model *m, struct error *e)
 static int read_rotation(struct model *m, struct error *e)
 {
     struct hyper *h = &m->hyper;
-    double share = 1;
+    double share = 1; /* of a folder; a GGUF file that does not say turns whole heads, as in llama.cpp */
+    const bool folder = !checkpoint_gguf(source_checkpoint(m->source));
     h->rope_base = 10000;
     if (!architecture_key(m->architecture, "rope.freq_base")) return 0;
     int status = source_f64(m->source, "rope.freq_base", &h->rope_base, e);
-    if (!status && !source_has(m->source, "rope.dimension_count") && architecture_key(m->architecture, "rope.share"))
+    if (!status && folder && architecture_key(m->architecture, "rope.share"))
         status = source_f64(m->source, "rope.share", &share, e);
     if (!status && !(share > 0 && share <= 1)) {
         char key[SOURCE_KEY];

@@ -100,7 +100,7 @@ static const struct setting {
     {"llama", "intermediate_size", "512", "shape [768, 256] must be [512, 256] by the file's own settings"},
     {"llama", "intermediate_size", "1e9", "intermediate_size: 1000000000 must be a whole number from 1"},
     {"llama", "head_dim", "32", "q_proj.weight: shape [256, 256] must be [128, 256]"},
-    {"llama", "head_dim", "63", "must be even and at most the 63 of a head"},
+    {"llama", "head_dim", "63", "head_dim: dimensions that turn, 63, must be even, from 2 to the 63 of a head"},
     {"llama", "head_dim", "65536", "head_dim: 65536 must be a whole number from 2 to 1024"},
     {"llama", "max_position_embeddings", "0", "max_position_embeddings: 0 must be a whole number from 1"},
     {"llama", "max_position_embeddings", "1e12",

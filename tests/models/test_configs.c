@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-/* What the tiny checkpoint decides. Arrays are cut to its size. */
+/* What the tiny checkpoint decides. Of a longer layer_types its layers have the first. */
 static const char *const sizes[] = {"hidden_size",
                                     "num_hidden_layers",
                                     "num_attention_heads",
@@ -178,6 +178,8 @@ static void test_refused(void **state)
         {"gemma2", "use_bidirectional_attention", "true", "use_bidirectional_attention: true is not supported"},
         {"gptneox", "hidden_act", "\"relu\"", "hidden_act: \"relu\" is not supported by this version (only gelu, "},
         {"gptneox", "hidden_act", "3", "hidden_act: \"\" is not supported by this version (only gelu, "},
+        {"gptneox", "rotary_pct", "0.1",
+         "rotary_pct: dimensions that turn, 0, must be even, from 2 to the 8 of a head"},
         {"gptneox", "attention_bias", "false", "attention_bias: false is not supported"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

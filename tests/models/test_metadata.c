@@ -223,10 +223,27 @@ static void test_caps(void **state)
     json_decref(capped);
 }
 
+/* A file that does not say how much of a head turns means all of it, as in llama.cpp: folders of GPT-NeoX a quarter. */
+static void test_turned(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"gptneox", "phi3"};
+    for (size_t i = 0; i < 2; i++) {
+        struct error e;
+        struct model *m;
+        char key[64];
+        snprintf(key, sizeof key, "%s.rope.dimension_count", names[i]);
+        const struct setting dropped = {names[i], key, GGUF_U8, 0, NULL, NULL};
+        assert_ok(open_with(&dropped, &m, &e), &e);
+        assert_int_equal(model_hyper(m)->rope_dims, model_hyper(m)->head);
+        model_close(m);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_settings), cmocka_unit_test(test_scaling_types),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_settings),      cmocka_unit_test(test_scaling_types),
                                        cmocka_unit_test(unknown_file_types), cmocka_unit_test(lines_of_warnings),
-                                       cmocka_unit_test(test_caps)};
+                                       cmocka_unit_test(test_caps),          cmocka_unit_test(test_turned)};
     return cmocka_run_group_tests_name("models/metadata", tests, NULL, NULL);
 }
