@@ -157,7 +157,7 @@ void aids_options(struct aids *a, struct option rows[AIDS_OPTIONS])
         (struct option){"--max-context",
                         OPTION_NUMBER,
                         "N",
-                        "positions that models with longrope are opened for (default: those of its first divisors)",
+                        "positions that models with longrope are opened for (default: those of their first divisors)",
                         .number = &a->context,
                         .least = 1};
 }
@@ -207,8 +207,7 @@ void subject_notes(const struct subject *s, const struct facts *f)
              (long long)f->unweighted);
     if (f->calibration.rounded)
         note("note: %s: %lld of %lld matrices are of experts that less than 0.5%% of the calibration text's tokens "
-             "met: they "
-             "were rounded to nearest",
+             "met: they were rounded to nearest",
              s->name, (long long)f->calibration.rounded, (long long)f->calibration.matrices);
     if (f->calibration.raised)
         note("note: %s: %lld of %lld matrices needed more damping than was asked for, up to %g of the mean diagonal: "

@@ -361,6 +361,7 @@ const char *hyper_lost(const struct model *m)
     bool as_known = true;
     if (m->rope.ramps_between) return "rope_scaling.truncate: false";
     if (checkpoint_gguf(source_checkpoint(m->source)) || !h->window) return NULL;
+    if (h->window >= m->rope.claimed) return NULL; /* nothing lies outside it */
     for (int64_t i = 0; i < h->layers; i++) as_known &= h->windows[i] == has_window(m, i, 0);
     if (!architecture_key(m->architecture, "attention.sliding_window")) return "use_sliding_window: true";
     return as_known ? NULL : "layer_types: another order than the architecture's";

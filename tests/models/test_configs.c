@@ -221,6 +221,27 @@ static void test_absent(void **state)
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) model_close(models[i]);
 }
 
+/* A window that GGUF has no key for keeps a folder from being written only where something lies outside it. */
+static void test_wide_window(void **state)
+{
+    (void)state;
+    for (int window = 63; window < 65; window++) {
+        struct error e;
+        json_t *settings = json_pack("{s:b, s:i, s:i}", "use_sliding_window", 1, "sliding_window", window,
+                                     "max_window_layers", 1); /* of 64 positions */
+        char *folder = tiny_folder("qwen2", settings), *out = folder_temporary(), *path = path_join(out, "x.gguf", &e);
+        const int status = model_export(folder, NULL, path, NULL, NULL, &e);
+        if (window < 64)
+            assert_error(status, &e, ERROR_INPUT, "use_sliding_window: true: GGUF has no key for it");
+        else
+            assert_ok(status, &e);
+        json_decref(settings);
+        free(path);
+        folder_remove(out);
+        folder_remove(folder);
+    }
+}
+
 /* The context that longrope begins with, beside the object: no number is no number of positions. */
 static void test_original(void **state)
 {
@@ -273,8 +294,8 @@ static void test_token_without_row(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_known), cmocka_unit_test(test_refused),
-                                       cmocka_unit_test(test_absent), cmocka_unit_test(test_original),
-                                       cmocka_unit_test(test_token_without_row)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_known),       cmocka_unit_test(test_refused),
+                                       cmocka_unit_test(test_absent),      cmocka_unit_test(test_original),
+                                       cmocka_unit_test(test_wide_window), cmocka_unit_test(test_token_without_row)};
     return cmocka_run_group_tests_name("models/configs", tests, NULL, NULL);
 }
