@@ -32,6 +32,7 @@ static int load_attention(struct model *m, int64_t i, struct error *e)
     struct layer *l = &m->layers[i];
     const int64_t q = h->heads * h->head, kv = h->kv_heads * h->head, width = h->width;
     const bool bias = s->qkv_biases || s->all_biases || h->attn_biases;
+    static const char o_name[] = "blk.%d.attn_output.bias";
     int status = 0;
     if (s->one_qkv) {
         status = load_linear(m, "blk.%d.attn_qkv.weight", bias, i, q + 2 * kv, width, &l->w[LINEAR_QKV], e);
@@ -45,7 +46,8 @@ static int load_attention(struct model *m, int64_t i, struct error *e)
         status = load_vector(m, "blk.%d.attn_q_norm.weight", i, whole ? q : h->head, &l->q_norm, e);
     if (s->qk_norms && !status)
         status = load_vector(m, "blk.%d.attn_k_norm.weight", i, whole ? kv : h->head, &l->k_norm, e);
-    const bool o_bias = s->all_biases || h->attn_biases;
+    const bool o_may_lack = checkpoint_gguf(source_checkpoint(m->source)); /* as llama.cpp has it */
+    const bool o_bias = s->all_biases || (h->attn_biases && (!o_may_lack || source_there(m->source, o_name, i)));
     if (!status) status = load_linear(m, "blk.%d.attn_output.weight", o_bias, i, width, q, &l->w[LINEAR_O], e);
     return status;
 }

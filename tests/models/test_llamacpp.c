@@ -21,6 +21,7 @@ struct row {
     int64_t context;              /* that the model is opened for; 0: as little as it has */
     bool fused;                   /* its q, k and v are one tensor */
     bool rows;                    /* whose biases are matrices of one row */
+    enum { WHOLE, ZERO, NONE } o; /* what becomes of the biases behind attention */
 };
 
 static struct row row_of(const json_t *o)
@@ -77,7 +78,10 @@ static void write_tensor(const struct row *r, const struct gguf *g, const struct
 {
     static const char *const parts[] = {"attn_q.", "attn_k.", "attn_v."};
     char *at = NULL, name[128], one[128];
+    const bool o = strstr(t->name, "attn_output.bias") != NULL;
+    static const float zeros[256];
     snprintf(name, sizeof name, "%s", t->name);
+    if (o && r->o == NONE) return;
     if (r->fused && (strstr(name, parts[1]) || strstr(name, parts[2]))) return;
     if (r->fused) at = strstr(name, parts[0]);
     int64_t shape[3] = {at ? 0 : t->shape[0], t->shape[1], t->shape[2]};
@@ -86,7 +90,8 @@ static void write_tensor(const struct row *r, const struct gguf *g, const struct
         const struct tensor *part = gguf_tensor(g, name);
         assert_non_null(part);
         if (at) shape[0] += part->shape[0];
-        if (!declares) gguf_write_data(w, part->data, part->bytes);
+        assert_true(part->bytes <= sizeof zeros || !o);
+        if (!declares) gguf_write_data(w, o && r->o == ZERO ? zeros : part->data, part->bytes);
     }
     if (at)
         snprintf(one, sizeof one, "%.*sattn_qkv.%s", (int)(at - name), name, at + strlen(parts[0]));
@@ -138,7 +143,7 @@ static void write_file(const struct row *r, const json_t *settings, const char *
     assert_ok(backend_parse(&how, r->spec ? r->spec : "f32", &e), &e);
     assert_ok(model_export(folder, &o, path, NULL, &facts, &e), &e);
     snprintf(warning, WARNING, "%s", facts.warning);
-    if (r->without || r->fused) rewrite(r, path);
+    if (r->without || r->fused || r->o) rewrite(r, path);
     folder_remove(folder);
 }
 
@@ -233,10 +238,9 @@ static void test_fused(void **state)
     json_decref(with);
 }
 
-/* A vector may be a matrix of one row, of q, k and v in one too. */
-static void test_fused_rows(void **state)
+/* Both give the same logits. */
+static void assert_alike(const struct row rows[2])
 {
-    (void)state;
     enum { N = 5 };
     struct error e;
     struct model *m;
@@ -244,7 +248,7 @@ static void test_fused_rows(void **state)
     size_t bytes = 0;
     char *folder = folder_temporary(), *path = path_join(folder, "model.gguf", &e), warning[WARNING];
     for (int i = 0; i < 2; i++) {
-        write_file(&(struct row){.model = "biased", .name = "rows", .fused = true, .rows = i}, NULL, path, warning);
+        write_file(&rows[i], NULL, path, warning);
         assert_ok(model_open(&m, path, NULL, &e), &e);
         bytes = N * (size_t)model_hyper(m)->vocab * sizeof **logits;
         logits[i] = tiny_logits(m, (int32_t[N]){70, 80, 90, 100, 110}, N);
@@ -254,6 +258,22 @@ static void test_fused_rows(void **state)
     for (int i = 0; i < 2; i++) free(logits[i]);
     free(path);
     folder_remove(folder);
+}
+
+/* A vector may be a matrix of one row, of q, k and v in one too. */
+static void test_fused_rows(void **state)
+{
+    (void)state;
+    assert_alike((struct row[2]){{.model = "biased", .name = "vectors", .fused = true},
+                                 {.model = "biased", .name = "rows", .fused = true, .rows = true}});
+}
+
+/* A llama file may have biases of q, k and v alone. */
+static void test_no_output_bias(void **state)
+{
+    (void)state;
+    assert_alike((struct row[2]){{.model = "biased", .name = "zeros", .o = ZERO},
+                                 {.model = "biased", .name = "none", .o = NONE}});
 }
 
 static void write_all(const char *folder)
@@ -279,7 +299,7 @@ static void write_all(const char *folder)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_fused),
-                                       cmocka_unit_test(test_fused_rows)};
+                                       cmocka_unit_test(test_fused_rows), cmocka_unit_test(test_no_output_bias)};
     if (argc > 1) return write_all(argv[1]), 0;
     return cmocka_run_group_tests_name("models/llamacpp", tests, NULL, NULL);
 }
