@@ -5,13 +5,13 @@
 #include "engine/base/table.h"
 #include "engine/models/source.h"
 
-enum { NAME = 256 };
+enum { NAME = 256, ALL_PARTS = 7 };
 
 struct source {
     struct checkpoint *checkpoint;
     const struct architecture *architecture;
     struct table index;             /* tensor name -> its number */
-    bool *used;                     /* [tensors] */
+    uint8_t *used;                  /* [tensors], bits: which of its three parts were asked for */
     bool has_parts;                 /* some matrices are GPTQ's */
     struct gptq_config gptq, first; /* what all places say together, and what the first of them says */
     char part_of[NAME];             /* name of the matrix whose parts were found last */

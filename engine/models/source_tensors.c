@@ -131,10 +131,18 @@ bool source_there(const struct source *s, const char *name, int64_t layer)
 void source_expert(struct source *s, int64_t expert) { s->expert = expert; }
 int64_t source_which_expert(const struct source *s) { return s->expert; }
 
-static void mark_used(struct source *s, const struct tensor *t)
+static void mark_used(struct source *s, const struct tensor *t, uint8_t parts)
 {
     int64_t at;
-    if (t && table_find(&s->index, t->name, strlen(t->name), &at)) s->used[at] = true;
+    if (t && table_find(&s->index, t->name, strlen(t->name), &at)) s->used[at] |= parts;
+}
+
+/* The parts that these rows of a tensor are: of q, k and v in one from `first` on, or of each expert's gate and up. */
+static uint8_t parts_of(const struct source *s, enum name_change change, int64_t first)
+{
+    enum { FIRST = 1, SECOND = 2, THIRD = 4 };
+    if (first >= 0) return first == 0 ? FIRST : first == s->q_rows ? SECOND : THIRD;
+    return change == FIRST_HALF ? FIRST : change == SECOND_HALF ? SECOND | THIRD : ALL_PARTS;
 }
 
 bool source_ties(struct source *s)
@@ -145,7 +153,7 @@ bool source_ties(struct source *s)
     if (checkpoint_gguf(s->checkpoint)) return !t;
     const json_t *v = source_config(s, "tie_word_embeddings");
     bool ties = json_is_boolean(v) ? json_is_true(v) : s->architecture->ties_by_default;
-    if (ties) mark_used(s, t);
+    if (ties) mark_used(s, t, ALL_PARTS);
     return ties;
 }
 
@@ -226,7 +234,7 @@ static const struct tensor *take(struct source *s, const char *name, int64_t lay
         return NULL;
     }
     int64_t wanted[TENSOR_DIMS];
-    mark_used(s, t);
+    mark_used(s, t, parts_of(s, *change, *first));
     memcpy(wanted, shape, (size_t)n_dims * sizeof *shape);
     if (*first >= 0) wanted[0] = s->q_rows + 2 * s->kv_rows;
     if (*change == TRANSPOSED && n_dims == 2) wanted[0] = shape[1], wanted[1] = shape[0];
@@ -263,7 +271,7 @@ static const struct tensor *part(struct source *s, const char *ending)
     char full[NAME + 16];
     snprintf(full, sizeof full, "%s.%s", s->part_of, ending);
     const struct tensor *t = checkpoint_tensor(s->checkpoint, full);
-    mark_used(s, t);
+    mark_used(s, t, ALL_PARTS);
     return t;
 }
 
@@ -275,7 +283,7 @@ static void accept_zero_bias(struct source *s)
     const struct tensor *t = checkpoint_tensor(s->checkpoint, full);
     bool zero = t != NULL;
     for (size_t i = 0; zero && i < t->bytes; i++) zero = ((const uint8_t *)t->data)[i] == 0;
-    if (zero) mark_used(s, t);
+    if (zero) mark_used(s, t, ALL_PARTS);
 }
 
 /* Where a setting stands that the first place names, or does not. */
@@ -337,7 +345,7 @@ int source_parts(struct source *s, const char *name, int64_t layer, int64_t cols
     if (!out->qzeros || !out->scales)
         return error_set(e, ERROR_INPUT, "%s: tensor %s.%s is missing beside %s", path_of(s), s->part_of,
                          out->qzeros ? "scales" : "qzeros", q->name);
-    mark_used(s, q);
+    mark_used(s, q, ALL_PARTS);
     accept_zero_bias(s);
     return check_settings(s, out, cols, e);
 }
@@ -505,7 +513,7 @@ int source_all_used(const struct source *s, struct error *e)
 {
     for (size_t i = 0; i < checkpoint_count(s->checkpoint); i++) {
         const char *name = checkpoint_at(s->checkpoint, i)->name;
-        bool known = s->used[i];
+        bool known = s->used[i] == ALL_PARTS;
         for (const char *const *end = s->architecture->ignored; *end && !known; end++)
             known = text_ends_with(name, *end);
         if (!known)

@@ -20,6 +20,7 @@ struct row {
     const json_t *without, *with; /* keys of the file */
     int64_t context;              /* that the model is opened for; 0: as little as it has */
     bool fused;                   /* its q, k and v are one tensor */
+    bool and_q;                   /* and q is there once more */
     bool rows;                    /* whose biases are matrices of one row */
     enum { WHOLE, ZERO, NONE } o; /* what becomes of the biases behind attention */
 };
@@ -84,6 +85,8 @@ static void write_tensor(const struct row *r, const struct gguf *g, const struct
     if (o && r->o == NONE) return;
     if (r->fused && (strstr(name, parts[1]) || strstr(name, parts[2]))) return;
     if (r->fused) at = strstr(name, parts[0]);
+    if (at && r->and_q && declares) gguf_write_tensor(w, t->name, t->type, t->n_dims, t->shape);
+    if (at && r->and_q && !declares) gguf_write_data(w, t->data, t->bytes);
     int64_t shape[3] = {at ? 0 : t->shape[0], t->shape[1], t->shape[2]};
     for (size_t i = 0; i < (at ? 3 : 1); i++) {
         if (at) memcpy(at, parts[i], strlen(parts[i]));
@@ -218,7 +221,7 @@ static void test_rows(void **state)
     json_decref(results);
 }
 
-/* A tensor of q, k and v whose rows are not those of all heads. */
+/* A tensor of q, k and v whose rows are not those of all heads, and one beside a q of its own. */
 static void test_fused(void **state)
 {
     (void)state;
@@ -232,6 +235,8 @@ static void test_fused(void **state)
     write_file(&r, NULL, path, warning);
     assert_error(model_open(&m, path, NULL, &e), &e, ERROR_INPUT,
                  "blk.0.attn_qkv.weight: shape [64, 32] must be [48, 32] by the file's own settings");
+    write_file(&(struct row){.model = "llama", .name = "twice", .fused = true, .and_q = true}, NULL, path, warning);
+    assert_error(model_open(&m, path, NULL, &e), &e, ERROR_INPUT, "tensor blk.0.attn_qkv.weight is not part of the");
     free(path);
     folder_remove(folder);
     json_decref(without);
