@@ -26,7 +26,7 @@ void hessian_add(double *h, const float *x /* [n, cols] */, int64_t n, int64_t c
 float *hessian_tiles(struct error *e);
 /* The mean over the tokens, both triangles. */
 void hessian_finish(double *h, int64_t cols, int64_t tokens);
-/* Packs a matrix by what it met; it takes its place with calibrate_settle(). */
+/* Packs a matrix by what it met; it takes its place, as all that are pending do, behind the step. */
 int calibrate_matrix(struct calibrating *c, int64_t layer, struct linear *w, const struct hessian *h, struct error *e);
 
 /* The matrices of a layer's experts: those that read its input (gate, up), those that read what these make of it (down),

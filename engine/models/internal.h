@@ -49,7 +49,7 @@ struct layer {
 struct rope {
     float *frequencies;   /* [rope_dims / 2], radians from one position to the next */
     float *divisors;      /* [rope_dims / 2] of them, where the checkpoint brings some, or NULL */
-    float *long_divisors; /* for positions beyond the context, which are not computed; or NULL */
+    float *long_divisors; /* those of a model that is opened for more positions than the first are for; or NULL */
     float factor;         /* of cosines and sines */
     const char *scaling;  /* what GGUF's rope.scaling.type would be, or NULL */
     double by, original;  /* the scaling's factor, the context that it stretches */
@@ -147,14 +147,6 @@ int load_experts(struct model *m, const char *name, int64_t layer, int64_t rows,
 bool is_experts(const char *name);
 /* block_count, embedding_length, heads, ... and their sanity; key names as in GGUF. */
 int load_hyper(struct model *m, struct error *e);
-/* --- warn.c: each adds lines to facts.warning --- */
-void model_warn(struct model *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* A general.file_type that is not known. */
-void warn_of_file_type(struct model *m);
-/* What the zero points of all GPTQ matrices that were loaded look like. */
-void warn_of_zeros(struct model *m);
-void warn_of_tokenizer(struct model *m, const struct tokenizer *t);
-
 /* All of them as a GGUF file has them, for a checkpoint that is none. */
 void hyper_write(const struct model *m, struct gguf_writer *w);
 /* What of a folder's settings GGUF has no key for, so that a file would compute something else; NULL: nothing. */
@@ -173,6 +165,14 @@ static inline int64_t window_of(const struct hyper *h, int64_t layer)
 {
     return h->window && h->windows[layer] ? h->window : INT64_MAX;
 }
+
+/* --- warn.c: each adds lines to facts.warning --- */
+void model_warn(struct model *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A general.file_type that is not known. */
+void warn_of_file_type(struct model *m);
+/* What the zero points of all GPTQ matrices that were loaded look like. */
+void warn_of_zeros(struct model *m);
+void warn_of_tokenizer(struct model *m, const struct tokenizer *t);
 
 /* --- decoder.c --- */
 extern const struct key_map decoder_keys[]; /* what most of its architectures are told by */
