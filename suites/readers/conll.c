@@ -1,6 +1,6 @@
 /* CoNLL's columns: a token a line with its tag, columns separated by a tab or spaces, an empty line after a sentence.
  * The first column is the token, the last its tag. The document is a sentence: `tokens` and `tags` are lists, `text`
- * and `tag_text` the same joined by spaces; a sentence has at most MOST_TOKENS. Lines that begin with -DOCSTART-
+ * and `tag_text` the same joined by spaces; a sentence has at most MOST_TOKENS, and LINE_BYTES of them. Lines that begin with -DOCSTART-
  * (CoNLL-2003) are no tokens.
  * Source: Tjong Kim Sang and De Meulder, "Introduction to the CoNLL-2003 Shared Task", 2003. */
 #include "suites/letters.h"
@@ -67,6 +67,9 @@ static int one_line(struct sentence *x, const struct lines *l, reader_emit emit,
                    (n >= sizeof start - 1 && memcmp(s, start, sizeof start - 1) == 0);
     if (!nothing && json_array_size(x->tokens) == MOST_TOKENS)
         return error_set(e, ERROR_INPUT, "has more than %d tokens before it, and no empty line between", MOST_TOKENS);
+    if (!nothing && x->text.length + x->tag_text.length + n > LINE_BYTES)
+        return error_set(e, ERROR_INPUT, "is within a sentence of more than %d bytes, the most that one may have",
+                         (int)LINE_BYTES);
     int status = nothing ? flush(x, emit, user, e) : add_line(x, s, n, e);
     return status || l->at != l->end ? status : flush(x, emit, user, e);
 }

@@ -97,8 +97,10 @@ int lines_find(struct json_walk *w, const char *key, const char *place, json_t *
         }
         json_t *other = json_walk_value(w, e);
         if (!other) return (int)e->code;
-        if (title && strcmp(w->key, "title") == 0 && !*title) *title = json_incref(other);
+        const bool titles = title && strcmp(w->key, "title") == 0, twice = titles && *title;
+        if (titles && !twice) *title = json_incref(other);
         json_decref(other);
+        if (twice) return error_set(e, ERROR_INPUT, "title: is there twice");
     }
     if (w->status) return w->status;
     if (!found.value) return error_set(e, ERROR_INPUT, "%s: is missing", place);

@@ -41,7 +41,8 @@ void lines_end(struct lines *l, int status, struct error *e);
  * made of it. */
 int lines_check_json(const char *data, size_t n, struct error *e);
 /* Goes to the entry of that key, and to the end of the object: all its other entries are parsed, too, and let go, but for
- * the first `title`, which becomes *title (which may be NULL). The key must be there once; `place` is what errors call it. */
+ * `title`, which becomes *title (`title` may be NULL). The key must be there once, a title at most once; `place` is what
+ * errors call the key. */
 int lines_find(struct json_walk *w, const char *key, const char *place, json_t **title, struct error *e);
 
 /* Checks a document and adds what the reader adds. */

@@ -67,6 +67,8 @@ static const struct {
     {"squad", NULL, BYTES("[]"), "F: line 1, column 1: \"[\" stands where a { is due"},
     {"squad", NULL, BYTES("{}"), "F: data: is missing"},
     {"squad", NULL, BYTES("{\"data\": [],\n \"data\": []}"), "F: data: is there twice"},
+    {"squad", NULL, BYTES("{\"data\": [{\"title\": \"t\", \"paragraphs\": [], \"title\": \"u\"}]}"),
+     "F: data[0]: title: is there twice"},
     {"squad", NULL, BYTES("{\"data\": [],\n \"x\": nul}"), "F: line 2, column 9: invalid token"},
     {"squad", NULL, BYTES("{\"data\": [7]}"), "F: data[0]: must be an object"},
     {"squad", NULL, BYTES("{\"data\": [{\"paragraphs\":\n [{}\n 7]}]}"), "F: data[0]: paragraphs[0]: qas: is missing"},

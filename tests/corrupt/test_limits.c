@@ -285,6 +285,9 @@ static char *put_large(const char *folder, const char *reader, const char *begin
     return path;
 }
 
+#define X10 "xxxxxxxxxx"
+#define X100 X10 X10 X10 X10 X10 X10 X10 X10 X10 X10
+
 /* Lines, records, strings and sentences of 100 MB. */
 static void test_long_lines(void **state)
 {
@@ -307,6 +310,7 @@ static void test_long_lines(void **state)
         {"mmlu", "\"", "\"\"", "mmlu: line 1: is longer than 8388608 bytes"},
         {"mmlu", "", ",", "mmlu: line 1: is longer than 8388608 bytes"},
         {"conll", "", "x O\n", "conll: line 100001: has more than 100000 tokens before it"},
+        {"conll", "", X100 "x O\n", "conll: line 80660: is within a sentence of more than 8388608 bytes"},
     };
     char *folder = folder_temporary();
     char *path = put_large(folder, "large", "", "x", "", LARGE);
