@@ -54,7 +54,8 @@ static json_t *open_object(const struct checkpoint *c, const char *name, struct 
     return object;
 }
 
-/* Whether the folder has an entry of this name. A link that leads nowhere counts: whoever opens it says so. */
+/* Whether the folder has an entry of this name. A link that leads nowhere counts: whoever opens it says so. A name that is
+ * longer than names may be is none of an entry. */
 static int has(const struct checkpoint *c, const char *name, bool *there, struct error *e)
 {
     struct stat st;
@@ -62,7 +63,7 @@ static int has(const struct checkpoint *c, const char *name, bool *there, struct
     char *path = path_join(c->path, name, e);
     if (!path) return ERROR_IO;
     *there = lstat(path, &st) == 0;
-    int status = *there || errno == ENOENT ? 0 : error_errno(e, path, "look for");
+    int status = *there || errno == ENOENT || errno == ENAMETOOLONG ? 0 : error_errno(e, path, "look for");
     free(path);
     return status;
 }

@@ -32,6 +32,8 @@ static int open_path(const char *path, struct error *e)
 }
 
 #define MAP(text) "{\"weight_map\":{" text "}}"
+#define X16 "xxxxxxxxxxxxxxxx"
+#define X256 X16 X16 X16 X16 X16 X16 X16 X16 X16 X16 X16 X16 X16 X16 X16 X16 /* longer than names of files may be */
 
 /* Folders by their config.json and index, beside shards "s.safetensors" and "swapped.safetensors" that have the tensor
  * "a", a FIFO, a folder, a link that leads nowhere and one that leads to itself; NULL where the file is not there. */
@@ -62,6 +64,7 @@ static void test_folders(void **state)
          "/model.safetensors.index.json: weight_map: \"a\": gone.safetensors is not in the folder"},
         {"{}", MAP("\"a\":\"s.safetensors\",\"b\":\"gone.safetensors\""), ERROR_INPUT,
          "\"b\": gone.safetensors is not in"},
+        {"{}", MAP("\"a\":\"" X256 "\""), ERROR_INPUT, "xxxx is not in the folder: get it from where the others came"},
         {"{}", MAP("\"a\":\"dangling\""), ERROR_IO, "/dangling: open: No such file or directory"},
         {"{}", MAP("\"a\":\"loop\""), ERROR_IO, "/loop: open: Too many levels of symbolic links"},
         {"{}", MAP("\"a\":\"s\\u0000.safetensors\""), ERROR_INPUT, "/model.safetensors.index.json: line 1, column "},
