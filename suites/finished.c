@@ -30,9 +30,9 @@ static int set_options(struct measure *m, const json_t *options, struct error *e
         const bool list = json_is_array(v);
         for (size_t i = 0; !status && i < (list ? json_array_size(v) : 1); i++) {
             const json_t *one = list ? json_array_get(v, i) : v;
-            char *other = json_is_string(one) ? NULL : json_dump_text(one, JSON_ENCODE_ANY, NULL);
+            char *other = json_is_string(one) ? NULL : json_dump_text(one, 0, e);
             const char *value = other ? other : json_string_value(one);
-            status = value ? measure_set(m, key, value, e) : error_set(e, ERROR_INPUT, "%.60s: no value", key);
+            status = value ? measure_set(m, key, value, e) : ERROR_IO;
             free(other);
         }
     }

@@ -226,9 +226,36 @@ static void test_runs(void **state)
     folder_remove(folder);
 }
 
+/* Settings of metrics are read back, too. */
+static void test_run_with_settings(void **state)
+{
+    (void)state;
+    static const char yaml[] = "task: t\ndataset_path: t.tsv\ndataset_format: tsv\ndataset_kwargs: {columns: [x, y]}\n"
+                               "output_type: generate_until\ndoc_to_text: '{{x}}'\ndoc_to_target: '{{y}}'\n"
+                               "generation_kwargs: {until: [x], max_gen_toks: 1}\n"
+                               "metric_list: [{metric: exact_match, ignore_case: true}]\n";
+    struct error e;
+    struct suite_result result;
+    struct model *m = model_shipped("gpt2", NULL);
+    const struct run_options options = {.batch = 2, .resampling = {.resamples = 10}};
+    char *folder = folder_temporary(), *path = file_put(folder, "t.yaml", yaml, sizeof yaml - 1);
+    free(file_put(folder, "t.tsv", "a\tb\nc\td\n", 8));
+    assert_ok(suite_run(m, path, &options, &result, &e), &e);
+    json_t *run = run_record(m, "a@b", "a", 1.5, &result, 1, &e);
+    assert_non_null(run);
+    assert_ok(run_write(folder, run, &result, 1, &e), &e);
+    json_decref(run);
+    suite_result_free(&result);
+    model_close(m);
+    assert_fails("a run with settings", read_run, folder, 100, 0);
+    free(path);
+    folder_remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_corpus), cmocka_unit_test(test_every_key),
-                                       cmocka_unit_test(test_readers), cmocka_unit_test(test_runs)};
+                                       cmocka_unit_test(test_readers), cmocka_unit_test(test_runs),
+                                       cmocka_unit_test(test_run_with_settings)};
     return cmocka_run_group_tests_name("corrupt/allocation_suites", tests, NULL, NULL);
 }
