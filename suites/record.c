@@ -122,7 +122,12 @@ static int write_samples(const char *folder, const struct suite_result *r, struc
     json_t *line;
     json_array_foreach(r->samples, i, line)
     {
-        json_dumpf(line, out.stream, JSON_COMPACT | JSON_REAL_PRECISION(17));
+        /* what the stream does not take shows in output_commit(), memory that runs out only here */
+        const bool failed = json_dumpf(line, out.stream, JSON_COMPACT | JSON_REAL_PRECISION(17));
+        if (failed && !ferror(out.stream)) {
+            output_abandon(&out);
+            return error_set(e, ERROR_IO, "out of memory for a sample of %.60s", r->suite->name);
+        }
         fputc('\n', out.stream);
     }
     return output_commit(&out, e);
