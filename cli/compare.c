@@ -83,7 +83,7 @@ static int tell_apart(const struct comparing *c, const struct entry *x, struct e
 static int add_finished(struct comparing *c, const char *folder, struct error *e)
 {
     struct entry *x = &c->entries[c->n];
-    int status = finished_read(&x->finished, folder, e);
+    int status = run_read(&x->finished, folder, e);
     if (status) return status;
     x->is_finished = true;
     x->folder = folder;

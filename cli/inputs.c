@@ -6,6 +6,7 @@
 #include "engine/base/text.h"
 #include "reports/cells.h"
 #include "reports/foreign/foreign.h"
+#include "reports/report.h"
 #include "suites/finished.h"
 
 #include <stdlib.h>
@@ -104,6 +105,18 @@ void run_tell_apart(json_t *run, const char *folder, const char *const *taken, s
     text_free(&whole);
 }
 
+int run_read(struct finished *f, const char *folder, struct error *e)
+{
+    struct text table = {0};
+    int status = finished_read(f, folder, e);
+    if (status) return status;
+    status = report_run_table(f->run, &(struct table_style){.width = 100}, &table, e);
+    text_free(&table);
+    if (!status) return 0;
+    finished_free(f);
+    return error_prefix(e, "%s/run.json", folder);
+}
+
 static const char *run_name(const struct finished *f)
 {
     return json_string_value(json_object_get(json_object_get(f->run, "subject"), "name"));
@@ -127,7 +140,7 @@ static int add_run(struct gathering *g, const char *folder, struct error *e)
     struct finished *grown = realloc(g->runs, (g->n_runs + 1) * sizeof *grown);
     int status = grown ? 0 : error_set(e, ERROR_IO, "out of memory for runs");
     if (grown) g->runs = grown;
-    if (!status) status = finished_read(&g->runs[g->n_runs], folder, e);
+    if (!status) status = run_read(&g->runs[g->n_runs], folder, e);
     if (!status) {
         struct finished *f = &g->runs[g->n_runs++];
         const char **taken = memory_new(g->n_runs, sizeof *taken, "names", e);

@@ -11,6 +11,7 @@
 #define KERF_CLI_INPUTS_H
 
 #include "engine/base/error.h"
+#include "suites/finished.h"
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,6 +31,8 @@ void inputs_free(struct inputs *in);
 char *record_folder(const char *path, struct error *e);
 bool folder_holds(const char *folder, const char *name);
 
+/* A finished run whose record has all that reports are made of; nothing is left to free after an error. */
+int run_read(struct finished *f, const char *folder, struct error *e);
 /* A finished run's record whose folder is known and whose name another one (taken) has too gets its folder into its
  * name. */
 void run_tell_apart(json_t *run, const char *folder, const char *const *taken, size_t n);

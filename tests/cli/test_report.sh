@@ -142,6 +142,15 @@ expect_error 3 'broken/compare.json: comparison: rows: is a whole number'
 cp -r before cut && sed -i '$d' cut/runs/$L-int8-absmax/samples_endings.jsonl
 run report cut --out x
 expect_error 3 'cut/runs/.*samples_endings.jsonl: '
+cp -r night/runs/$L-f32 wrong && sed -i 's/"weight_bytes": [0-9]*/"weight_bytes": "x"/' wrong/run.json
+cp -r page stays
+run report wrong --out stays
+expect_error 3 'wrong/run.json: run: subject.weight_bytes: is a string'
+run report night/runs/$L-f32 wrong --out stays
+expect_error 3 'wrong/run.json: run: subject.weight_bytes: is a string'
+run compare night/runs/$L-f32 wrong --out stays
+expect_error 3 'wrong/run.json: run: subject.weight_bytes: is a string'
+for file in $files; do expect_same_file page/$file stays/$file; done
 run report night --out ''
 expect_error 2 '--out: an empty name'
 touch file
