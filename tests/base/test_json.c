@@ -52,6 +52,7 @@ static void test_errors(void **state)
         {"[NaN]", "line 1, column "},
         {"[1e999]", "real number overflow"},
         {"[01]", "line 1, column "},
+        {"[\1]", "invalid token near ' '"}, /* what is quoted has no control characters */
     };
     struct error e;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
