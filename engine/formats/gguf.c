@@ -11,10 +11,11 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "values are taken from the file as they are");
 
 enum {
-    ALIGNMENT = 32,                  /* where general.alignment is not given */
-    KEY_LIMIT = 65535,               /* bytes, by the specification */
-    VALUE_LEAST = 8 + 1 + 4 + 1,     /* bytes of the smallest key and value: length, key, type, value */
-    TENSOR_LEAST = 8 + 1 + 4 + 4 + 8 /* and of the smallest tensor info: length, name, n_dims, type, offset */
+    ALIGNMENT = 32,                   /* where general.alignment is not given */
+    KEY_LIMIT = 65535,                /* bytes, by the specification */
+    VALUE_LEAST = 8 + 1 + 4 + 1,      /* bytes of the smallest key and value: length, key, type, value */
+    TENSOR_LEAST = 8 + 1 + 4 + 4 + 8, /* and of the smallest tensor info: length, name, n_dims, type, offset */
+    MOST_ENTRIES = 200000             /* keys, and tensors: as in a header of safetensors */
 };
 
 static const struct {
@@ -352,13 +353,21 @@ static bool read_version(struct gguf *g, struct cursor *c)
     return true;
 }
 
+/* Models have a few dozen keys, and tensors by the layer. */
+static bool check_count(struct cursor *c, size_t at, const char *field, uint64_t n)
+{
+    return n <= MOST_ENTRIES || bad(c, at, field, "%" PRIu64 " is more than the %d that are accepted", n, MOST_ENTRIES);
+}
+
 static bool read_all(struct gguf *g, struct error *e)
 {
     struct cursor c = {.file = &g->file, .e = e};
     uint64_t tensor_count, value_count;
     return read_version(g, &c) && take_count(&c, "tensor_count", TENSOR_LEAST, &tensor_count) &&
-           take_count(&c, "metadata_count", VALUE_LEAST, &value_count) && read_metadata(g, &c, value_count) &&
-           read_alignment(g, &c) && read_tensors(g, &c, tensor_count) && place_tensors(g, &c);
+           take_count(&c, "metadata_count", VALUE_LEAST, &value_count) &&
+           check_count(&c, 8, "tensor_count", tensor_count) && check_count(&c, 16, "metadata_count", value_count) &&
+           read_metadata(g, &c, value_count) && read_alignment(g, &c) && read_tensors(g, &c, tensor_count) &&
+           place_tensors(g, &c);
 }
 
 int gguf_open(struct gguf **out, const char *path, struct error *e)

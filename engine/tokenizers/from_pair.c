@@ -24,6 +24,11 @@ static json_t *lines_of(const char *text, size_t n)
 int vocabulary_from_pair(struct vocabulary *v, const json_t *vocab, const char *merges, size_t n, struct error *e)
 {
     *v = (struct vocabulary){0};
+    size_t many = 0;
+    for (size_t i = 0; i < n && n <= TOKENIZER_BYTES_MAX; i++) many += merges[i] == '\n';
+    if (n > TOKENIZER_BYTES_MAX || many > PIECES_MAX)
+        return error_set(e, ERROR_INPUT, "model: merges: has more than %d bytes or %d lines", (int)TOKENIZER_BYTES_MAX,
+                         (int)PIECES_MAX);
     json_t *lines = lines_of(merges, n);
     if (!lines && !text_check("", 1, merges, n, NULL)) return error_set(e, ERROR_IO, "out of memory for merges");
     if (!lines) return error_set(e, ERROR_INPUT, "merges: a line is not UTF-8");

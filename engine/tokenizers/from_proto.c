@@ -58,10 +58,11 @@ static int read_field(struct reading *r, struct proto_field *f, struct error *e)
     uint64_t key, n;
     if (read_varint(r, &key, e)) return e->code;
     *f = (struct proto_field){.number = key >> 3, .wire = (unsigned)(key & 7)};
+    if (!f->number) return broken(r, e, "a field of number 0: not a SentencePiece model");
     if (f->wire == WIRE_VARINT) return read_varint(r, &f->value, e);
     if (f->wire == WIRE_EIGHT || f->wire == WIRE_FOUR)
         return read_fixed(r, f->wire == WIRE_EIGHT ? 8 : 4, &f->value, e);
-    if (f->wire != WIRE_BYTES || !f->number) return broken(r, e, "a field of no known type: not a SentencePiece model");
+    if (f->wire != WIRE_BYTES) return broken(r, e, "a field of no known type: not a SentencePiece model");
     if (read_varint(r, &n, e)) return e->code;
     if (n > (uint64_t)(r->end - r->at))
         return broken(r, e, "a field is longer than what is left: not a SentencePiece model");
@@ -195,6 +196,9 @@ int vocabulary_from_proto(struct vocabulary *v, const uint8_t *data, size_t n, s
     struct model m;
     const struct reading r = {data, data, data + n};
     *v = (struct vocabulary){0};
+    if (n > TOKENIZER_BYTES_MAX)
+        return error_set(e, ERROR_INPUT, "has %zu bytes, more than the %d of the largest SentencePiece model", n,
+                         (int)TOKENIZER_BYTES_MAX);
     if (read_model(&m, r, e)) return e->code;
     if (read_pieces(v, &m, r, e)) {
         vocabulary_close(v);

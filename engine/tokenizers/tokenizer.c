@@ -142,7 +142,8 @@ static int open_pair(struct tokenizer **out, const char *vocab_path, const char 
     if (!status) {
         status = vocabulary_from_pair(&v, vocab, (const char *)merges.data, merges.size, e);
         file_unmap(&merges);
-        if (status) error_prefix(e, "%s", vocab_path);
+        const bool of_merges = status && strncmp(e->text, "model: merges", strlen("model: merges")) == 0;
+        if (status) error_prefix(e, "%s", of_merges ? merges_path : vocab_path);
     }
     json_decref(vocab);
     return status ? status : finish_beside(out, &v, vocab_path, e);

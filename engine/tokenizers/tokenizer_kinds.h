@@ -15,6 +15,9 @@
 /* Longest piece, in bytes, that is matched or taken apart: keeps scanning linear whatever a file holds. Longer pieces
  * of types that do neither are allowed, and so are those that merges make, which takes no scanning. */
 enum { PIECE_LENGTH_MAX = 512, MERGED_LENGTH_MAX = 4096 };
+/* Pieces of a vocabulary, lines of merges.txt, bytes of that file and of tokenizer.model: the largest there are have
+ * 900,000, 500,000 and 15 MB. */
+enum { PIECES_MAX = 1 << 20, TOKENIZER_BYTES_MAX = 64 << 20 };
 
 struct merge_rule {
     int32_t left, right, into;

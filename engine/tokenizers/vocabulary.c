@@ -7,8 +7,8 @@
 int vocabulary_open(struct vocabulary *v, const struct tokenizer_kind *kind, size_t size, struct error *e)
 {
     *v = (struct vocabulary){.kind = kind, .bos = -1, .eos = -1, .unknown = -1};
-    if (!size || size > INT32_MAX / 2)
-        return error_set(e, ERROR_INPUT, "tokens: %zu pieces; a vocabulary has 1 to 2^30 - 1", size);
+    if (!size || size > PIECES_MAX)
+        return error_set(e, ERROR_INPUT, "tokens: %zu pieces; a vocabulary has 1 to %d", size, (int)PIECES_MAX);
     v->starts = memory_new(size + 1, sizeof *v->starts, "pieces", e);
     v->types = memory_new(size, sizeof *v->types, "types of pieces", e);
     if (v->starts && v->types && kind->has_scores) v->scores = memory_new(size, sizeof *v->scores, "scores", e);

@@ -2,6 +2,7 @@
 #include "engine/base/file.h"
 #include "engine/formats/checkpoint.h"
 #include "engine/formats/safetensors.h"
+#include "engine/tokenizers/tokenizer.h"
 #include "suites/reader.h"
 #include "tests/corrupt/limits.h"
 #include "tests/formats/samples.h"
@@ -66,6 +67,66 @@ static void test_many(void **state)
         free(path);
     }
     folder_remove(folder);
+}
+
+static void test_counts(void **state)
+{
+    (void)state;
+    enum { MOST = 200000 };
+    char *folder = folder_temporary();
+    for (int tensors = 0; tensors < 2; tensors++) {
+        struct text t = {0};
+        put_gguf(&t, 3, tensors ? MOST + 1 : 0, tensors ? 0 : MOST + 1);
+        put_zeros(&t, 25 * (MOST + 1));
+        char *path = put_file(folder, "many.gguf", &t);
+        text_free(&t);
+        assert_cheap(open_checkpoint, path, ERROR_INPUT,
+                     tensors ? "offset 0x8: tensor_count: 200001 is more than the 200000 that are accepted"
+                             : "offset 0x10: metadata_count: 200001 is more than the 200000 that are accepted");
+        free(path);
+    }
+    folder_remove(folder);
+}
+
+/* --- tokenizers --- */
+
+static int open_tokenizer(const char *path, struct error *e)
+{
+    struct tokenizer *t;
+    const int status = tokenizer_open(&t, path, e);
+    if (!status) tokenizer_close(t);
+    return status;
+}
+
+/* Files of a folder that claim nothing and are long. */
+static void test_long_vocabularies(void **state)
+{
+    (void)state;
+    enum { MB = 1 << 20 };
+    static const struct {
+        const char *file;
+        char bytes[4]; /* over and over */
+        size_t n, size;
+        const char *says;
+    } cases[] = {
+        {"tokenizer.model", "\n\1\1", 3, 3 * MB + 3, "tokenizer.model: tokens: 1048577 pieces; a vocabulary has 1 to"},
+        {"tokenizer.model", "\n", 2, 16 * MB, "tokenizer.model: tokens: 8388608 pieces; a vocabulary has 1 to"},
+        {"tokenizer.model", "", 1, MB, "tokenizer.model: offset 0x1: a field of number 0"},
+        {"tokenizer.model", "x\1", 2, 64 * MB + 1, "has 67108865 bytes, more than the 67108864 of the largest"},
+        {"merges.txt", "a a\n", 4, 4 * MB + 4, "merges.txt: model: merges: has more than 67108864 bytes or 1048576"},
+        {"merges.txt", "x", 1, 64 * MB + 1, "merges.txt: model: merges: has more than 67108864 bytes or 1048576 l"},
+        {"merges.txt", "a b\n", 4, 4, "merges.txt: model: merges[0]: right \"b\" is not in the vocabulary"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *folder = folder_temporary(), *bytes = malloc(cases[i].size);
+        assert_non_null(bytes);
+        for (size_t k = 0; k < cases[i].size; k++) bytes[k] = cases[i].bytes[k % cases[i].n];
+        free(file_put(folder, "vocab.json", "{\"a\": 0, \"aa\": 1}", 17));
+        free(file_put(folder, cases[i].file, bytes, cases[i].size));
+        free(bytes);
+        assert_costs(open_tokenizer, folder, ERROR_INPUT, cases[i].says, 1, 160); /* the file's pages count, too */
+        folder_remove(folder);
+    }
 }
 
 /* --- safetensors --- */
@@ -401,10 +462,16 @@ static void test_lines_of_some_mb(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_many),          cmocka_unit_test(test_lengths_of_headers),
-        cmocka_unit_test(test_large_headers), cmocka_unit_test(test_many_tensors_in_json),
-        cmocka_unit_test(test_hostile_json),  cmocka_unit_test(test_long_lines),
-        cmocka_unit_test(test_large_json),    cmocka_unit_test(test_lines_of_some_mb),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_long_vocabularies),
+        cmocka_unit_test(test_lengths_of_headers),
+        cmocka_unit_test(test_large_headers),
+        cmocka_unit_test(test_many_tensors_in_json),
+        cmocka_unit_test(test_hostile_json),
+        cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_large_json),
+        cmocka_unit_test(test_lines_of_some_mb),
     };
     return cmocka_run_group_tests_name("corrupt/limits", tests, NULL, NULL);
 }
