@@ -187,14 +187,12 @@ static int read_unigram(struct vocabulary *v, const struct gguf *g, bool joins_s
     return joins_spaces ? normalizer_add(v->normalizer, NORMAL_SPACES, 0, "", 0, "", 0, e) : 0;
 }
 
-/* 2^32 - 1 is how writers say that there is none. */
 static int read_id(const struct vocabulary *v, const struct gguf *g, const char *name, int32_t *id, struct error *e)
 {
     const struct gguf_value *value = find(g, name);
     uint64_t n;
     if (!value) return 0;
     if (!gguf_as_u64(value, &n)) return wrong(g, value, e, ": must be an integer that is not negative");
-    if (n == UINT32_MAX) return 0;
     if (n >= v->size)
         return wrong(g, value, e, ": %llu is out of range; ids are 0 to %zu", (unsigned long long)n, v->size - 1);
     *id = (int32_t)n;
