@@ -14,6 +14,7 @@ struct added {
     enum token_type type;
     unsigned traits;
     const json_t *value; /* for errors */
+    int32_t found;       /* its id in the vocabulary, or -1 */
     char field[64];
 };
 
@@ -28,6 +29,16 @@ static bool is_piece(const struct vocabulary *v, json_int_t id, struct gguf_stri
     if (id < 0 || id >= (json_int_t)v->size) return false;
     const struct gguf_string piece = vocabulary_piece(v, (int32_t)id);
     return piece.length == text.length && memcmp(piece.bytes, text.bytes, text.length) == 0;
+}
+
+/* The id of a token of the vocabulary, the one that is said or another, or -1. WordPiece spells what goes on within a
+ * word as if it were such a token. */
+static int32_t find_token(const struct vocabulary *v, json_int_t said, struct gguf_string text)
+{
+    int64_t id;
+    if (is_piece(v, said, text)) return (int32_t)said;
+    if (!text.length || !table_find(&v->ids, text.bytes, text.length, &id)) return -1;
+    return v->kind == &wordpiece_kind && v->types[id] == TOKEN_NORMAL && *text.bytes != '[' ? -1 : (int32_t)id;
 }
 
 /* Room for `count` pieces more. */
@@ -63,16 +74,16 @@ static int make_room(struct vocabulary *v, size_t count, struct error *e)
 /* A token that is in the vocabulary becomes one that is looked for in texts; others follow the last id. */
 static int take_token(struct vocabulary *v, const struct added *a, struct error *e)
 {
-    int64_t id = a->id;
-    const bool there = is_piece(v, a->id, a->text) || table_find(&v->ids, a->text.bytes, a->text.length, &id);
+    const bool there = a->found >= 0;
     if (!there && a->id < (json_int_t)v->size && v->kind == &wordpiece_kind) return 0; /* it is spelled otherwise */
     if (!there && a->id != (json_int_t)v->size)
         return field_wrong(e, a->field, a->value,
                            "a token of the vocabulary, or one with the id that follows the vocabulary's last");
     if (!there) vocabulary_add(v, a->text.bytes, a->text.length, a->type);
+    const int32_t id = there ? a->found : (int32_t)a->id;
     if (v->types[id] != TOKEN_UNKNOWN) v->types[id] = (uint8_t)a->type;
     const unsigned traits = normalizer_length(v->normalizer) ? a->traits : a->traits & ~(unsigned)TOKEN_NORMALIZED;
-    return vocabulary_traits(v, (int32_t)id) == traits ? 0 : vocabulary_set_traits(v, (int32_t)id, traits, e);
+    return vocabulary_traits(v, id) == traits ? 0 : vocabulary_set_traits(v, id, traits, e);
 }
 
 static int take_tokens(struct vocabulary *v, struct added *at, size_t count, struct error *e)
@@ -80,6 +91,8 @@ static int take_tokens(struct vocabulary *v, struct added *at, size_t count, str
     if (!count) return 0;
     qsort(at, count, sizeof *at, by_id);
     if (make_room(v, count, e)) return e->code;
+    /* all before the first is added: then pieces move, and v->ids holds where they stood */
+    for (size_t i = 0; i < count; i++) at[i].found = find_token(v, at[i].id, at[i].text);
     for (size_t i = 0; i < count; i++)
         if (take_token(v, at + i, e)) return e->code;
     return vocabulary_index(v, e);
@@ -128,11 +141,11 @@ int vocabulary_configure_added(struct vocabulary *v, const json_t *tokens, struc
         if (status) break;
         struct added *a = at + count++;
         *a = (struct added){
-            json_integer_value(value), {key, strlen(key)}, TOKEN_USER_DEFINED, TOKEN_NORMALIZED, value, ""};
+            json_integer_value(value), {key, strlen(key)}, TOKEN_USER_DEFINED, TOKEN_NORMALIZED, value, -1, ""};
         snprintf(a->field, sizeof a->field, "\"%.50s\"", key);
         if (!json_is_integer(value) || !a->text.length) status = field_wrong(e, a->field, value, "an id");
-        /* one that the file before has is as that says */
-        if (is_piece(v, a->id, a->text)) count--;
+        /* one that the file before has as a token is as that says */
+        if (is_piece(v, a->id, a->text) && v->types[a->id] != TOKEN_NORMAL) count--;
     }
     if (!status) status = take_tokens(v, at, count, e);
     free(at);
@@ -149,9 +162,8 @@ static const json_t *content_of(const json_t *token)
 /* A token that is named as special is special. One that is not in the vocabulary has no id that a model could know. */
 static void set_special(struct vocabulary *v, const json_t *token, bool *changed)
 {
-    const struct gguf_string text = json_bytes(content_of(token));
-    int64_t id;
-    if (!text.length || !table_find(&v->ids, text.bytes, text.length, &id)) return;
+    const int32_t id = find_token(v, -1, json_bytes(content_of(token)));
+    if (id < 0) return;
     if (v->types[id] != TOKEN_NORMAL && v->types[id] != TOKEN_USER_DEFINED) return;
     v->types[id] = TOKEN_CONTROL;
     if (v->traits) v->traits[id] &= (uint8_t)~TOKEN_NORMALIZED;

@@ -312,6 +312,37 @@ static void added_beside(void **state)
     folder_remove(folder);
 }
 
+/* A token of added_tokens.json may be a piece that merges make; one that is said under another id is found though
+ * pieces moved for one that is new. */
+static void added_pieces(void **state)
+{
+    (void)state;
+    struct error e;
+    struct tokenizer *t;
+    char name[401] = "", *folder = folder_temporary();
+    memset(name, 'y', sizeof name - 1);
+    static const char added[] = "{\"hell\": 258}";
+    free(file_put(folder, "added_tokens.json", added, sizeof added - 1));
+    assert_ok(small_open(&t, folder, small_json(), &e), &e);
+    assert_int_equal(tokenizer_type(t, 258), TOKEN_USER_DEFINED);
+    assert_ids(t, "hello", 0, IDS(258, 'o'));
+    tokenizer_close(t);
+    folder_remove(folder);
+    struct text config = {0};
+    text_printf(&config, "{\"added_tokens_decoder\": {\"263\": {\"content\": \"%s\"}", name);
+    for (int i = 0; i < 3; i++)
+        text_printf(&config, ", \"%d\": {\"content\": \"%s\"}", 270 + i, (const char *[]){"he", "ll", "hello"}[i]);
+    text_add(&config, "}}");
+    t = open_configured(false, text_c(&config));
+    assert_int_equal(tokenizer_size(t), 264);
+    assert_ids(t, name, 0, IDS(263));
+    assert_int_equal(tokenizer_type(t, 256), TOKEN_USER_DEFINED);
+    assert_int_equal(tokenizer_type(t, 257), TOKEN_USER_DEFINED);
+    assert_int_equal(tokenizer_type(t, 259), TOKEN_USER_DEFINED);
+    tokenizer_close(t);
+    text_free(&config);
+}
+
 static void written_as_gguf(void **state)
 {
     (void)state;
@@ -440,6 +471,7 @@ int main(void)
         cmocka_unit_test(classes),
         cmocka_unit_test(gaps),
         cmocka_unit_test(added_beside),
+        cmocka_unit_test(added_pieces),
         cmocka_unit_test(written_as_gguf),
         cmocka_unit_test(bytes_that_are_not_utf8),
         cmocka_unit_test(decoding),
