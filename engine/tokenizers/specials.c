@@ -152,7 +152,10 @@ struct special_match specials_next(const struct specials *s, const char *text, s
         struct special_match m = {longest_at(s, text + i, n - i, plain), i, i};
         if (!m.special) continue;
         m.end = i + m.special->piece.length;
-        if (m.special->traits & TOKEN_SINGLE_WORD && !stands_alone(text, n, m.begin, m.end)) continue;
+        if (m.special->traits & TOKEN_SINGLE_WORD && !stands_alone(text, n, m.begin, m.end)) {
+            i = m.end - 1;
+            continue;
+        }
         strip(text, n, from, &m);
         return m;
     }

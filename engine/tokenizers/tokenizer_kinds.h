@@ -137,7 +137,8 @@ extern const struct tokenizer_kind bpe_kind, sentencepiece_kind, wordpiece_kind,
 extern const struct tokenizer_kind *const tokenizer_kinds[];
 extern const size_t tokenizer_kind_count;
 
-/* Special tokens in text: at each place the longest wins, and the search goes on behind it. */
+/* Special tokens in text: at each place the longest wins, and the search goes on behind it, also where it is a single
+ * word that does not stand alone and so is none. */
 struct special {
     struct gguf_string piece; /* in the vocabulary, or in `bytes` of struct specials */
     int32_t id;

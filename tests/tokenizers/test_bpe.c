@@ -343,6 +343,20 @@ static void added_pieces(void **state)
     text_free(&config);
 }
 
+/* As Hugging Face's library does it: what is no single word is text to its end, other tokens in it included. */
+static void single_words(void **state)
+{
+    (void)state;
+    json_t *root = small_json(), *added = json_object_get(root, "added_tokens");
+    json_array_append_new(added, json_pack("{s:i, s:s, s:b}", "id", 263, "content", "abc", "single_word", 1));
+    json_array_append_new(added, json_pack("{s:i, s:s}", "id", 264, "content", "bc"));
+    struct tokenizer *t = open_small(root);
+    assert_ids(t, "abc bc", 0, IDS(263, ' ', 264));
+    assert_ids(t, "abcd", 0, IDS('a', 'b', 'c', 'd'));
+    assert_ids(t, "xabcbc", 0, IDS('x', 'a', 'b', 'c', 264));
+    tokenizer_close(t);
+}
+
 static void written_as_gguf(void **state)
 {
     (void)state;
@@ -472,6 +486,7 @@ int main(void)
         cmocka_unit_test(gaps),
         cmocka_unit_test(added_beside),
         cmocka_unit_test(added_pieces),
+        cmocka_unit_test(single_words),
         cmocka_unit_test(written_as_gguf),
         cmocka_unit_test(bytes_that_are_not_utf8),
         cmocka_unit_test(decoding),
