@@ -80,6 +80,7 @@ static void find_joins(struct bpe *b, const struct vocabulary *v)
         const struct gguf_string right = vocabulary_piece(v, v->merges[i].right);
         const int byte = byte_of_piece(left);
         const size_t n = left.length;
+        if (v->merges[i].left == v->unknown) return; /* which stands for anything */
         const bool marked =
             n >= SPACE_MARK_LENGTH && starts_with_mark(left.bytes + n - SPACE_MARK_LENGTH, SPACE_MARK_LENGTH);
         if (marked || !starts_with_mark(right.bytes, right.length)) continue;

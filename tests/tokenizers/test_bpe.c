@@ -357,6 +357,30 @@ static void single_words(void **state)
     tokenizer_close(t);
 }
 
+/* As Hugging Face's library does it: what is unknown is a piece that may merge with what stands behind it. */
+static void unknown_that_merges(void **state)
+{
+    (void)state;
+    json_t *vocab = json_pack("{s:i, s:i, s:i, s:i, s:i}", "<unk>", 0, "\xE2\x96\x81", 1, "a", 2,
+                              "\xE2\x96\x81"
+                              "a",
+                              3,
+                              "<unk>\xE2\x96\x81"
+                              "a",
+                              4);
+    json_t *merges = json_pack("[s, s]", "\xE2\x96\x81 a",
+                               "<unk> \xE2\x96\x81"
+                               "a");
+    json_t *model =
+        json_pack("{s:s, s:s, s:o, s:o}", "type", "BPE", "unk_token", "<unk>", "vocab", vocab, "merges", merges);
+    json_t *marks =
+        json_pack("{s:s, s:{s:s}, s:s}", "type", "Replace", "pattern", "String", " ", "content", "\xE2\x96\x81");
+    struct tokenizer *t = open_small(json_pack("{s:o, s:o}", "model", model, "normalizer", marks));
+    assert_ids(t, "x a", 0, IDS(4));
+    assert_ids(t, "a a y a", 0, IDS(2, 3, 1, 4));
+    tokenizer_close(t);
+}
+
 static void written_as_gguf(void **state)
 {
     (void)state;
@@ -487,6 +511,7 @@ int main(void)
         cmocka_unit_test(added_beside),
         cmocka_unit_test(added_pieces),
         cmocka_unit_test(single_words),
+        cmocka_unit_test(unknown_that_merges),
         cmocka_unit_test(written_as_gguf),
         cmocka_unit_test(bytes_that_are_not_utf8),
         cmocka_unit_test(decoding),
