@@ -72,11 +72,10 @@ static int read_type(const struct gguf *g, const struct gguf_value *types, uint6
 /* Without the pieces at the end that only say that a row of the embedding has no token. */
 static size_t count_tokens(const struct gguf_value *types, const struct gguf_string *pieces, size_t n)
 {
-    for (int64_t type; n && gguf_element_i64(types, n - 1, &type) && type == TOKEN_UNUSED; n--) {
-        char piece[PADDING_SIZE];
-        const struct gguf_string padding = padding_piece(n - 1, piece);
-        if (padding.length != pieces[n - 1].length || memcmp(piece, pieces[n - 1].bytes, padding.length) != 0) break;
-    }
+    int64_t type;
+    while (n && gguf_element_i64(types, n - 1, &type) && type == TOKEN_UNUSED &&
+           is_padding(TOKEN_UNUSED, n - 1, pieces[n - 1]))
+        n--;
     return n;
 }
 

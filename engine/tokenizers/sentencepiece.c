@@ -83,7 +83,7 @@ static int find_pairs(struct sentencepiece *s, const struct vocabulary *v, struc
 {
     for (int32_t id = 0; (size_t)id < v->size; id++) {
         const struct gguf_string piece = vocabulary_piece(v, id);
-        if (!(v->kind->indexed >> v->types[id] & 1)) continue;
+        if (!vocabulary_indexes(v, id)) continue;
         if (!piece.length || piece.length > PIECE_LENGTH_MAX)
             return error_set(e, ERROR_INPUT, "tokens[%d]: a piece of %zu bytes; 1 to %d are allowed", id, piece.length,
                              PIECE_LENGTH_MAX);

@@ -29,8 +29,8 @@ struct vocabulary {
     struct text bytes;         /* the pieces, one after the other */
     size_t *starts;            /* [size + 1] into bytes */
     uint8_t *types;            /* [size], enum token_type */
-    struct table ids;          /* piece to id, of the types that kind->indexed names; of equal ones the last */
-    size_t repeats;            /* pieces of those types that are there again under a higher id */
+    struct table ids;          /* piece to id, of those that vocabulary_indexes(); of equal ones the last */
+    size_t repeats;            /* pieces in `ids` that are there again under a higher id */
     int32_t repeated;          /* the first of them; says nothing where there is none */
     float *scores;             /* [size], finite; NULL unless kind->has_scores */
     struct merge_rule *merges; /* first is first; none unless kind->has_merges */
@@ -92,6 +92,9 @@ void vocabulary_write_gguf(const struct vocabulary *v, size_t rows, struct gguf_
 /* "[PAD7]" of type TOKEN_UNUSED, for id 7: what llama.cpp's converter calls a row of the embedding without a token. */
 enum { PADDING_SIZE = 32 };
 struct gguf_string padding_piece(size_t id, char piece[PADDING_SIZE]);
+bool is_padding(enum token_type type, size_t id, struct gguf_string piece);
+/* Whether text may be made of that piece: of its kind's types, and no padding. */
+bool vocabulary_indexes(const struct vocabulary *v, int32_t id);
 int vocabulary_hash(const struct vocabulary *v, char hex[HASH_HEX], struct error *e);
 
 static inline struct gguf_string vocabulary_piece(const struct vocabulary *v, int32_t id)

@@ -76,7 +76,7 @@ static int fill(struct unigram *u, const struct vocabulary *v, struct error *e)
         const struct gguf_string piece = vocabulary_piece(v, id);
         const int byte = byte_of_piece(piece);
         if (byte >= 0 && (v->types[id] == TOKEN_BYTE || v->byte_fallback)) u->bytes[byte] = id;
-        if (!(v->kind->indexed >> v->types[id] & 1) || !piece.length) continue;
+        if (!piece.length || !vocabulary_indexes(v, id)) continue;
         if (add_piece(u, id, piece, e)) return e->code;
         if (v->scores[id] < lowest) lowest = v->scores[id];
     }

@@ -24,6 +24,25 @@ void vocabulary_add(struct vocabulary *v, const char *piece, size_t n, enum toke
     v->starts[v->size] = v->bytes.length;
 }
 
+struct gguf_string padding_piece(size_t id, char piece[PADDING_SIZE])
+{
+    return (struct gguf_string){piece, (size_t)snprintf(piece, PADDING_SIZE, "[PAD%zu]", id)};
+}
+
+bool is_padding(enum token_type type, size_t id, struct gguf_string piece)
+{
+    char bytes[PADDING_SIZE];
+    if (type != TOKEN_UNUSED) return false;
+    const struct gguf_string padding = padding_piece(id, bytes);
+    return piece.length == padding.length && memcmp(piece.bytes, bytes, padding.length) == 0;
+}
+
+bool vocabulary_indexes(const struct vocabulary *v, int32_t id)
+{
+    const enum token_type type = (enum token_type)v->types[id];
+    return v->kind->indexed >> type & 1 && !is_padding(type, (size_t)id, vocabulary_piece(v, id));
+}
+
 int vocabulary_index(struct vocabulary *v, struct error *e)
 {
     if (v->bytes.failed) return error_set(e, ERROR_IO, "out of memory for the pieces");
@@ -31,7 +50,7 @@ int vocabulary_index(struct vocabulary *v, struct error *e)
     v->repeats = 0;
     for (int32_t id = (int32_t)v->size - 1; id >= 0; id--) {
         const struct gguf_string piece = vocabulary_piece(v, id);
-        if (!(v->kind->indexed >> v->types[id] & 1) || !piece.length) continue;
+        if (!piece.length || !vocabulary_indexes(v, id)) continue;
         bool was_there;
         if (table_add(&v->ids, piece.bytes, piece.length, id, &was_there, e)) return e->code;
         if (!was_there) continue;
@@ -134,11 +153,6 @@ void vocabulary_close(struct vocabulary *v)
     free(v->scores);
     free(v->merges);
     *v = (struct vocabulary){0};
-}
-
-struct gguf_string padding_piece(size_t id, char piece[PADDING_SIZE])
-{
-    return (struct gguf_string){piece, (size_t)snprintf(piece, PADDING_SIZE, "[PAD%zu]", id)};
 }
 
 void text_unmarked(struct text *out, struct gguf_string piece)

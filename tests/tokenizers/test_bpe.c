@@ -278,6 +278,15 @@ static void gaps(void **state)
     assert_ids(t, "<tool>[PAD269]", 0, IDS(270, '[', 'P', 'A', 'D', '2', '6', '9', ']'));
     assert_written_equal(t);
     tokenizer_close(t);
+    /* not even where a word that is a piece is that piece */
+    root = small_json();
+    json_object_set_new(json_array_get(json_object_get(root, "added_tokens"), 1), "id", json_integer(270));
+    json_object_set_new(json_object_get(root, "model"), "ignore_merges", json_true());
+    json_object_set_new(json_object_get(root, "pre_tokenizer"), "use_regex", json_false());
+    t = open_small(root);
+    assert_ids(t, "<tool>[PAD269]", 0, IDS(270, '[', 'P', 'A', 'D', '2', '6', '9', ']'));
+    assert_string_equal(tokenizer_warning(t), "");
+    tokenizer_close(t);
 }
 
 /* tokenizer_config.json says what its tokens are, and may add some; added_tokens.json the same in few words. */
