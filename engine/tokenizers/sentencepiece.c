@@ -89,7 +89,9 @@ static int find_pairs(struct sentencepiece *s, const struct vocabulary *v, struc
                              PIECE_LENGTH_MAX);
         if (!is_utf8(piece))
             return error_set(e, ERROR_INPUT, "tokens[%d]: \"%.*s\" is not UTF-8", id, shown(piece), piece.bytes);
-        if (add_pairs_of(s, id, piece, e)) return e->code;
+        int64_t last = id; /* of equal pieces the last counts */
+        table_find(&v->ids, piece.bytes, piece.length, &last);
+        if (last == id && add_pairs_of(s, id, piece, e)) return e->code;
     }
     return 0;
 }
@@ -104,7 +106,7 @@ static int find_bytes(struct sentencepiece *s, const struct vocabulary *v, struc
         if (byte < 0)
             return error_set(e, ERROR_INPUT, "tokens[%d]: a byte piece is spelled <0x00> to <0xFF>, not \"%.*s\"", id,
                              shown(piece), piece.bytes);
-        if (s->bytes[byte] < 0) s->bytes[byte] = id;
+        s->bytes[byte] = id;
     }
     for (int byte = 0; byte < 256; byte++)
         if (s->bytes[byte] < 0)

@@ -333,6 +333,13 @@ static void pieces_there_again(void **state)
         ids_free(&ids);
         tokenizer_close(t);
     }
+    /* also what merges make, with the score of the last */
+    static const char *const pieces[] = {MARK, "a", "b", "c", "ab", "bc", "ab"};
+    static const float scores[] = {0, 0, 0, 0, -1, -2, -3};
+    t = open_pieces(pieces, NULL, scores, 7, NULL);
+    assert_ids(t, "ab", 0, IDS(FIRST, FIRST + 6));
+    assert_ids(t, "abc", 0, IDS(FIRST, FIRST + 1, FIRST + 5));
+    tokenizer_close(t);
     text_free(&out);
     free(path);
     folder_remove(folder);
