@@ -4,13 +4,21 @@
 #include "engine/base/memory.h"
 #include "engine/base/text.h"
 #include <pcre2.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+/* Of all matches of a pattern, whoever's they are. */
+struct effort {
+    _Atomic int64_t spent; /* nanoseconds, beyond what every match may take */
+    _Atomic int64_t bytes; /* matched */
+};
+
 struct expression {
     pcre2_code *code;
+    struct effort *effort;
     char words[120]; /* the beginning of the pattern, for errors */
 };
 
@@ -19,7 +27,8 @@ struct expression_match {
     pcre2_match_context *context;
     pcre2_jit_stack *stack; /* NULL until one is needed: few matches take more than the thread's has for them */
     size_t window;
-    double spent, allowed; /* seconds, beyond what every match may take */
+    struct effort *effort; /* of the last pattern that took more than every match may; NULL: none did */
+    int64_t bytes;         /* matched, that are not counted there yet */
 };
 
 enum {
@@ -30,9 +39,10 @@ enum {
 
 /* A match sees a window of the text and may take some steps, so what it costs is bounded. One that needs more gets more,
  * by and by, and its time counts, of which there is far more than patterns of real models take for hostile texts. It is
- * linear in the text, so that no pattern of a file is waited for without end. */
+ * linear in all the text that the pattern has ever seen, so that none is waited for without end, into however many
+ * texts and parts of texts it is cut. */
 enum { FIRST_WINDOW = 256, FIRST_STEPS = 64, GROWTH = 4, STEPS_MAX = 1 << 30 };
-static const double seconds_allowed = 2, seconds_per_byte = 2e-6;
+enum { ALLOWED = 2000000000, ALLOWED_PER_BYTE = 2000 /* nanoseconds */ };
 
 struct translation {
     const char *at, *end;
@@ -187,7 +197,11 @@ int expression_open(struct expression **out, const char *words, size_t length, s
     if (!length || length > EXPRESSION_LENGTH_MAX)
         return error_set(e, ERROR_INPUT, "a pattern of %zu bytes; 1 to %d are allowed", length, EXPRESSION_LENGTH_MAX);
     struct expression *p = memory_new(1, sizeof *p, "a pattern", e);
-    if (!p) return e->code;
+    if (p) p->effort = memory_new(1, sizeof *p->effort, "a pattern", e);
+    if (!p || !p->effort) {
+        expression_close(p);
+        return e->code;
+    }
     struct text translated = {0};
     snprintf(p->words, sizeof p->words, "%.*s", (int)(length < sizeof p->words ? length : sizeof p->words), words);
     int status = translate(words, length, &translated, e);
@@ -206,6 +220,7 @@ void expression_close(struct expression *p)
 {
     if (!p) return;
     pcre2_code_free(p->code);
+    free(p->effort);
     free(p);
 }
 
@@ -220,15 +235,20 @@ int expression_match_open(struct expression_match **out, struct error *e)
         return error_set(e, ERROR_IO, "out of memory for matching");
     }
     m->window = FIRST_WINDOW;
-    m->allowed = seconds_allowed;
     pcre2_set_heap_limit(m->context, HEAP_MAX);
     *out = m;
     return 0;
 }
 
+static int64_t add_to(_Atomic int64_t *sum, int64_t n)
+{
+    return atomic_fetch_add_explicit(sum, n, memory_order_relaxed) + n;
+}
+
 void expression_match_close(struct expression_match *m)
 {
     if (!m) return;
+    if (m->effort) add_to(&m->effort->bytes, m->bytes);
     pcre2_match_data_free(m->data);
     pcre2_match_context_free(m->context);
     pcre2_jit_stack_free(m->stack);
@@ -237,11 +257,20 @@ void expression_match_close(struct expression_match *m)
 
 void expression_match_window(struct expression_match *m, size_t bytes) { m->window = bytes; }
 
-static double seconds_of_thread(void)
+static int64_t time_of_thread(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Counts the time since `start`: false where it is too much. */
+static bool may_go_on(struct effort *effort, struct expression_match *m, int64_t start)
+{
+    const int64_t bytes = add_to(&effort->bytes, m->bytes), spent = add_to(&effort->spent, time_of_thread() - start);
+    m->effort = effort;
+    m->bytes = 0;
+    return spent <= ALLOWED + ALLOWED_PER_BYTE * bytes;
 }
 
 static int match_once(const struct expression *p, struct expression_match *m, const char *text, size_t n, size_t from,
@@ -284,10 +313,9 @@ static int match_here(const struct expression *p, struct expression_match *m, co
     for (;;) {
         const size_t stop = window_end(text, n, at, window);
         const uint32_t partial = stop < n ? PCRE2_PARTIAL_HARD : 0;
-        const double start = seconds_of_thread();
+        const int64_t start = time_of_thread();
         const int found = match_once(p, m, text, stop, at, options | PCRE2_ANCHORED | partial, steps);
-        m->spent += seconds_of_thread() - start;
-        if (m->spent > m->allowed) return PCRE2_ERROR_MATCHLIMIT;
+        if (!may_go_on(p->effort, m, start)) return PCRE2_ERROR_MATCHLIMIT;
         if (found == PCRE2_ERROR_MATCHLIMIT && steps < STEPS_MAX) {
             steps *= GROWTH;
         } else if (found == PCRE2_ERROR_PARTIAL) {
@@ -324,6 +352,6 @@ int expression_match(const struct expression *p, struct expression_match *m, con
     const PCRE2_SIZE *v = pcre2_get_ovector_pointer(m->data);
     *begin = found < 0 ? n : v[0];
     *end = found < 0 ? n : v[1];
-    m->allowed += seconds_per_byte * (double)(*end - from);
+    m->bytes += (int64_t)(*end - from);
     return 0;
 }

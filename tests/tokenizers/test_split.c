@@ -166,6 +166,30 @@ static void hostile_patterns(void **state)
     free(text);
 }
 
+/* Nor is it had by many short texts: each takes little, all together too much. */
+static void hostile_pattern_of_short_texts(void **state)
+{
+    (void)state;
+    struct error e = {0};
+    struct split *s;
+    const struct split_stage stage = {"(?:a{0,6}a{0,6}a{0,6}a{0,6}){0,4}(?:#|[+])", SPLIT_ISOLATED, false, false};
+    const double start = seconds();
+    int status = 0, texts = 0;
+    assert_ok(split_open(&s, &stage, 1, &e), &e);
+    for (; !status && seconds() - start < 60; texts++) {
+        struct split_words w;
+        const char *word = "";
+        size_t length;
+        assert_ok(split_words_open(&w, s, "aaaaaaa.", 8, &e), &e);
+        while (!status && word) status = split_words_next(&w, &word, &length, &e);
+        split_words_close(&w);
+    }
+    print_message("%d texts in %.2f s\n", texts, seconds() - start);
+    assert_true(texts > 4);
+    assert_error(status, &e, ERROR_INPUT, "takes too much work");
+    split_close(s);
+}
+
 static void assert_cut(const char *pattern, enum split_behavior behavior, bool invert, const char *text,
                        const char *wanted)
 {
@@ -227,6 +251,7 @@ int main(void)
         cmocka_unit_test(every_rule_keeps_the_text),
         cmocka_unit_test(every_rule_is_linear),
         cmocka_unit_test(hostile_patterns),
+        cmocka_unit_test(hostile_pattern_of_short_texts),
         cmocka_unit_test(behaviors),
         cmocka_unit_test(patterns_that_are_refused),
     };
