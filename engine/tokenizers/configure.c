@@ -2,6 +2,7 @@
  * special_tokens_map.json and the model's config.json. */
 #include "engine/base/memory.h"
 #include "engine/tokenizers/json_fields.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,6 +99,15 @@ static int take_tokens(struct vocabulary *v, struct added *at, size_t count, str
     return vocabulary_index(v, e);
 }
 
+/* A decimal number, and nothing else. */
+static bool read_key(const char *key, json_int_t *id)
+{
+    char *end;
+    errno = 0;
+    *id = strtoll(key, &end, 10);
+    return *key >= '0' && *key <= '9' && !*end && !errno;
+}
+
 /* Tokens of tokenizer_config.json, {ID: {"content": ...}}: what they say counts, also of tokens that the vocabulary
  * has. */
 static int read_decoder(struct vocabulary *v, const json_t *tokens, struct error *e)
@@ -105,6 +115,8 @@ static int read_decoder(struct vocabulary *v, const json_t *tokens, struct error
     const char *key;
     json_t *value;
     size_t count = 0;
+    if (tokens && !json_is_null(tokens) && !json_is_object(tokens))
+        return field_wrong(e, "added_tokens_decoder", tokens, "an object");
     struct added *at = memory_new(json_object_size(tokens), sizeof *at, "added tokens", e);
     int status = at ? 0 : (int)e->code;
     json_object_foreach((json_t *)tokens, key, value)
@@ -115,7 +127,7 @@ static int read_decoder(struct vocabulary *v, const json_t *tokens, struct error
         const bool special = json_flag(value, "special", false);
         snprintf(a->field, sizeof a->field, "added_tokens_decoder.%.30s", key);
         if (!json_string_length(content)) status = field_wrong(e, strcat(a->field, ".content"), content, "a string");
-        a->id = strtoll(key, NULL, 10);
+        if (!status && !read_key(key, &a->id)) status = field_wrong(e, a->field, value, "of a key that is an id");
         a->text = json_bytes(content);
         a->type = special ? TOKEN_CONTROL : TOKEN_USER_DEFINED;
         a->traits = token_traits(value, !special);
@@ -175,6 +187,7 @@ int vocabulary_configure_specials(struct vocabulary *v, const json_t *names, str
     static const char *const attributes[] = {"bos_token", "eos_token", "unk_token",  "sep_token",
                                              "pad_token", "cls_token", "mask_token", "additional_special_tokens"};
     bool changed = false;
+    if (!json_is_object(names)) return field_wrong(e, "special_tokens_map", names, "an object");
     for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++) {
         const json_t *token = json_object_get(names, attributes[i]), *one;
         size_t k;

@@ -352,6 +352,39 @@ static void added_pieces(void **state)
     text_free(&config);
 }
 
+/* What the files beside a vocabulary hold is what they must hold, or an error says what is not. */
+static void refused_beside(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *words, *error;
+    } cases[] = {
+        {"tokenizer_config.json", "{\"added_tokens_decoder\": [1]}", "added_tokens_decoder: [1]; it must be an object"},
+        {"tokenizer_config.json", "{\"added_tokens_decoder\": {\"263x\": {\"content\": \"<x>\"}}}",
+         "a key that is an id"},
+        {"tokenizer_config.json", "{\"added_tokens_decoder\": {\"-1\": {\"content\": \"he\"}}}", "a key that is an id"},
+        {"tokenizer_config.json", "{\"added_tokens_decoder\": {\"9223372036854775808\": {\"content\": \"he\"}}}",
+         "a key that is an id"},
+        {"tokenizer_config.json", "{\"added_tokens_decoder\": {\"263\": \"<x>\"}}", "263.content: missing"},
+        {"tokenizer_config.json", "{\"added_tokens_decoder\": {\"265\": {\"content\": \"<x>\"}}}",
+         "follows the vocabulary"},
+        {"tokenizer_config.json", "[]", "an object"},
+        {"special_tokens_map.json", "[\"<s>\"]", "special_tokens_map: [\"<s>\"]; it must be an object"},
+        {"added_tokens.json", "[]", "an object"},
+        {"added_tokens.json", "{\"<x>\": 263.0}", "an id"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error e;
+        struct tokenizer *t;
+        char *folder = folder_temporary();
+        free(file_put(folder, cases[i].name, cases[i].words, strlen(cases[i].words)));
+        const int status = small_open(&t, folder, small_json(), &e);
+        assert_error(status, &e, ERROR_INPUT, cases[i].error);
+        assert_error(status, &e, ERROR_INPUT, cases[i].name);
+        folder_remove(folder);
+    }
+}
+
 /* As Hugging Face's library does it: what is no single word is text to its end, other tokens in it included. */
 static void single_words(void **state)
 {
@@ -519,6 +552,7 @@ int main(void)
         cmocka_unit_test(gaps),
         cmocka_unit_test(added_beside),
         cmocka_unit_test(added_pieces),
+        cmocka_unit_test(refused_beside),
         cmocka_unit_test(single_words),
         cmocka_unit_test(unknown_that_merges),
         cmocka_unit_test(written_as_gguf),
