@@ -42,15 +42,16 @@ static int32_t find_token(const struct vocabulary *v, json_int_t said, struct gg
     return v->kind == &wordpiece_kind && v->types[id] == TOKEN_NORMAL && *text.bytes != '[' ? -1 : (int32_t)id;
 }
 
-/* Room for `count` pieces more. */
-static int make_room(struct vocabulary *v, size_t count, struct error *e)
+/* Room for `count` pieces more, and for the traits of all where any piece has one. */
+static int make_room(struct vocabulary *v, size_t count, bool traited, struct error *e)
 {
+    traited = traited || v->traits;
     const size_t size = v->size + count;
     size_t *starts = memory_new(size + 1, sizeof *starts, "pieces", e);
     uint8_t *types = starts ? memory_new(size, sizeof *types, "types of pieces", e) : NULL;
-    uint8_t *traits = types && v->traits ? memory_new(size, 1, "traits of tokens", e) : NULL;
+    uint8_t *traits = types && traited ? memory_new(size, 1, "traits of tokens", e) : NULL;
     float *scores = types && v->scores ? memory_new(size, sizeof *scores, "scores", e) : NULL;
-    if (!types || (v->traits && !traits) || (v->scores && !scores)) {
+    if (!types || (traited && !traits) || (v->scores && !scores)) {
         free(starts);
         free(types);
         free(traits);
@@ -59,7 +60,7 @@ static int make_room(struct vocabulary *v, size_t count, struct error *e)
     }
     memcpy(starts, v->starts, (v->size + 1) * sizeof *starts);
     memcpy(types, v->types, v->size);
-    if (traits) memcpy(traits, v->traits, v->size);
+    if (v->traits) memcpy(traits, v->traits, v->size);
     if (scores) memcpy(scores, v->scores, v->size * sizeof *scores);
     free(v->starts);
     free(v->types);
@@ -83,15 +84,20 @@ static int take_token(struct vocabulary *v, const struct added *a, struct error 
     if (!there) vocabulary_add(v, a->text.bytes, a->text.length, a->type);
     const int32_t id = there ? a->found : (int32_t)a->id;
     if (v->types[id] != TOKEN_UNKNOWN) v->types[id] = (uint8_t)a->type;
-    const unsigned traits = normalizer_length(v->normalizer) ? a->traits : a->traits & ~(unsigned)TOKEN_NORMALIZED;
-    return vocabulary_traits(v, id) == traits ? 0 : vocabulary_set_traits(v, id, traits, e);
+    if (v->traits) v->traits[id] = (uint8_t)a->traits;
+    return 0;
 }
 
 static int take_tokens(struct vocabulary *v, struct added *at, size_t count, struct error *e)
 {
+    bool traited = false;
     if (!count) return 0;
     qsort(at, count, sizeof *at, by_id);
-    if (make_room(v, count, e)) return e->code;
+    for (size_t i = 0; i < count; i++) {
+        if (!normalizer_length(v->normalizer)) at[i].traits &= ~(unsigned)TOKEN_NORMALIZED;
+        traited = traited || at[i].traits;
+    }
+    if (make_room(v, count, traited, e)) return e->code;
     /* all before the first is added: then pieces move, and v->ids holds where they stood */
     for (size_t i = 0; i < count; i++) at[i].found = find_token(v, at[i].id, at[i].text);
     for (size_t i = 0; i < count; i++)

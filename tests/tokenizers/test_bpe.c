@@ -350,6 +350,19 @@ static void added_pieces(void **state)
     assert_int_equal(tokenizer_type(t, 259), TOKEN_USER_DEFINED);
     tokenizer_close(t);
     text_free(&config);
+    /* any number of them, with traits */
+    text_add(&config, "{\"added_tokens_decoder\": {");
+    for (int i = 0; i < 2000; i++)
+        text_printf(&config, "%s\"%d\": {\"content\": \"<x%d>\", \"rstrip\": %s}", i ? ", " : "", 263 + i, i,
+                    i % 2 ? "true" : "false");
+    text_add(&config, "}}");
+    t = open_configured(false, text_c(&config));
+    assert_int_equal(tokenizer_size(t), 2263);
+    assert_ids(t, "<x0> <x1> <x1998> <x1999> a", 0, IDS(263, ' ', 264, 2261, ' ', 2262, 'a'));
+    assert_ids(t, "<s> a", 0, IDS(261, ' ', 'a'));
+    assert_written_equal(t);
+    tokenizer_close(t);
+    text_free(&config);
 }
 
 /* What the files beside a vocabulary hold is what they must hold, or an error says what is not. */
