@@ -8,9 +8,9 @@
  *
  * What both spell alike and mean differently is rewritten: \s is the Unicode property White_Space, \d the category Nd,
  * \w what is alphabetic, marks, digits and connectors, ^ and $ stand at lines. What has no counterpart (\h, &&, a
- * negated class in a class) is ERROR_INPUT. Work is linear in all the text that a pattern is matched with, whatever the pattern: one that
- * asks for more is ERROR_INPUT, too. Any number of threads may use a struct expression at once, which outlives what has
- * matched it; a struct expression_match belongs to one thread. */
+ * negated class in a class) is ERROR_INPUT. Work is linear in all the text that a pattern is matched with, whatever the
+ * pattern: one that asks for more is ERROR_INPUT, too. Any number of threads may use a struct expression at once, which
+ * outlives what has matched it; a struct expression_match belongs to one thread. */
 #ifndef KERF_ENGINE_TOKENIZERS_EXPRESSION_H
 #define KERF_ENGINE_TOKENIZERS_EXPRESSION_H
 
