@@ -164,7 +164,11 @@ static int open_tokenizer(const char *folder, struct tokenizer **out, struct err
     int status = tokenizer_open(out, folder, e);
     if (status || !tokenizer_check_gguf(*out, &why)) return status;
     char *path = path_join(folder, "tokenizer.model", e);
-    if (path && path_exists(path) && !tokenizer_open(&model, path, &why) && tokenizer_pieces_agree(model, *out) &&
+    if (!path) {
+        tokenizer_close(*out);
+        return e->code;
+    }
+    if (path_exists(path) && !tokenizer_open(&model, path, &why) && tokenizer_pieces_agree(model, *out) &&
         !tokenizer_check_gguf(model, &why)) {
         tokenizer_close(*out);
         *out = model;
@@ -172,7 +176,7 @@ static int open_tokenizer(const char *folder, struct tokenizer **out, struct err
         tokenizer_close(model);
     }
     free(path);
-    return path ? 0 : ERROR_IO;
+    return 0;
 }
 
 static int write_folder_metadata(struct exporting *x, struct gguf_writer *w, struct error *e)
