@@ -14,7 +14,7 @@ static int by_bytes(const void *a, const void *b)
     return x->id < y->id ? -1 : x->id > y->id;
 }
 
-static bool is_special(enum token_type type)
+bool token_is_special(enum token_type type)
 {
     return type == TOKEN_CONTROL || type == TOKEN_UNKNOWN || type == TOKEN_USER_DEFINED;
 }
@@ -42,12 +42,12 @@ int specials_open(struct specials *s, const struct vocabulary *v, bool normalize
 {
     *s = (struct specials){0};
     size_t count = 0;
-    for (size_t id = 0; id < v->size; id++) count += is_special(v->types[id]);
+    for (size_t id = 0; id < v->size; id++) count += token_is_special(v->types[id]);
     s->at = memory_new(count, sizeof *s->at, "special tokens", e);
     if (!s->at) return e->code;
     for (int32_t id = 0; (size_t)id < v->size; id++) {
         const bool is_normalized = v->normalizer && vocabulary_traits(v, id) & TOKEN_NORMALIZED;
-        if (is_special(v->types[id]) && is_normalized == normalized && add_special(s, v, id, e)) return e->code;
+        if (token_is_special(v->types[id]) && is_normalized == normalized && add_special(s, v, id, e)) return e->code;
     }
     for (size_t i = 0, at = 0; normalized && i < s->count; at += s->at[i++].piece.length)
         s->at[i].piece.bytes = s->bytes.bytes + at;

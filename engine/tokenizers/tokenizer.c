@@ -40,8 +40,9 @@ static void warn_of_repeats(struct tokenizer *t)
     int64_t last = 0;
     table_find(&v->ids, piece.bytes, piece.length, &last);
     if (v->repeats > 1) snprintf(more, sizeof more, ", and %zu more are", v->repeats - 1);
-    snprintf(t->warning, sizeof t->warning, "tokens: \"%.*s\" is there twice, as %d and as %d%s: text becomes the last",
-             shown(piece), piece.bytes, v->repeated, (int)last, more);
+    snprintf(t->warning, sizeof t->warning, "tokens: \"%.*s\" is there twice, as %d and as %d%s: text becomes the %s",
+             shown(piece), piece.bytes, v->repeated, (int)last, more,
+             token_is_special((enum token_type)v->types[v->repeated]) ? "first" : "last");
 }
 
 /* Takes the vocabulary over, also on failure. */

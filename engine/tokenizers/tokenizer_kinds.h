@@ -156,6 +156,7 @@ struct specials {
     struct text bytes;
 };
 
+bool token_is_special(enum token_type type);
 /* normalized: those that are looked for in normalized text, themselves normalized; else the others. */
 int specials_open(struct specials *s, const struct vocabulary *v, bool normalized, struct error *e);
 void specials_close(struct specials *s);

@@ -350,6 +350,13 @@ static void added_pieces(void **state)
     assert_int_equal(tokenizer_type(t, 259), TOKEN_USER_DEFINED);
     tokenizer_close(t);
     text_free(&config);
+    /* one that is there again is no other token */
+    t = open_configured(
+        false, "{\"added_tokens_decoder\": {\"263\": {\"content\": \"<x>\"}, \"264\": {\"content\": \"<x>\"}}}");
+    assert_ids(t, "<x>", 0, IDS(263));
+    assert_string_equal(tokenizer_warning(t),
+                        "tokens: \"<x>\" is there twice, as 263 and as 264: text becomes the first");
+    tokenizer_close(t);
     /* any number of them, with traits */
     text_add(&config, "{\"added_tokens_decoder\": {");
     for (int i = 0; i < 2000; i++)
