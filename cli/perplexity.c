@@ -184,8 +184,9 @@ const struct command command_perplexity = {
     .usage = "SUBJECT... --file FILE [options]\n\n"
              "The first subject is the baseline. One that is @BACKEND alone is the first's model in that backend, one\n"
              "that is +fast alone the first in fast math.\n"
-             "All models are open at once, and the text must be the same tokens to all. With --reference none of them is the baseline:\n"
-             "its predictions come from a file that --save-reference wrote, for the same text and protocol.",
+             "All models are open at once, and the text must be the same tokens to all. With --reference none of them\n"
+             "is the baseline: its predictions come from a file that --save-reference wrote, for the same text and\n"
+             "protocol.",
     .examples = "  kerf perplexity millbrook-llama --file text.txt\n"
                 "  kerf perplexity millbrook-llama@f32 @gguf:q8_0 @int8:absmax --file text.txt\n"
                 "  kerf perplexity millbrook-llama@f16 @gguf:q4_k @gguf:q4_k+fast --file text.txt\n"

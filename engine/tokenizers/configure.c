@@ -206,11 +206,13 @@ int vocabulary_configure_specials(struct vocabulary *v, const json_t *names, str
 /* --- tokenizer_config.json --- */
 
 /* The id of a token that is a string or an object with "content"; absent or null leaves *id as it is. */
+/* Absent, null and "", as of the first Llamas, say nothing. */
 static int read_named(const struct vocabulary *v, const json_t *config, const char *name, int32_t *id, struct error *e)
 {
     const json_t *token = json_object_get(config, name);
-    if (!token || json_is_null(token)) return 0;
-    return json_find_id(v, name, content_of(token), id, e);
+    const json_t *content = content_of(token);
+    if (!token || json_is_null(token) || (json_is_string(content) && !json_string_length(content))) return 0;
+    return json_find_id(v, name, content, id, e);
 }
 
 /* Classes that put what add_bos_token and add_eos_token say in the place of the file's template, and what they say where

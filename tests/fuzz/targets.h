@@ -15,8 +15,10 @@
 void fuzz_gguf(const uint8_t *data, size_t size);        /* a GGUF file, also as an importance matrix and a tokenizer */
 void fuzz_safetensors(const uint8_t *data, size_t size); /* a safetensors file */
 void fuzz_tokenizer(const uint8_t *data, size_t size);   /* a tokenizer.json, tokenizer.model or GGUF file */
-void fuzz_suite(const uint8_t *data, size_t size);       /* a suite file or a group */
-void fuzz_csv(const uint8_t *data, size_t size);         /* one byte that chooses the reader, then its data */
+/* one byte whose bits choose which of the files beside a vocabulary it is, then that: added_tokens.json and its kin */
+void fuzz_beside(const uint8_t *data, size_t size);
+void fuzz_suite(const uint8_t *data, size_t size); /* a suite file or a group */
+void fuzz_csv(const uint8_t *data, size_t size);   /* one byte that chooses the reader, then its data */
 
 /* --- for targets --- */
 

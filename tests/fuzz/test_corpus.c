@@ -61,14 +61,15 @@ static void test_safetensors(void **state)
     (void)state, try_folder(fuzz_safetensors, "tests/fuzz/corpus/safetensors");
 }
 static void test_tokenizer(void **state) { (void)state, try_folder(fuzz_tokenizer, "tests/fuzz/corpus/tokenizer"); }
+static void test_beside(void **state) { (void)state, try_folder(fuzz_beside, "tests/fuzz/corpus/beside"); }
 static void test_suite(void **state) { (void)state, try_folder(fuzz_suite, "tests/fuzz/corpus/suite"); }
 static void test_csv(void **state) { (void)state, try_folder(fuzz_csv, "tests/fuzz/corpus/csv"); }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gguf),  cmocka_unit_test(test_safetensors), cmocka_unit_test(test_tokenizer),
-        cmocka_unit_test(test_suite), cmocka_unit_test(test_csv),
+        cmocka_unit_test(test_gguf),   cmocka_unit_test(test_safetensors), cmocka_unit_test(test_tokenizer),
+        cmocka_unit_test(test_beside), cmocka_unit_test(test_suite),       cmocka_unit_test(test_csv),
     };
     return cmocka_run_group_tests_name("fuzz/corpus", tests, NULL, NULL);
 }

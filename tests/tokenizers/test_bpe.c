@@ -255,6 +255,7 @@ static void classes(void **state)
         {"{\"tokenizer_class\": \"PreTrainedTokenizerFast\", \"add_bos_token\": false}", true, true, 261},
         {"{\"tokenizer_class\": \"PreTrainedTokenizerFast\", \"bos_token\": \"<tool>\"}", true, true, 261},
         {"{\"tokenizer_class\": \"PreTrainedTokenizerFast\", \"bos_token\": \"<s>\"}", false, false, 261},
+        {"{\"tokenizer_class\": \"LlamaTokenizer\", \"bos_token\": \"\", \"eos_token\": \"\"}", true, true, 261},
         {"{\"add_bos_token\": false}", true, false, 261},
         {"{\"add_eos_token\": true, \"eos_token\": \"<tool>\"}", true, true, 261},
     };
