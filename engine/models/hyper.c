@@ -88,7 +88,7 @@ static int check_hyper(const struct model *m, struct error *e)
                          "%s: %s: dimensions that turn, %" PRId64 ", must be even, from 2 to the %" PRId64 " of a head",
                          m->facts.path, source_key(m->source, shared ? "rope.share" : "rope.dimension_count", key),
                          h->rope_dims, h->head);
-    if (!(h->norm_eps >= 0) || !(h->rope_base > 0))
+    if (!(h->norm_eps > 0) || !(h->rope_base > 0))
         return error_set(e, ERROR_INPUT, "%s: %s: must be positive", m->facts.path,
                          source_key(m->source, h->rope_base > 0 ? m->architecture->eps_key : "rope.freq_base", key));
     return check_experts(m, e);

@@ -57,7 +57,9 @@ static void test_settings(void **state)
         {"llama.context_length", UINT32_MAX, "context_length: 4294967295 must be a whole number from 1"},
         {"llama.attention.layer_norm_rms_epsilon", NAN_BITS, "layer_norm_rms_epsilon: must be a finite number"},
         {"llama.attention.layer_norm_rms_epsilon", INFINITY_BITS, "layer_norm_rms_epsilon: must be a finite number"},
-        {"llama.attention.layer_norm_rms_epsilon", 0xbf800000, "layer_norm_rms_epsilon: must be"},
+        {"llama.attention.layer_norm_rms_epsilon", 0xbf800000, "layer_norm_rms_epsilon: must be positive"},
+        {"llama.attention.layer_norm_rms_epsilon", 0, "layer_norm_rms_epsilon: must be positive"},
+        {"llama.attention.layer_norm_rms_epsilon", 0x80000000, "layer_norm_rms_epsilon: must be positive"},
     };
     struct error e;
     struct gguf *g;
