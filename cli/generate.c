@@ -90,19 +90,21 @@ static int continue_prompt(const struct model *m, const struct order *o, struct 
     enum { BATCH = 16 };
     struct ids ids = {0};
     const size_t n = (size_t)o->samples;
+    const int64_t context = model_hyper(m)->context, usual = context < 128 ? context / 2 : 64,
+                  limit = o->limit ? o->limit : usual;
     struct generation *all = memory_new(n, sizeof *all, "samples", e);
     int status = all ? tokenizer_encode_prompt(model_tokenizer(m), o->prompt, strlen(o->prompt), &ids, e) : ERROR_IO;
     if (status && all) error_prefix(e, "--prompt");
     for (size_t i = 0; i < n && all; i++) {
         all[i] = (struct generation){
-            .prompt = ids.at, .n_prompt = (int64_t)ids.count, .limit = o->limit, .stops = o->stops, .stream = i};
+            .prompt = ids.at, .n_prompt = (int64_t)ids.count, .limit = limit, .stops = o->stops, .stream = i};
         while (o->stops[all[i].n_stops]) all[i].n_stops++;
     }
-    const int64_t room = model_hyper(m)->context - o->limit;
+    const int64_t room = context - limit;
     if (!status && room > 0 && all->n_prompt > room)
         note("note: the prompt's %lld tokens and %lld new ones exceed the context of %lld: the prompt is cut on the "
              "left",
-             (long long)all->n_prompt, (long long)o->limit, (long long)model_hyper(m)->context);
+             (long long)all->n_prompt, (long long)limit, (long long)context);
     struct shared shared = {0};
     progress_open(&shared.progress, "generate");
     const struct generate_options options = {
@@ -142,11 +144,12 @@ static int run(int argc, char **argv, bool help, struct error *e)
     const char *stops[OPTION_LIST_MOST] = {0}, *spec = "greedy", *math_name = NULL;
     enum math math;
     int64_t threads = 0, seed = -1;
-    struct order o = {.stops = stops, .limit = 64, .samples = 1};
+    struct order o = {.stops = stops, .samples = 1};
     struct aids aids = {0};
     struct option options[] = {
         {"--prompt", OPTION_TEXT, "TEXT", "what to continue; may be empty", .text = &o.prompt},
-        {"--max-tokens", OPTION_NUMBER, "N", "at most N new tokens (default: 64)", .number = &o.limit, .least = 1},
+        {"--max-tokens", OPTION_NUMBER, "N", "at most N new tokens (default: 64, or half the context if that is less)",
+         .number = &o.limit, .least = 1},
         {"--stop", OPTION_LIST, "TEXT", "end before this text, may be repeated", .list = stops},
         {"--decode", OPTION_TEXT, "SPEC", "how tokens are chosen: greedy, beam:4, sample,top-p=0.9 ...", .text = &spec},
         {"--samples", OPTION_NUMBER, "N", "N texts, told apart by lines of three hyphens", .number = &o.samples,

@@ -42,6 +42,8 @@ int model_path(const char *model, char **path, struct error *e)
     if (!backend_parse(&how, model, NULL))
         return error_set(e, ERROR_IO, "%s: no such file or folder; as a backend it is written @%s", model, model);
     struct suggestion guess = suggest(model, names, SHIPPED);
+    if (strchr(model, '/'))
+        return error_set(e, ERROR_IO, "%s: no such file or folder (nothing is downloaded: get it first)", model);
     return error_set(e, ERROR_IO, "%s: no such file or folder, and no model of this name ships%s", model,
                      guess.words[0] ? guess.words : " (those that do: millbrook-llama, millbrook-gpt2)");
 }

@@ -267,6 +267,8 @@ int measure_compare(const struct measure *m, const double *baseline, const doubl
     struct spread s;
     const int status = spread_by_resampling(m, (const double *const[SIDES]){baseline, candidate}, n, how, &s, e);
     if (status) return status;
+    const double least = ldexp(1, n < 1024 ? 1 - (int)n : -1024); /* all of n on one side, by chance: NAN stays */
+    if (s.p < least) s.p = least;
     *out = (struct difference){.value = measure_value(m, candidate, n) - measure_value(m, baseline, n),
                                .standard_error = s.deviation,
                                .low = s.low,

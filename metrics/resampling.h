@@ -33,7 +33,8 @@ struct difference {
     double value; /* candidate - baseline, of the metric over all items */
     double standard_error, low, high;
     /* Two-sided: exact McNemar where statistics are right/wrong, else from the B paired resamples
-     * min(1, 2 (min(#(d <= 0), #(d >= 0)) + 1) / (B + 1)) (Davison and Hinkley 1997, section 4.4). */
+     * min(1, 2 (min(#(d <= 0), #(d >= 0)) + 1) / (B + 1)) (Davison and Hinkley 1997, section 4.4), and no less than
+     * 2^(1 - n): so often n pairs lie all on one side by chance, and then no resample lies on the other. */
     double p;
     bool mcnemar;         /* which of the two p is */
     int64_t gained, lost; /* flips: items wrong -> right and right -> wrong; -1 where an item is not right or wrong */

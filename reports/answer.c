@@ -68,6 +68,9 @@ static bool is_smaller(const struct report *r, size_t subject)
     return bytes >= 0 && (r->subjects[0].weight_bytes < 0 || bytes < r->subjects[0].weight_bytes);
 }
 
+/* Pairs that a difference needs to be told from chance: the least n for which 2^(1 - n) is below 0.05. */
+enum { LEAST_TOLD = 6 };
+
 /* " in 500 items a suite", " in 20 to 24 items a suite", of the suites that the baseline has been through */
 static void write_items(struct text *out, const struct report *r)
 {
@@ -82,6 +85,7 @@ static void write_items(struct text *out, const struct report *r)
     text_printf(out, " in %" PRId64, fewest);
     if (most > fewest) text_printf(out, " to %" PRId64, most);
     text_add(out, " items a suite");
+    if (fewest < LEAST_TOLD) text_printf(out, " (fewer than %d show no difference)", LEAST_TOLD);
 }
 
 /* Nothing is lost where nothing was known. */

@@ -131,6 +131,21 @@ static void fill(struct sheet *t, size_t k)
     if (t->between[k]) t->between[k] = larger(t->between[k], strlen("95% interval"));
 }
 
+/* Of a long name the end, where names of one folder differ. */
+static void keep_end(struct text *name)
+{
+    const char *rest = text_c(name);
+    if (layout_width(rest) <= NAME_WIDTH) return;
+    while (layout_width(rest) >= NAME_WIDTH) do
+            rest++;
+        while ((*rest & 0xC0) == 0x80);
+    struct text cut = {0};
+    text_add(&cut, "…");
+    text_add(&cut, rest);
+    text_free(name);
+    *name = cut;
+}
+
 /* "@gguf:q8_0" where the model is the baseline's. */
 static void add_name(struct sheet *t, size_t i)
 {
@@ -142,6 +157,7 @@ static void add_name(struct sheet *t, size_t i)
         name[strlen(model)] == '@')
         name += strlen(model);
     escape_terminal(&t->names[i], name ? name : "?");
+    keep_end(&t->names[i]);
     t->name = larger(t->name, layout_width(text_c(&t->names[i])));
     if (t->name > NAME_WIDTH) t->name = NAME_WIDTH;
 }

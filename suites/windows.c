@@ -83,7 +83,9 @@ int stream_encode(const struct tokenizer *t, enum protocol protocol, const char 
     const bool chunked = protocol == PROTOCOL_CHUNKED, opens = !chunked || tokenizer_adds_bos(t);
     const int32_t opening = tokenizer_opening(t);
     if (opens && opening < 0)
-        return error_set(e, ERROR_INPUT, "scoring a document needs a BOS or EOS token, and the tokenizer has none");
+        return error_set(e, ERROR_INPUT,
+                         "scoring a document needs a BOS or EOS token, and the tokenizer has none: name one in "
+                         "tokenizer_config.json, or take the chunked protocol");
     const int status = opens ? ids_add(out, opening, e) : 0;
     return status ? status : tokenizer_encode(t, text, strlen(text), chunked ? TOKENIZER_PLAIN : 0, out, e);
 }

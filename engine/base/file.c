@@ -42,6 +42,13 @@ int file_map(struct file *f, const char *path, struct error *e)
     return status;
 }
 
+int file_check_pointer(const struct file *f, struct error *e)
+{
+    static const char begin[] = "version https://git-lfs.github.com/spec/";
+    if (f->size < sizeof begin - 1 || memcmp(f->data, begin, sizeof begin - 1) != 0) return 0;
+    return error_set(e, ERROR_INPUT, "%s: is a pointer of Git LFS, not the file: git lfs pull fetches it", f->path);
+}
+
 void file_unmap(struct file *f)
 {
     if (f->size) munmap((void *)(uintptr_t)f->data, f->size);

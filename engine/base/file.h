@@ -25,6 +25,9 @@ struct file {
     size_t size;
 };
 
+/* ERROR_INPUT where the file is what Git LFS puts in the place of a large one that it has not fetched
+ * (git-lfs/docs/spec.md, "The Pointer"). */
+int file_check_pointer(const struct file *f, struct error *e);
 /* Maps a regular file (links are followed); FIFOs, devices and directories are ERROR_INPUT. After failure nothing is
  * held; after success file_unmap() releases it. */
 int file_map(struct file *f, const char *path, struct error *e);

@@ -52,7 +52,7 @@ json_t *json_read_file(const char *path, struct error *e)
 {
     struct file f;
     if (file_map(&f, path, e)) return NULL;
-    json_t *value = json_read_bytes((const char *)f.data, f.size, path, e);
+    json_t *value = file_check_pointer(&f, e) ? NULL : json_read_bytes((const char *)f.data, f.size, path, e);
     /* Hugging Face's model_max_length is 10^30 where there is no limit */
     if (!value && strstr(e->text, "too big ")) {
         struct text wide = {0};

@@ -44,7 +44,8 @@ static json_t *open_object(const struct checkpoint *c, const char *name, struct 
 {
     char *path = path_join(c->path, name, e);
     if (!path) return NULL;
-    json_t *object = file_map(f, path, e) ? NULL : json_read_bytes((const char *)f->data, f->size, path, e);
+    const bool fails = file_map(f, path, e) || file_check_pointer(f, e);
+    json_t *object = fails ? NULL : json_read_bytes((const char *)f->data, f->size, path, e);
     if (object && !json_is_object(object)) {
         error_set(e, ERROR_INPUT, "%s: must be a JSON object", path);
         json_decref(object);
@@ -185,12 +186,14 @@ static int find_weights(struct checkpoint *c, const char *end, struct error *e)
     if (status || c->weights_name) return status;
     size_t count;
     char *name;
+    const bool shards = end == weights_ending; /* or they may be */
     struct text list = {0};
     status = find_ending(c, end, &count, &name, &list, e);
     if (!status && count > 1)
-        status =
-            error_set(e, ERROR_INPUT, "%s: has %zu files *%s and none is %s: keep the one that is the model of %.600s",
-                      c->path, count, end, usual, text_c(&list));
+        status = error_set(e, ERROR_INPUT,
+                           "%s: has %zu files *%s and none is %s: %s%s%skeep the one that is the model of %.600s",
+                           c->path, count, end, usual, shards ? "of a model in parts get model" : "",
+                           shards ? index_ending : "", shards ? " from where they came; else " : "", text_c(&list));
     text_free(&list);
     if (status)
         free(name);
@@ -227,6 +230,12 @@ static int open_weights(struct checkpoint *c, struct error *e)
 
 static int open_folder(struct checkpoint *c, struct error *e)
 {
+    bool is_model;
+    const int found = has(c, config_name, &is_model, e);
+    if (found) return found;
+    if (!is_model)
+        return error_set(e, ERROR_IO, "%s: has no %s: a folder of a model has one beside its weights", c->path,
+                         config_name);
     c->config = open_object(c, config_name, &c->config_file, e);
     if (!c->config) return (int)e->code;
     for (size_t i = 0; i < QUANTIZATION_NAMES && !c->quantization; i++) {
@@ -247,8 +256,10 @@ static int open_file(struct checkpoint *c, struct error *e)
 {
     struct file f;
     if (file_map(&f, c->path, e)) return (int)e->code;
-    bool is_gguf = f.size >= 4 && memcmp(f.data, "GGUF", 4) == 0;
+    const bool is_gguf = f.size >= 4 && memcmp(f.data, "GGUF", 4) == 0;
+    const int status = file_check_pointer(&f, e);
     file_unmap(&f);
+    if (status) return status;
     if (is_gguf) return gguf_open(&c->gguf, c->path, e);
     if (text_ends_with(c->path, weights_ending))
         return error_set(e, ERROR_INPUT, "%s: is one file of a checkpoint: give the folder that has it and %s", c->path,

@@ -45,6 +45,7 @@ static bool read_header(struct safetensors *s, struct error *e)
 {
     const struct file *f = &s->file;
     uint64_t n;
+    if (file_check_pointer(f, e)) return false;
     if (f->size < sizeof n) {
         error_set(e, ERROR_INPUT, "%s: offset 0x0: header length: takes 8 bytes, but the file has %zu", f->path,
                   f->size);

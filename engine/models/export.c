@@ -200,7 +200,7 @@ static int write_folder_metadata(struct exporting *x, struct gguf_writer *w, str
         tokenizer_write_gguf(t, (size_t)x->m->hyper.vocab, w);
     warn_of_tokenizer(x->m, t);
     tokenizer_close(t);
-    return status;
+    return status ? status : export_chat_template(x->m->facts.path, w, e);
 }
 
 /* What a file says of how its matrices were packed: no longer true of one that is packed anew. */

@@ -158,6 +158,8 @@ void rope_write(const struct model *m, struct gguf_writer *w);
 /* Adds to facts.warning what llama.cpp takes as settled for the architecture and this model has otherwise: there its
  * GGUF file would give other logits. */
 void export_warn(struct model *m);
+/* The folder's chat template, where it has one, as the key that other programs look for. */
+int export_chat_template(const char *folder, struct gguf_writer *w, struct error *e);
 /* The i-th tensor of divisors, as GGUF has them; NULL past the end. */
 const float *rope_tensor(const struct model *m, size_t i, const char **name);
 /* Positions that a query of this layer sees, its own counted. */

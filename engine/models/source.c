@@ -67,8 +67,8 @@ static int find_architecture(struct source *s, struct error *e)
     }
     int status = known.failed ? error_set(e, ERROR_IO, "%s: out of memory", path_of(s)) : 0;
     if (!status && !s->architecture)
-        status = error_set(e, ERROR_INPUT, "%s: architecture \"%s\" is not one that this version knows (%s)",
-                           path_of(s), name, text_c(&known));
+        status = error_set(e, ERROR_INPUT, "%s%s: architecture \"%s\" is not one that this version knows (%s)",
+                           path_of(s), g ? ": general.architecture" : "/config.json: model_type", name, text_c(&known));
     text_free(&known);
     return status;
 }
@@ -155,8 +155,8 @@ static int check_guard(const struct source *s, const struct guard *guard, struct
     }
     int status = value.failed ? error_set(e, ERROR_IO, "%s: %s: out of memory", path_of(s), key) : 0;
     if (!status && value.length && !is_allowed(guard->allowed, value.bytes, value.length))
-        status = error_set(e, ERROR_INPUT, "%s: %s: %.80s is not supported by this version (only %s)", path_of(s), key,
-                           value.bytes, guard->allowed);
+        status = error_set(e, ERROR_INPUT, "%s%s: %s: %.80s is not supported by this version (only %s)", path_of(s),
+                           checkpoint_gguf(s->checkpoint) ? "" : "/config.json", key, value.bytes, guard->allowed);
     text_free(&value);
     return status;
 }

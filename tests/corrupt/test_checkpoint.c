@@ -32,6 +32,7 @@ static int open_path(const char *path, struct error *e)
 }
 
 #define MAP(text) "{\"weight_map\":{" text "}}"
+#define POINTER "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n"
 #define X16 "xxxxxxxxxxxxxxxx"
 #define X256 X16 X16 X16 X16 X16 X16 X16 X16 X16 X16 X16 X16 X16 X16 X16 X16 /* longer than names of files may be */
 
@@ -45,11 +46,13 @@ static void test_folders(void **state)
         enum error_code code;
         const char *says;
     } cases[] = {
-        {NULL, MAP("\"a\":\"s.safetensors\""), ERROR_IO, "/config.json: open: No such file or directory"},
+        {NULL, MAP("\"a\":\"s.safetensors\""), ERROR_IO, "has no config.json: a folder of a model has one"},
         {"", MAP("\"a\":\"s.safetensors\""), ERROR_INPUT, "/config.json: line 1, column 0"},
         {"[]", MAP("\"a\":\"s.safetensors\""), ERROR_INPUT, "/config.json: must be a JSON object"},
         {"{\"a\":1,\"a\":2}", MAP("\"a\":\"s.safetensors\""), ERROR_INPUT, "/config.json: line 1"},
         {"{}", "{", ERROR_INPUT, "/model.safetensors.index.json: line 1, column 1"},
+        {"{}", POINTER, ERROR_INPUT, "/model.safetensors.index.json: is a pointer of Git LFS"},
+        {POINTER, "{}", ERROR_INPUT, "/config.json: is a pointer of Git LFS"},
         {"{}", "7", ERROR_INPUT, "/model.safetensors.index.json: must be a JSON object"},
         {"{}", "{}", ERROR_INPUT, "/model.safetensors.index.json: weight_map: must be an object"},
         {"{}", "{\"weight_map\":[]}", ERROR_INPUT, "/model.safetensors.index.json: weight_map: must be an object"},
@@ -125,7 +128,8 @@ static void test_weight_files(void **state)
     assert_ok(open_path(folder, &e), &e);
     free(put_file(folder, "t.safetensors", &t));
     assert_error(open_path(folder, &e), &e, ERROR_INPUT,
-                 "has 2 files *.safetensors and none is model.safetensors: keep");
+                 "has 2 files *.safetensors and none is model.safetensors: of a model in parts get "
+                 "model.safetensors.index.json from where they came; else keep");
     assert_true(strstr(e.text, "s.safetensors") && strstr(e.text, "t.safetensors"));
     put_text(folder, "s.safetensors.index.json", "{");
     assert_error(open_path(folder, &e), &e, ERROR_INPUT, "/s.safetensors.index.json: line 1");

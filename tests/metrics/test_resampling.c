@@ -287,6 +287,25 @@ static void test_pairs_count(void **state)
     assert_false(d.mcnemar);
 }
 
+/* All pairs on one side say the less the fewer they are: by chance that is so once in 2^(n-1) times. */
+static void test_few_pairs(void **state)
+{
+    (void)state;
+    enum { MOST = 30 };
+    double a[2 * MOST], b[2 * MOST];
+    for (size_t i = 0; i < MOST; i++) {
+        a[2 * i] = (double)i / 64;
+        b[2 * i] = a[2 * i] + 0.25 + (double)i / 128;
+        a[2 * i + 1] = b[2 * i + 1] = 1;
+    }
+    const struct measure x = measure_of(metric_find("f1", OUTCOME_GENERATION)), *m = &x;
+    for (size_t n = 2; n <= MOST; n++) {
+        const double p = compare(m, a, b, n, (struct resampling){.resamples = 999, .seed = 4}).p;
+        assert_close(p, fmax(ldexp(1, 1 - (int)n), 0.002), 1e-15);
+        assert_true((p < 0.05) == (n >= 6));
+    }
+}
+
 /* One document of five has tokens: where it is not drawn there is no perplexity, where it is, always the same. */
 static void test_undefined_resamples(void **state)
 {
@@ -335,6 +354,7 @@ int main(void)
         cmocka_unit_test(test_randomization_of_a_ratio),
         cmocka_unit_test(test_identical),
         cmocka_unit_test(test_pairs_count),
+        cmocka_unit_test(test_few_pairs),
         cmocka_unit_test(test_undefined_resamples),
         cmocka_unit_test(test_too_few_items),
     };

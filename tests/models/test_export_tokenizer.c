@@ -104,8 +104,48 @@ static void test_export(void **state)
     folder_remove(outer);
 }
 
+/* A chat template goes along, wherever the folder has it. */
+static void test_chat_template(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *config, *alone, *written; /* NULL: there is none */
+    } cases[] = {
+        {NULL, NULL, NULL},
+        {"{}", NULL, NULL},
+        {"{\"chat_template\": null}", NULL, NULL},
+        {"{\"chat_template\": \"{% x %}\\n\"}", NULL, "{% x %}\n"},
+        {"{\"chat_template\": [{\"name\": \"tool_use\", \"template\": \"a\"}, {\"name\": \"default\", \"template\": "
+         "\"b\"}]}",
+         NULL, "b"},
+        {"{\"chat_template\": \"a\"}", "{{ b }}\n", "{{ b }}\n"},
+    };
+    struct error e;
+    struct synth s = {.layers = 1, .width = 32, .ffn = 32, .heads = 2, .kv_heads = 2, .vocab = 257, .context = 64};
+    assert_ok(backend_parse(&s.how, "f32", &e), &e);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *outer = folder_temporary(), *folder = path_join(outer, "model", &e),
+             *path = path_join(outer, "x.gguf", &e);
+        struct gguf *g;
+        struct gguf_string is = {"", 0};
+        assert_ok(model_synth(&s, folder, NULL, NULL, &e), &e);
+        if (cases[i].config) free(file_put(folder, "tokenizer_config.json", cases[i].config, strlen(cases[i].config)));
+        if (cases[i].alone) free(file_put(folder, "chat_template.jinja", cases[i].alone, strlen(cases[i].alone)));
+        assert_ok(export(folder, path, &e), &e);
+        assert_ok(gguf_open(&g, path, &e), &e);
+        const struct gguf_value *v = gguf_find(g, "tokenizer.chat_template");
+        assert_int_equal(v != NULL, cases[i].written != NULL);
+        if (v) assert_true(gguf_as_string(v, &is) && is.length == strlen(cases[i].written));
+        if (v) assert_memory_equal(is.bytes, cases[i].written, is.length);
+        gguf_close(g);
+        free(folder);
+        free(path);
+        folder_remove(outer);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_export)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_export), cmocka_unit_test(test_chat_template)};
     return cmocka_run_group_tests_name("models/export_tokenizer", tests, NULL, NULL);
 }
