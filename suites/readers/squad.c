@@ -79,7 +79,7 @@ static int open_list(struct json_walk *list, const struct json_walk *w, struct e
 
 static int paragraphs(const json_t *title, struct json_walk *w, reader_emit emit, void *user, struct error *e)
 {
-    struct json_walk list;
+    struct json_walk list = {0};
     int status = open_list(&list, w, e);
     while (!status && json_walk_next(&list, e)) {
         json_t *paragraph = json_walk_value(&list, e);
@@ -107,7 +107,7 @@ static int one_article(const struct json_walk *of, reader_emit emit, void *user,
 
 static int articles(struct json_walk *w, reader_emit emit, void *user, struct error *e)
 {
-    struct json_walk list;
+    struct json_walk list = {0};
     int status = open_list(&list, w, e);
     while (!status && json_walk_next(&list, e)) {
         status = one_article(&list, emit, user, e);

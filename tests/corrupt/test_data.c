@@ -73,6 +73,7 @@ static const struct {
     {"squad", NULL, BYTES("{\"data\": [7]}"), "F: data[0]: must be an object"},
     {"squad", NULL, BYTES("{\"data\": [{\"paragraphs\":\n [{}\n 7]}]}"), "F: data[0]: paragraphs[0]: qas: is missing"},
     {"squad", NULL, BYTES("{\"data\": {}}"), "F: data: must be a list"},
+    {"squad", NULL, BYTES("{\"data\": [{\"paragraphs\": 7}]}"), "F: data[0]: paragraphs: must be a list"},
     {"squad", NULL, BYTES("{\"data\": [{}]}"), "F: data[0]: paragraphs: is missing"},
     {"squad", NULL, BYTES("{\"data\": [{\"paragraphs\": [7]}]}"), "F: data[0]: paragraphs[0]: qas: is missing"},
     {"squad", NULL, SQUAD("7"), "F: data[0]: paragraphs[0]: qas[0]: question: is missing"},
