@@ -68,7 +68,7 @@ done
 { gguf_header 0 1 && gguf_text_value general.architecture mamba; } >"$broken"
 run inspect "$broken"
 expect_status 0
-expect_refused "$broken" 'broken.gguf: architecture "mamba" is not one that this version knows \(llama, gpt2, qwen2, '
+expect_refused "$broken" 'broken.gguf: general.architecture: architecture "mamba" is not one that this version knows \(llama, gpt2, qwen2, '
 gguf_header 0 0 >"$broken"
 expect_refused "$broken" 'broken.gguf: general.architecture'
 
