@@ -290,13 +290,13 @@ static void draw_key(struct layers *f)
         char number[24], share[32];
         snprintf(number, sizeof number, "%zu", k + 1);
         snprintf(share, sizeof share, "%.0f %%", f->seconds > 0 ? 100 * f->looks[k].seconds / f->seconds : 0);
-        chart_shorten(&name, look_name(f, k), CHART_WIDTH / 2 - 112, TEXT_SIZE); /* "100 %" is beside it */
+        const double end = CHART_WIDTH / 2 - 12;
+        chart_shorten(&name, look_name(f, k), end - chart_text_width(share, TEXT_SIZE) - 10 - 36, TEXT_SIZE);
         chart_line(&f->chart, look_pen(k), (struct chart_point){x + 20, y}, (struct chart_point){x + 26, y});
         chart_text(&f->chart, x + 12, y,
                    &(struct chart_words){number, .anchor = ANCHOR_END, .colour = look_pen(k).colour, .bold = true});
         chart_text(&f->chart, x + 36, y, &(struct chart_words){text_c(&name), look_name(f, k), .colour = INK});
-        chart_text(&f->chart, x + CHART_WIDTH / 2 - 20, y,
-                   &(struct chart_words){share, .anchor = ANCHOR_END, .colour = MUTED});
+        chart_text(&f->chart, x + end, y, &(struct chart_words){share, .anchor = ANCHOR_END, .colour = MUTED});
         if (name.failed) f->chart.words.failed = true;
         text_free(&name);
     }
